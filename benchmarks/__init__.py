@@ -1,0 +1,1 @@
+"""Speed and accuracy against the alternatives, run by anyone: `python -m benchmarks.<name>`."""

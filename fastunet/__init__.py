@@ -1,0 +1,50 @@
+"""fastunet: a folder of images and masks becomes a trained U-Net in a few lines.
+
+Light to import: PyTorch is loaded when a name that needs it is first used.
+`from fastunet.all import *` gives fastai.vision's names and fastunet's.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+
+__version__ = version("fastunet")
+
+# public name -> the module that holds it
+_PUBLIC = {
+    "FastunetError": "fastunet.errors",
+    "Pair": "fastunet.data.pairs",
+    "find_pairs": "fastunet.data.pairs",
+    "MaskCodec": "fastunet.data.masks",
+    "Preprocess": "fastunet.preprocess",
+    "Augment": "fastunet.data.augment",
+    "PairReader": "fastunet.data.reader",
+    "PairImageBlock": "fastunet.data.block",
+    "PairMaskBlock": "fastunet.data.block",
+    "ImageMaskDataLoaders": "fastunet.data.block",
+    "UNet": "fastunet.models.unet",
+    "trace_shapes": "fastunet.models.unet",
+    "CombinedLoss": "fastunet.losses",
+    "DiceScore": "fastunet.metrics",
+    "MeanIoU": "fastunet.metrics",
+    "PixelAccuracy": "fastunet.metrics",
+    "AutoPrecision": "fastunet.callback.precision",
+    "SaveBestModel": "fastunet.callback.checkpoint",
+    "SegmentationLearner": "fastunet.learner",
+    "segmentation_learner": "fastunet.learner",
+    "Segmenter": "fastunet.inference",
+    "evaluate": "fastunet.report.evaluation",
+}
+
+__all__ = ["__version__", "samples", *_PUBLIC]
+
+
+def __getattr__(name: str):
+    if name == "samples":
+        return import_module("fastunet.data.samples")
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fastunet' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

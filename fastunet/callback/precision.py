@@ -1,0 +1,81 @@
+"""Mixed precision and channels_last on every device."""
+
+import torch
+from fastai.callback.core import Callback, CancelStepException
+
+from fastunet.precision import Precision, autocast, choose_dtype
+
+
+class AutoPrecision(Callback):
+    """Train in the number format that is fast on the device, with weights in float32.
+
+    bfloat16 where the device computes in it, float16 with a gradient scaler on older CUDA, float32
+    otherwise; see `fastunet.precision.choose_dtype`. Unlike fastai's `MixedPrecision` it works on
+    CPUs too. `learn.auto_precision.dtype` is what was chosen.
+    """
+
+    order = 10  # as fastai's MixedPrecision: after device placement, before the recorder
+
+    def __init__(
+        self,
+        precision: Precision = "auto",
+        channels_last: bool = True,  # memory format of model and batches; faster for convolutions
+    ):
+        super().__init__()
+        self.precision, self.channels_last = precision, channels_last
+        self.dtype: torch.dtype | None = None
+        self.scaler: torch.amp.GradScaler | None = None
+        self._context = None
+
+    def before_fit(self):
+        device = next(self.model.parameters()).device
+        self.dtype = choose_dtype(device, self.precision)
+        if self.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        needs_scaling = self.dtype == torch.float16
+        self.scaler = torch.amp.GradScaler(device.type) if needs_scaling else None
+
+    def before_batch(self):
+        if self.channels_last:
+            self.learn.xb = tuple(
+                x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+                for x in self.xb
+            )
+        self._context = autocast(self.xb[0].device, self.dtype)
+        self._context.__enter__()
+
+    def after_pred(self):
+        self._leave()
+        self.learn.pred = self.pred.float()
+
+    def after_cancel_batch(self):
+        self._leave()
+
+    def _leave(self):
+        if self._context is not None:
+            context, self._context = self._context, None
+            context.__exit__(None, None, None)
+
+    def before_backward(self):
+        if self.scaler:
+            self.learn.loss_grad = self.scaler.scale(self.loss_grad)
+
+    def before_step(self):
+        """With a scaler, step through it: a step whose gradients overflow is skipped."""
+        if not self.scaler:
+            return
+        self._stepped = False
+        self.scaler.step(self)
+        self.scaler.update()
+        if not self._stepped:
+            raise CancelStepException
+
+    # `GradScaler.step` takes this callback for the optimizer: it divides the gradients by the scale
+    # and calls `step` only if they are finite. fastai then steps its own optimizer.
+
+    @property
+    def param_groups(self):
+        return self.opt.param_groups
+
+    def step(self):
+        self._stepped = True

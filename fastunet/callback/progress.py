@@ -1,0 +1,53 @@
+"""Training progress that reads well in a terminal and in a log file."""
+
+from collections.abc import Sequence
+
+from fastai.callback.core import Callback
+from fastai.learner import noop
+from tqdm import tqdm
+
+
+class EpochLog(Callback):
+    """One aligned line per epoch; in a terminal also a bar with the time left for the whole fit.
+
+    It takes the place of fastai's `ProgressCallback`, whose output is made for notebooks.
+    """
+
+    order = 60  # as fastai's ProgressCallback
+    _WIDTH = 16
+    bar: tqdm | None = None
+
+    def before_fit(self):
+        self.run = not hasattr(self.learn, "gather_preds") and not hasattr(self.learn, "step_timer")
+        if not self.run:
+            return
+        finder = getattr(self.learn, "lr_finder", None)
+        total = finder.num_it if finder else self.n_epoch * len(self.dls.train)
+        self.bar = tqdm(
+            total=total, desc="lr_find" if finder else "Training", unit="batch", leave=False,
+            disable=None, dynamic_ncols=True,
+        )  # fmt: skip
+        self.quiet = self.learn.logger is noop
+        if not self.quiet:
+            self.old_logger, self.learn.logger = self.learn.logger, self._line
+            self._line(self.recorder.metric_names)
+
+    def after_batch(self):
+        if self.training:
+            self.bar.update()
+            if not self.bar.disable:
+                self.bar.set_postfix(loss=f"{float(self.smooth_loss):.4f}")
+
+    def after_fit(self):
+        if self.bar is None:
+            return
+        self.bar.close()
+        self.bar = None
+        if not self.quiet:
+            self.learn.logger = self.old_logger
+
+    def _line(self, row: Sequence):
+        cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
+        tqdm.write(
+            "".join(f"{cell:>{6 if i == 0 else self._WIDTH}}" for i, cell in enumerate(cells))
+        )

@@ -1,0 +1,53 @@
+"""The exceptions a user can meet. Each message says what was found, what was expected, what to do.
+
+All of them are `FastunetError`, so a program can catch the mistakes of its user in one place and
+let the bugs of fastunet through. The command line turns them into one line and exit code 2.
+"""
+
+from collections.abc import Sequence
+
+
+class FastunetError(Exception):
+    """A mistake that the user can mend; the message says how."""
+
+
+class PairingError(FastunetError):
+    """Images and masks could not be matched."""
+
+
+class ImageReadError(FastunetError):
+    """A file is missing, cut short or not an image that can be decoded."""
+
+
+class MaskValueError(FastunetError):
+    """A mask holds values that the codec does not know, or nothing to learn from."""
+
+
+class SizeMismatchError(FastunetError):
+    """An image and its mask differ in height or width."""
+
+
+class SplitError(FastunetError):
+    """The data are too few for the split or the batch size that was asked for."""
+
+
+class ArchitectureError(FastunetError):
+    """The `arch` argument names no network that fastunet can build."""
+
+
+class BundleError(FastunetError):
+    """A bundle is missing, cut short, changed, or of a kind that is not loaded."""
+
+
+class TrainingError(FastunetError):
+    """Training cannot go on, or was asked for something that it cannot do."""
+
+
+def listing(
+    names: Sequence[object],  # what to list
+    limit: int = 10,  # how many are spelled out
+) -> str:
+    """`a, b, c and 12 more`: names for a message, without flooding the screen."""
+    shown = ", ".join(str(name) for name in names[:limit])
+    rest = len(names) - limit
+    return f"{shown} and {rest} more" if rest > 0 else shown

@@ -1,0 +1,94 @@
+"""An image in, a class mask at the image's own size out."""
+
+import os
+
+import numpy as np
+import torch
+from torch import nn
+
+from fastunet.data.masks import MaskCodec
+from fastunet.errors import BundleError
+from fastunet.inference.bundle import Bundle
+from fastunet.losses import activate, decide
+from fastunet.models.build import rebuild
+from fastunet.precision import Precision, autocast, choose_dtype
+from fastunet.preprocess import Preprocess
+
+
+class Segmenter:
+    """A trained network with what it needs to be fed rightly and understood.
+
+    >>> mask = Segmenter.load("cells").predict("photo.jpg")  # (H, W) uint8 class indices
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,  # (B, C, H, W) images to (B, C', H, W) logits
+        codec: MaskCodec,
+        preprocess: Preprocess,
+        device: str | torch.device | None = None,  # None: where the model is
+        precision: Precision = "auto",
+    ):
+        self.device = torch.device(device) if device else next(model.parameters()).device
+        self.model, self.codec, self.preprocess = model.to(self.device), codec, preprocess
+        self.dtype = choose_dtype(self.device, precision)
+        self.metrics: dict = {}
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike,  # the folder that `save_bundle` wrote
+        device: str | torch.device | None = None,  # None: CUDA where there is one, else the CPU
+        model: nn.Module | None = None,  # for a network of your own: built as for training
+        precision: Precision = "auto",
+    ) -> "Segmenter":
+        """Load a bundle; no pickle is opened and no code in it is run.
+
+        Raises `BundleError` where it is missing, damaged, or its weights do not fit the network.
+        """
+        bundle = Bundle.load(path)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        model = model if model is not None else rebuild(bundle.architecture)
+        try:
+            model.load_state_dict(bundle.weights)
+        except RuntimeError as error:
+            raise BundleError(f"{path}: the weights do not fit the network. {error}") from error
+        model = model.to(memory_format=torch.channels_last)
+        segmenter = cls(model, bundle.codec, bundle.preprocess, device, precision)
+        segmenter.metrics = bundle.metrics
+        return segmenter
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of their index."""
+        return self.codec.classes
+
+    @torch.inference_mode()
+    def probabilities(
+        self,
+        image: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) pixels, RGB
+    ) -> np.ndarray:  # (C, H, W) float32, C = 1 (the foreground's) for binary
+        """Class probabilities at the image's own size, linear between the network's pixels.
+
+        Raises `ImageReadError` where the image cannot be read or has other channels.
+        """
+        pixels = self.preprocess.prepare(image)
+        batch = self.preprocess.to_tensor(pixels).to(self.device)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        training = self.model.training
+        self.model.eval()
+        try:
+            with autocast(self.device, self.dtype):
+                logits = self.model(batch).as_subclass(torch.Tensor).float()
+        finally:
+            self.model.train(training)
+        scores = self.preprocess.restore(activate(logits), pixels.shape[:2])
+        return scores[0].cpu().numpy()
+
+    def predict(
+        self,
+        image: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) pixels, RGB
+    ) -> np.ndarray:  # (H, W) uint8 class indices
+        """The class of each pixel, at the image's own size."""
+        scores = torch.from_numpy(self.probabilities(image))[None]
+        return decide(scores)[0].numpy().astype(np.uint8)

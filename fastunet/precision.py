@@ -1,0 +1,46 @@
+"""Which number format is fast on a device: asked by training and by inference alike."""
+
+from contextlib import nullcontext
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def choose_dtype(
+    device: str | torch.device,
+    precision: Precision = "auto",
+) -> torch.dtype:
+    """The dtype of convolutions and matrix products.
+
+    "auto" is bfloat16 on CUDA and CPUs that compute in it (Ampere and newer; AMX or AVX512-BF16),
+    float16 on older CUDA, float32 elsewhere. A CPU that only emulates bfloat16 is several times
+    slower with it than with float32, so it gets float32.
+    """
+    if precision != "auto":
+        if precision not in _DTYPES:
+            raise ValueError(f"precision={precision!r}; expected auto, {', '.join(_DTYPES)}.")
+        return _DTYPES[precision]
+    kind = torch.device(device).type
+    if kind == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float16
+    if kind == "cpu" and cpu_computes_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def cpu_computes_bf16() -> bool:
+    """Whether this CPU has instructions for bfloat16 products, not only a way to emulate them."""
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
+
+
+def autocast(device: str | torch.device, dtype: torch.dtype):
+    """A context in which PyTorch computes in `dtype` where that is safe; nothing for float32."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=dtype)

@@ -1,0 +1,79 @@
+"""Small real files on disk, and the real data sets where they lie beside the checkout."""
+
+import os
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import settings
+
+matplotlib.use("Agg")
+settings.register_profile(
+    "fastunet",
+    deadline=None,  # machines are shared and noisy
+    derandomize="CI" in os.environ,  # there, the same examples each time
+)
+settings.load_profile("fastunet")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared():
+    """The folder of real data sets; the test is skipped where it is missing."""
+
+    def find(name: str) -> Path:
+        if not (SHARED / name).is_dir():
+            pytest.skip(f"the data set {name} is not beside the checkout ({SHARED})")
+        return SHARED / name
+
+    return find
+
+
+def blobs(rng: np.random.Generator, size: tuple[int, int], classes: int, channels: int):
+    """A picture of bright discs on noise, and the class of each pixel: easy to learn."""
+    height, width = size
+    indices = np.zeros(size, np.uint8)
+    for kind in range(1, classes):
+        for _ in range(2):
+            x, y = int(rng.integers(width)), int(rng.integers(height))
+            cv2.circle(indices, (x, y), min(size) // 5, kind, -1)
+    level = 40 + indices.astype(np.float32) * (180 / max(1, classes - 1))
+    image = level[..., None] + rng.normal(0, 12, (height, width, channels))
+    return np.clip(image, 0, 255).astype(np.uint8), indices
+
+
+@pytest.fixture
+def write_pairs(tmp_path):
+    """Write `n` pairs into `<folder>/images` and `<folder>/masks`; returns the folder.
+
+    `values` are the mask values of the classes.
+    """
+
+    def write(
+        n: int = 8,
+        values: tuple[int, ...] = (0, 255),
+        size: tuple[int, int] = (40, 48),
+        channels: int = 3,
+        folder: str = "data",
+    ) -> Path:
+        root = tmp_path / folder
+        for part in ("images", "masks"):
+            (root / part).mkdir(parents=True, exist_ok=True)
+        for i in range(n):
+            image, indices = blobs(np.random.default_rng(i), size, len(values), channels)
+            mask = np.array(values, np.uint8)[indices]
+            cv2.imwrite(str(root / "images" / f"{i:02d}.png"), image)
+            cv2.imwrite(str(root / "masks" / f"{i:02d}.png"), mask)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def in_tmp(tmp_path, monkeypatch) -> Path:
+    """A scratch working directory, for what writes relative to it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

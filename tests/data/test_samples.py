@@ -1,0 +1,44 @@
+"""Built-in data."""
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from fastunet.data import samples
+from fastunet.data.masks import VOID, MaskCodec
+from fastunet.data.pairs import find_pairs
+
+
+@pytest.mark.parametrize("make", [samples.nuclei, samples.parcels])
+def test_drawing_twice_gives_the_same_pictures(tmp_path, make):
+    first, second = make(4, tmp_path / "a"), make(4, tmp_path / "b")
+    files = sorted(f.relative_to(first) for f in first.rglob("*.png"))
+    assert len(files) == 8
+    for file in files:
+        one, two = (cv2.imread(str(root / file), cv2.IMREAD_UNCHANGED) for root in (first, second))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_a_second_call_finds_the_first_ones_files(tmp_path):
+    folder = samples.nuclei(2, tmp_path)
+    before = {f: f.stat().st_mtime_ns for f in folder.rglob("*.png")}
+    assert samples.nuclei(2, tmp_path) == folder
+    assert {f: f.stat().st_mtime_ns for f in folder.rglob("*.png")} == before
+    assert [f.name for f in folder.parent.iterdir()] == [folder.name]  # nothing half-made
+
+
+def test_parcels_have_five_classes_and_a_void_border(tmp_path):
+    pairs = find_pairs(samples.parcels(6, tmp_path))
+    codec = MaskCodec.infer([p.mask for p in pairs], samples.PARCEL_CLASSES, samples.PARCEL_VOID)
+    indices = np.stack([codec.read(pair.mask) for pair in pairs])
+    assert set(np.unique(indices)) == {0, 1, 2, 3, 4, VOID}
+    assert 0.01 < (indices == VOID).mean() < 0.25
+
+
+def test_no_threshold_separates_nuclei(tmp_path):
+    pairs = find_pairs(samples.nuclei(12, tmp_path))
+    images = np.stack([cv2.imread(str(p.image), 0) for p in pairs])
+    truth = np.stack([cv2.imread(str(p.mask), 0) for p in pairs]) > 0
+    best = max(f1_score(truth.ravel(), (images > level).ravel()) for level in range(40, 160, 8))
+    assert best < 0.85

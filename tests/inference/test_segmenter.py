@@ -1,0 +1,113 @@
+"""An image in, a class mask at the image's own size out."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from fastunet.data.masks import MaskCodec
+from fastunet.errors import BundleError, ImageReadError
+from fastunet.inference import Segmenter
+from fastunet.inference.bundle import Bundle
+from fastunet.models.build import describe
+from fastunet.models.unet import UNet
+from fastunet.preprocess import Preprocess
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
+BINARY = MaskCodec(("off", "on"), (0, 255))
+THREE = MaskCodec(("a", "b", "c"), (0, 1, 2))
+
+
+class Bright(nn.Module):
+    """Foreground where the first channel is above its middle."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(20.0))
+
+    def forward(self, x):
+        return x[:, :1] * self.gain
+
+
+def bright(size, **kwargs):
+    return Segmenter(Bright(), BINARY, Preprocess(size, 3, mean=(0.5,), std=(0.5,)), **kwargs)
+
+
+def test_the_mask_is_right_at_the_images_own_size():
+    image = np.zeros((60, 100, 3), np.uint8)
+    image[:, 50:] = 255
+    mask = bright((30, 50)).predict(image)
+    assert mask.dtype == np.uint8
+    np.testing.assert_array_equal(mask, (image[..., 0] > 0).astype(np.uint8))
+
+
+def test_without_resizing_it_is_exact():
+    mask = bright(PHOTO.shape[:2], precision="fp32").predict(PHOTO)
+    np.testing.assert_array_equal(mask, PHOTO[..., 0] > 127.5)
+
+
+@pytest.mark.parametrize("codec", [BINARY, THREE])
+def test_probabilities_are_of_the_images_size_and_sum_to_one(codec):
+    model = UNet(3, codec.n_out, depth=2, width=4)
+    probs = Segmenter(model, codec, Preprocess((32, 32))).probabilities(PHOTO)
+    assert probs.shape == (codec.n_out, 37, 53)
+    assert probs.min() >= 0
+    if codec is THREE:
+        np.testing.assert_allclose(probs.sum(0), 1, atol=1e-5)
+
+
+def test_paths_arrays_and_pil_images_give_the_same_mask(tmp_path):
+    Image.fromarray(PHOTO).save(tmp_path / "x.png")
+    segmenter = Segmenter(UNet(3, 3, depth=1, width=4), THREE, Preprocess((16, 16)))
+    masks = [
+        segmenter.predict(source)
+        for source in (PHOTO, tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(PHOTO))
+    ]
+    for mask in masks[1:]:
+        np.testing.assert_array_equal(mask, masks[0])
+
+
+def test_a_loaded_bundle_gives_the_same_mask(tmp_path):
+    model = UNet(3, 3, depth=2, width=4)
+    segmenter = Segmenter(model, THREE, Preprocess((24, 40)))
+    Bundle(describe(model), model.state_dict(), THREE, Preprocess((24, 40))).save(tmp_path)
+    loaded = Segmenter.load(tmp_path, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(PHOTO), segmenter.predict(PHOTO))
+    assert loaded.classes == ("a", "b", "c")
+
+
+def test_loading_and_predicting_imports_no_fastai(tmp_path):
+    model = UNet(3, 1, depth=1, width=2)
+    Bundle(describe(model), model.state_dict(), BINARY, Preprocess((8, 8))).save(tmp_path)
+    Image.fromarray(PHOTO).save(tmp_path / "x.png")
+    code = (
+        "import sys; from fastunet import Segmenter; "
+        f"print(Segmenter.load({str(tmp_path)!r}).predict({str(tmp_path / 'x.png')!r}).shape); "
+        "assert not {'fastai', 'pandas', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "(37, 53)"
+
+
+def test_predicting_leaves_the_model_as_it_was():
+    model = UNet(3, 1, depth=1, width=2).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    Segmenter(model, BINARY, Preprocess((8, 8))).predict(PHOTO)
+    assert model.training
+    torch.testing.assert_close(dict(model.state_dict()), before)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    small, large = UNet(3, 1, depth=1, width=2), UNet(3, 1, depth=1, width=4)
+    Bundle(describe(large), small.state_dict(), BINARY, Preprocess((8, 8))).save(tmp_path)
+    with pytest.raises(BundleError, match="do not fit"):
+        Segmenter.load(tmp_path)
+
+
+def test_what_is_no_image_is_refused(tmp_path):
+    with pytest.raises(ImageReadError, match=r"no\.png"):
+        bright((8, 8)).predict(tmp_path / "no.png")

@@ -1,0 +1,199 @@
+"""The commands, as a person types them."""
+
+import csv
+import json
+import subprocess
+import sys
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+
+from fastunet import cli
+
+FAST = ("--size", "32", "--bs", "2", "--width", "4")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, in_tmp):
+    """Type a command; returns (exit code, stdout, stderr)."""
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["fastunet", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command
+
+
+def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp):
+    root = write_pairs(8, size=(50, 70))
+    code, out, _ = run("train", root, "--epochs", 2, "--out", "r", *FAST)
+    assert code == 0
+    assert {f.name for f in (in_tmp / "r").iterdir()} == {
+        "bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt"
+    }  # fmt: skip
+    assert "6 train, 2 valid" in out
+    assert "foreground" in out
+
+    document = json.loads((in_tmp / "r/bundle.json").read_text())
+    assert document["metrics"]["resolution"] == "the images' own size"
+    assert 0 <= document["metrics"]["dice"] <= 1
+    assert f"Dice {document['metrics']['dice']:.4f}" in out
+    assert document["training"]["command"].startswith("fastunet train")
+    assert (in_tmp / "r/command.txt").read_text().strip() == document["training"]["command"]
+    with (in_tmp / "r/history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
+    assert {"train_loss", "valid_loss", "dice"} <= rows[0].keys()
+    assert cv2.imread(str(in_tmp / "r/results.png")) is not None
+
+    code, out, _ = run("predict", "r", root / "images", "--out", "p", "--overlay")
+    assert code == 0
+    assert "0 = background, 1 = foreground" in out
+    mask = cv2.imread(str(in_tmp / "p/00.png"), cv2.IMREAD_UNCHANGED)
+    assert mask.shape == (50, 70)
+    assert mask.max() <= 1
+    assert cv2.imread(str(in_tmp / "p/00_overlay.png")).shape == (50, 70, 3)
+    assert len(list((in_tmp / "p").iterdir())) == 16
+
+
+def test_train_by_the_clock_with_a_test_part_void_and_names(run, tmp_path, write_pairs, in_tmp):
+    for part in ("train", "val", "test"):
+        write_pairs(4, (0, 1, 9), folder=f"d/{part}")
+    code, out, err = run(
+        "train", "d", "--minutes", 0.03, "--void", 9, "--classes", "soil,crop", "--out", "r", *FAST
+    )
+    assert (code, err) == (0, "")
+    assert "4 train, 4 valid, 4 test" in out
+    assert "0 = soil, 1 = crop; void: 9" in out
+    assert "test: 4 images at their own size" in out
+    metrics = json.loads((in_tmp / "r/bundle.json").read_text())["metrics"]
+    assert metrics["split"] == "test"
+    assert metrics["valid"]["images"] == 4
+
+
+def test_lr_find_draws_its_curve_and_leaves_nothing_else(run, write_pairs, in_tmp):
+    root = write_pairs(6)
+    code, out, _ = run("lr-find", root, *FAST)
+    assert code == 0
+    assert f"fastunet train {root} --lr " in out
+    assert cv2.imread(str(in_tmp / "lr_find.png")) is not None
+    assert {f.name for f in in_tmp.iterdir()} == {"data", "lr_find.png"}
+
+
+def test_runs_are_numbered_and_never_written_over(run, write_pairs, in_tmp):
+    root = write_pairs(4)
+    for _ in range(2):
+        assert run("train", root, "--epochs", 1, *FAST)[0] == 0
+    assert {f.name for f in (in_tmp / "runs").iterdir()} == {"data-1", "data-2"}
+    before = (in_tmp / "runs/data-1/bundle.json").read_bytes()
+    code, _, err = run("train", root, "--epochs", 1, "--out", "runs/data-1", *FAST)
+    assert code == 2
+    assert "--overwrite" in err
+    assert (in_tmp / "runs/data-1/bundle.json").read_bytes() == before
+
+
+def test_a_torchvision_encoder_trains_from_the_command_line(run, write_pairs, in_tmp):
+    words = ("--arch", "resnet18", "--no-pretrained", "--epochs", 1, "--size", "32x64", "--bs", 2)
+    code, out, _ = run("train", write_pairs(4), "--out", "r", *words)
+    assert code == 0
+    assert "resnet18" in out
+    assert run("predict", "r", "data/images/00.png")[0] == 0
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+def spoil(root, name, content):
+    file = root / name
+    file.write_bytes(content) if isinstance(content, bytes) else cv2.imwrite(str(file), content)
+
+
+HALF = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+CUT = cv2.imencode(".png", HALF)[1].tobytes()[:900]
+
+MISTAKES = {
+    "missing folder": (["train", "nowhere"], None, "nowhere is missing"),
+    "no pairs": (["train", "data/images"], None, "holds no layout that fastunet knows"),
+    "sizes that differ": (
+        ["train", "data"], ("masks/01.png", np.zeros((9, 8), np.uint8)), "masks/01.png 8x9"
+    ),
+    "unreadable image": (["train", "data"], ("images/01.png", CUT), "images/01.png: cannot be dec"),
+    "unreadable mask": (["train", "data"], ("masks/01.png", CUT), "masks/01.png: the mask cannot"),
+    "unknown mask value": (
+        ["train", "data", "--classes", "a=0,b=255"],
+        ("masks/01.png", np.full((40, 48), 7, np.uint8)),
+        "masks/01.png holds 7",
+    ),
+    "all-void masks": (["train", "data", "--void", "0", "--void", "255"], None, "but void"),
+    "batch larger than the data": (["train", "data", "--bs", "99"], None, "bs=99"),
+    "unknown architecture": (["train", "data", "--arch", "resnet17"], None, "resnet18"),
+    "unreadable size": (["train", "data", "--size", "big"], None, "--size big"),
+    "unreadable rate": (["train", "data", "--lr", "-1"], None, "--lr -1"),
+    "epochs and minutes": (["train", "data", "--epochs", "1", "--minutes", "1"], None, "both"),
+    "no time": (["train", "data", "--minutes", "0"], None, "no time"),
+    "bundle missing": (["predict", "data", "data/images"], None, "bundle.json was expected"),
+    "bundle is a pickle": (["predict", "m.pkl", "data/images"], ("../m.pkl", b"x"), "is a pickle"),
+    "image missing": (["predict", "data", "no.png"], None, "no.png does not exist"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(run, write_pairs, mistake):
+    words, spoiled, message = MISTAKES[mistake]
+    root = write_pairs(6)
+    if spoiled:
+        spoil(root, *spoiled)
+    code, _, err = run(*words)
+    assert code == 2
+    lines = [line for line in err.splitlines() if not line.startswith("libpng")]
+    assert len(lines) == 1
+    assert lines[0].startswith("fastunet: error: ")
+    assert message in lines[0]
+
+
+def test_a_bundle_that_is_cut_short_is_one_clear_line(run, write_pairs, in_tmp):
+    run("train", write_pairs(4), "--epochs", 1, "--out", "r", *FAST)
+    weights = in_tmp / "r/model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    code, _, err = run("predict", "r", "data/images/00.png")
+    assert code == 2
+    assert "cut short" in err
+    assert err.count("\n") == 1
+
+
+def test_two_images_for_one_mask_file_are_refused(run, write_pairs, in_tmp):
+    write_pairs(1, folder="a")
+    write_pairs(1, folder="b")
+    code, _, err = run("predict", "r", "a/images", "b/images")
+    assert code == 2
+    assert "would both be written to 00.png" in err
+
+
+def test_unpaired_files_are_warned_of_in_one_line(write_pairs, in_tmp):
+    spoil(write_pairs(4), "images/lonely.png", HALF)
+    words = ("train", "data", "--epochs", "1", "--out", "r", *FAST)
+    command = [sys.executable, "-m", "fastunet.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == [
+        "fastunet: warning: Images without a mask are left out (1): images/lonely.png"
+    ]
+    assert "\r" not in done.stdout  # a log file gets lines, no bars
+
+
+def test_help_and_version(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    assert all(word in out for word in ("demo", "train", "predict", "lr-find"))
+    from fastunet import __version__
+
+    assert run("--version")[1].strip() == __version__
+    assert run("train", "--wrong")[0] == 2

@@ -1,0 +1,180 @@
+"""`segmentation_learner`: both networks, both tasks, from lr_find to a bundle."""
+
+import json
+import math
+from urllib.error import URLError
+
+import cv2
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from fastai.torch_core import set_seed
+from fastai.vision.all import SegmentationDataLoaders, resnet18
+from torch import nn
+
+from fastunet.data.block import ImageMaskDataLoaders
+from fastunet.errors import ArchitectureError, TrainingError
+from fastunet.inference import Segmenter
+from fastunet.learner import segmentation_learner
+
+TASKS = {"binary": (0, 255), "multiclass": (0, 1, 2)}
+
+
+@pytest.fixture(params=TASKS)
+def dls(request, write_pairs, in_tmp):
+    root = write_pairs(12, TASKS[request.param], size=(50, 70))
+    set_seed(0)
+    made = ImageMaskDataLoaders.from_folder(root, size=32, bs=4, device="cpu")
+    assert made.task == request.param
+    return made
+
+
+@pytest.mark.parametrize("arch", ["unet", resnet18], ids=["unet", "resnet18"])
+def test_the_whole_way_through(dls, arch):
+    options = {"width": 8, "depth": 3} if arch == "unet" else {"pretrained": False}
+    learn = segmentation_learner(dls, arch, **options)
+    rate = learn.lr_find(num_it=10, show_plot=False).valley
+    assert 1e-7 < rate < 10
+    learn.fit_one_cycle(2, 3e-3)
+    learn.fine_tune(1)
+
+    loss, dice, iou, accuracy = learn.validate()
+    assert loss > 0
+    assert all(0 <= score <= 1 for score in (dice, iou, accuracy))
+
+    channels = 1 if dls.task == "binary" else 3
+    probs, targets, decoded, losses = learn.get_preds(with_decoded=True, with_loss=True)
+    assert probs.shape == (2, channels, 32, 32)
+    assert decoded.shape == targets.shape == (2, 32, 32)
+    assert losses.shape == (2,)
+
+    photo = dls.pairs["valid"][0].image
+    for item in (photo, str(photo), dls.pairs["valid"][0], cv2.imread(str(photo))[..., ::-1]):
+        shown, indices, scores = learn.predict(item)
+        assert shown.shape == indices.shape == (32, 32)
+        assert scores.shape == (channels, 32, 32)
+
+    learn.show_results(max_n=2)
+    figure = plt.gcf()
+    titles = [axis.get_title() for axis in figure.axes[:3]]
+    assert titles == ["image", "ground truth", "prediction"]
+    assert figure.legends
+    plt.close(figure)
+
+    mask = learn.predict_mask(photo)
+    assert mask.shape == (50, 70)
+    assert mask.dtype == np.uint8
+    assert mask.max() < len(dls.codec.classes)
+    bundle = learn.save_bundle(dls.path / "bundle")
+    again = Segmenter.load(bundle, device="cpu")
+    np.testing.assert_array_equal(again.predict(photo), mask)
+    assert again.metrics["dice"] == pytest.approx(learn.recorder.values[-1][2])
+
+
+def test_it_learns(dls):
+    learn = segmentation_learner(dls, width=8, depth=3, lr=1e-2)
+    before = learn.validate()[1]
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(25)
+    assert learn.validate()[1] > max(0.85, before)
+
+
+def test_the_best_epoch_is_kept_not_the_last(dls):
+    learn = segmentation_learner(dls, width=4, depth=2)
+    learn.fit_one_cycle(3, 1e-2)
+    best = learn.validate()[1]
+    learn.fit(2, 50.0)  # ruins the model after its first steps
+    scores = [row[2] for row in learn.recorder.values]
+    assert learn.validate()[1] == pytest.approx(max(s for s in scores if not math.isnan(s)))
+    assert best > 0.3
+
+
+def test_a_bundle_is_valid_json_also_where_a_score_is_undefined(dls):
+    learn = segmentation_learner(dls, width=4, depth=2)
+    learn.fit(1)
+    learn.recorder.values[-1][2] = math.nan
+    text = (learn.save_bundle("b") / "bundle.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["metrics"]["dice"] is None
+
+
+def test_saving_the_best_can_be_switched_off(dls):
+    learn = segmentation_learner(dls, width=4, depth=2, save_best=False)
+    learn.fit(1)
+    assert not (dls.path / "models").exists()
+
+
+def test_nothing_is_written_into_the_data_folder(write_pairs, in_tmp):
+    root = write_pairs(6)
+    before = sorted(root.rglob("*"))
+    dls = ImageMaskDataLoaders.from_folder(root, size=32, bs=2, device="cpu")
+    learn = segmentation_learner(dls, width=4, depth=2)
+    learn.lr_find(num_it=6, show_plot=False)
+    learn.fit_one_cycle(1)
+    assert sorted(root.rglob("*")) == before
+
+
+def test_any_module_trains_and_its_bundle_loads_with_it(dls):
+    def build():
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 5, padding=2), nn.ReLU(), nn.Conv2d(8, dls.codec.n_out, 1)
+        )
+
+    learn = segmentation_learner(dls, build())
+    learn.fit(1)
+    photo = dls.pairs["valid"][0].image
+    path = learn.save_bundle(dls.path / "own")
+    with pytest.raises(ArchitectureError, match="model="):
+        Segmenter.load(path)
+    loaded = Segmenter.load(path, model=build(), device="cpu")
+    np.testing.assert_array_equal(loaded.predict(photo), learn.predict_mask(photo))
+
+
+def test_training_for_some_minutes_takes_about_that_long(dls):
+    learn = segmentation_learner(dls, width=4, depth=2)
+    state = {name: value.clone() for name, value in learn.model.state_dict().items()}
+    from fastunet.callback.budget import measure
+
+    timing = measure(learn)
+    for name, value in learn.model.state_dict().items():
+        torch.testing.assert_close(value, state[name])  # measuring has trained nothing
+    assert timing.train > 0
+    assert timing.valid > 0
+    plan = learn.fit_minutes(2 / 60)
+    assert plan.seconds <= 2
+    assert len(learn.recorder.values) == plan.epochs
+    assert len(learn.recorder.losses) == plan.epochs * plan.batches
+    assert len(dls.train) == 2  # whole epochs again
+
+
+@pytest.mark.parametrize("minutes", [0, -1])
+def test_no_time_is_no_training(dls, minutes):
+    with pytest.raises(TrainingError, match="no time to train"):
+        segmentation_learner(dls, width=4, depth=2).fit_minutes(minutes)
+
+
+def test_weights_that_cannot_be_downloaded_name_the_ways_out(dls):
+    def resnet(**_):
+        raise URLError("no network")
+
+    with pytest.raises(ArchitectureError, match=r"resnet.*no network.*pretrained=False"):
+        segmentation_learner(dls, resnet)
+
+
+def test_options_of_another_network_are_refused(dls):
+    with pytest.raises(ArchitectureError, match='width: these belong to arch="unet"'):
+        segmentation_learner(dls, resnet18, width=8)
+
+
+def test_an_unknown_architecture_is_named(dls):
+    with pytest.raises(ArchitectureError, match="'vgg'"):
+        segmentation_learner(dls, "vgg")
+
+
+def test_dataloaders_without_a_codec_are_refused(write_pairs):
+    root = write_pairs(4, (0, 1))
+    theirs = SegmentationDataLoaders.from_label_func(
+        root, list((root / "images").iterdir()), lambda f: root / "masks" / f.name, bs=2
+    )
+    with pytest.raises(TrainingError, match="ImageMaskDataLoaders"):
+        segmentation_learner(theirs)

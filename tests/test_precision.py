@@ -1,0 +1,42 @@
+"""Which number format is fast on a device."""
+
+import pytest
+import torch
+
+from fastunet import precision
+from fastunet.precision import autocast, choose_dtype
+
+
+@pytest.mark.parametrize(
+    ("features", "dtype"),
+    [
+        ({"amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": True}, torch.bfloat16),
+        ({"amx_bf16": False, "avx512_bf16": False}, torch.float32),
+        ({}, torch.float32),  # another architecture
+    ],
+)
+def test_a_cpu_gets_bfloat16_only_if_it_computes_in_it(monkeypatch, features, dtype):
+    monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: features)
+    assert choose_dtype("cpu") == dtype
+
+
+@pytest.mark.parametrize(("native", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
+def test_cuda_gets_bfloat16_where_it_is_native_and_float16_where_not(monkeypatch, native, dtype):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    assert choose_dtype("cuda") == dtype
+
+
+def test_other_devices_get_float32_and_the_user_decides():
+    assert choose_dtype("mps") == torch.float32
+    assert choose_dtype("cpu", "bf16") == torch.bfloat16
+    assert choose_dtype("cuda", "fp32") == torch.float32
+    with pytest.raises(ValueError, match="precision='int8'"):
+        choose_dtype("cpu", "int8")
+
+
+def test_autocast_computes_in_the_dtype():
+    x = torch.randn(2, 3, 8, 8)
+    for dtype in (torch.bfloat16, torch.float32):
+        with autocast("cpu", dtype):
+            assert torch.nn.functional.conv2d(x, torch.randn(4, 3, 3, 3)).dtype == dtype

@@ -1,0 +1,98 @@
+"""Promises of the project as a whole: light imports, one direction, two commands."""
+
+import ast
+import configparser
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastunet
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def loaded_after(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_fastunet_costs_no_torch():
+    assert not loaded_after("import fastunet") & {"torch", "fastai", "numpy", "cv2"}
+
+
+def test_the_help_of_the_command_line_costs_no_torch():
+    assert not loaded_after("import fastunet.cli") & {"torch", "fastai", "cv2"}
+
+
+def test_inference_imports_neither_fastai_nor_pandas_nor_matplotlib():
+    loaded = loaded_after("import fastunet.inference")
+    assert "torch" in loaded
+    assert not loaded & {"fastai", "pandas", "matplotlib", "timm", "PIL.Image"}
+
+
+def test_the_version_is_that_of_settings_ini():
+    settings = configparser.ConfigParser(delimiters=["="])
+    settings.read(ROOT / "settings.ini")
+    assert fastunet.__version__ == settings["DEFAULT"]["version"]
+
+
+@pytest.mark.parametrize(
+    "command", ["pip install . && fastunet demo", 'pip install -e ".[dev]" && pytest']
+)
+def test_the_readme_and_ci_have_the_same_two_commands(command):
+    assert command in (ROOT / "README.md").read_text()
+    assert command in (ROOT / ".ci" / "run").read_text()
+
+
+# The floors of the house, from the ground up: a module imports from its own floor or below.
+FLOORS = [
+    ["fastunet", "fastunet.errors"],
+    ["fastunet.data.cache", "fastunet.data.images", "fastunet.data.pairs", "fastunet.data.split"],
+    ["fastunet.data.codes"],
+    ["fastunet.data.survey"],
+    ["fastunet.data.masks"],
+    ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
+    ["fastunet.data.reader", "fastunet.data.samples"],
+    ["fastunet.data.block", "fastunet.models", "fastunet.losses"],
+    ["fastunet.metrics", "fastunet.inference"],
+    ["fastunet.callback", "fastunet.learner"],
+    ["fastunet.report"],
+    ["fastunet.run"],
+    ["fastunet.cli", "fastunet.all"],
+]
+
+
+def floor_of(module: str) -> int:
+    best = [
+        (len(room), floor)
+        for floor, rooms in enumerate(FLOORS)
+        for room in rooms
+        if module == room or (module.startswith(room + ".") and room != "fastunet")
+    ]
+    assert best, f"{module} stands on no floor; give it one in FLOORS"
+    return max(best)[1]
+
+
+def test_no_import_climbs():
+    climbing = []
+    for file in sorted((ROOT / "fastunet").rglob("*.py")):
+        module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if module in ("fastunet", "fastunet.data"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(
+                "fastunet"
+            ):
+                continue
+            targets = [node.module]
+            if node.module in ("fastunet", "fastunet.data"):
+                targets = [
+                    f"{node.module}.{alias.name}"
+                    for alias in node.names
+                    if (ROOT / node.module.replace(".", "/") / f"{alias.name}.py").exists()
+                ]
+            climbing += [f"{module} -> {t}" for t in targets if floor_of(t) > floor_of(module)]
+    assert not climbing
