@@ -2,6 +2,7 @@
 
 import ast
 import configparser
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +46,18 @@ def test_the_version_is_that_of_settings_ini():
 def test_the_readme_and_ci_have_the_same_two_commands(command):
     assert command in (ROOT / "README.md").read_text()
     assert command in (ROOT / ".ci" / "run").read_text()
+
+
+def test_git_ignores_none_of_the_sources():
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is not a git checkout")
+    listing = "git ls-files --others --ignored --exclude-standard -- '*.py' '*.ipynb'"
+    ignored = subprocess.run(
+        shlex.split(listing), cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert [
+        f for f in ignored if f.startswith(("fastunet/", "tests/", "nbs/", "benchmarks/"))
+    ] == []
 
 
 # The floors of the house, from the ground up: a module imports from its own floor or below.
