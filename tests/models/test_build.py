@@ -27,7 +27,7 @@ def test_a_network_of_ones_own_is_named_and_asked_for():
 
 
 def test_a_kind_of_the_future_asks_for_an_upgrade():
-    with pytest.raises(ArchitectureError, match="'mamba'.*upgrade"):
+    with pytest.raises(ArchitectureError, match=r"'mamba'.*upgrade"):
         rebuild({"kind": "mamba"})
 
 
