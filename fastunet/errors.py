@@ -28,7 +28,15 @@ class SizeMismatchError(FastunetError):
 
 
 class SplitError(FastunetError):
-    """The data are too few for the split or the batch size that was asked for."""
+    """The split or batch that was asked for cannot be made of these pairs."""
+
+
+class AuditError(FastunetError):
+    """The audit of a data set found errors, and `strict=True` refuses them."""
+
+
+class DownloadError(FastunetError):
+    """A public data set could not be fetched."""
 
 
 class ArchitectureError(FastunetError):

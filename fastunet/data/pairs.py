@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -28,13 +28,20 @@ _SPLITS: dict[str, Split] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """An image file and its mask file."""
 
     image: Path
     mask: Path
     split: Split = ""  # the part it belongs to; "" where nothing has decided that yet
+    group: str = ""  # what must stay in one part: views of a car, frames of a video
+    channels: tuple[Path, ...] = ()  # files whose channels are stacked behind the image's
+
+    @property
+    def image_files(self) -> tuple[Path, ...]:
+        """The file or files that make the image."""
+        return (self.image, *self.channels)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class PairList(Sequence[Pair]):
     layout: str  # how the folder was read, for example "images + masks"
     unpaired_images: list[Path] = field(default_factory=list)
     unpaired_masks: list[Path] = field(default_factory=list)
+    classes: Sequence[str] | Mapping[str, int | str] | None = None  # where the layout states them
+    void: tuple[int | str, ...] = ()  # mask values or colours that the layout leaves out
 
     def __getitem__(self, index):
         return self.pairs[index]
