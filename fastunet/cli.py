@@ -1,4 +1,4 @@
-"""The commands: `fastunet demo`, `train`, `lr-find`, `predict`.
+"""The commands: `fastunet demo`, `inspect`, `train`, `lr-find`, `predict`.
 
 A user's mistake ends in one line and exit code 2, a bug of ours in a traceback. PyTorch and fastai
 are imported by the commands that need them, so that `--help` is instant.
@@ -8,6 +8,7 @@ import shlex
 import sys
 import warnings
 from dataclasses import replace
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +55,46 @@ Width = Annotated[
 Size = Annotated[
     str | None,
     typer.Option(help="Network input: 256, or HEIGHTxWIDTH.", show_default="256; on a CPU 128"),
+]
+Patch = Annotated[
+    str | None,
+    typer.Option(help="Instead of the whole image: random patches of this size, as --size."),
+]
+Scale = Annotated[
+    float, typer.Option(help="Share of the image's resolution at which patches are cut.")
+]
+AugmentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--augment",
+        help='"scene" (has an up and a down), "free" (microscopy, aerial), "light" or "none".',
+        show_default="scene",
+    ),
+]
+CacheOption = Annotated[
+    str, typer.Option("--cache", help='Decoded pixels are kept: "auto", "ram", "disk" or "none".')
+]
+Instances = Annotated[
+    bool, typer.Option("--instances", help="The masks number objects: all are the foreground.")
+]
+Unknown = Annotated[
+    str, typer.Option(help='Mask values that --classes does not name: "error" or "void".')
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        help='What stays in one part: "auto" (found from the names), or a regular expression '
+        "whose group is the key, such as '^(.*)_[0-9]+$'."
+    ),
+]
+Fold = Annotated[
+    str | None, typer.Option(help="Cross-validation: 2/5 validates on the second of five parts.")
+]
+SplitFile = Annotated[
+    Path | None, typer.Option("--split", help="The split.json of another run, to repeat its split.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse data in which `inspect` finds an error.")
 ]
 BatchSize = Annotated[
     int | None, typer.Option("--bs", help="Batch size.", show_default="16, fewer for few images")
@@ -106,6 +147,50 @@ def demo(
 
 
 @app.command()
+def inspect(
+    data: Data,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write the report as a page with pictures.")
+    ] = None,
+    images: Images = None,
+    masks: Masks = None,
+    prefix: Prefix = None,
+    suffix: Suffix = None,
+    classes: Classes = None,
+    void: Void = None,
+    instances: Instances = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only names and headers; nothing is decoded.")
+    ] = False,
+):
+    """Look at every file of a data set: what it holds, and what is wrong with it.
+
+    Broken files, masks that do not fit, stray values, duplicates across the
+    split, rare classes and more, each with what to do. Nothing is changed.
+    Exit code 1 when there are errors.
+
+    Example: fastunet inspect cells --html report.html
+    """
+    from fastunet.data.audit import audit
+
+    report = audit(
+        data, images=images, masks=masks, prefix=prefix, suffix=suffix,
+        classes=_class_names(classes), void=void or None, instances=instances, quick=quick,
+    )  # fmt: skip
+    if html is not None:
+        report.to_html(html)
+    if json:
+        print(dumps(report.to_dict(), indent=2))
+    else:
+        print(report)
+        if html is not None:
+            print(f"The page with pictures is {html}.")
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
 def train(
     data: Data,
     out: Annotated[
@@ -120,6 +205,8 @@ def train(
         float | None, typer.Option(help="Train as long as this wall-clock time, instead.")
     ] = None,
     size: Size = None,
+    patch: Patch = None,
+    scale: Scale = 1.0,
     bs: BatchSize = None,
     lr: Annotated[
         str | None,
@@ -133,8 +220,16 @@ def train(
     masks: Masks = None,
     prefix: Prefix = None,
     suffix: Suffix = None,
+    instances: Instances = False,
+    unknown: Unknown = "error",
+    strict: Strict = False,
+    augment: AugmentOption = None,
     valid_pct: ValidPct = 0.2,
+    groups: Groups = None,
+    fold: Fold = None,
+    split: SplitFile = None,
     seed: Seed = 42,
+    cache: CacheOption = "auto",
     precision: PrecisionOption = "auto",
     overwrite: Overwrite = False,
 ):
@@ -154,6 +249,8 @@ def train(
         data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
         void=void, arch=arch, pretrained=pretrained, width=width, size=size, bs=bs, seed=seed,
         precision=precision, epochs=epochs, minutes=minutes, lr=rate, valid_pct=valid_pct,
+        patch=patch, scale=scale, instances=instances, unknown=unknown, strict=strict,
+        augment=augment, groups=groups, fold=fold, split=split, cache=cache,
     )  # fmt: skip
     from fastunet import run
 
@@ -170,6 +267,8 @@ def lr_find(
     out: Annotated[Path, typer.Option(help="Where the curve goes, a PNG.")] = Path("lr_find.png"),
     arch: Arch = "unet",
     size: Size = None,
+    patch: Patch = None,
+    scale: Scale = 1.0,
     bs: BatchSize = None,
     width: Width = None,
     pretrained: Pretrained = True,
@@ -179,7 +278,11 @@ def lr_find(
     masks: Masks = None,
     prefix: Prefix = None,
     suffix: Suffix = None,
+    instances: Instances = False,
+    unknown: Unknown = "error",
+    augment: AugmentOption = None,
     seed: Seed = 42,
+    cache: CacheOption = "auto",
     precision: PrecisionOption = "auto",
 ):
     """Find a learning rate: the loss against a growing rate, as a picture.
@@ -190,7 +293,8 @@ def lr_find(
     settings = _settings(
         data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
         void=void, arch=arch, pretrained=pretrained, width=width, size=size, bs=bs, seed=seed,
-        precision=precision,
+        precision=precision, patch=patch, scale=scale, instances=instances, unknown=unknown,
+        augment=augment, cache=cache,
     )  # fmt: skip
     import tempfile
 
@@ -225,8 +329,8 @@ def predict(
     from tqdm import tqdm
 
     from fastunet.data.show import overlay as draw
+    from fastunet.files import write_atomically
     from fastunet.inference import Segmenter
-    from fastunet.inference.bundle import write_atomically
 
     files = _image_files(images)
     segmenter = Segmenter.load(bundle)
@@ -249,14 +353,38 @@ def predict(
 
 
 def _settings(
-    *, classes: str | None, void: list[str] | None, size: str | None, precision: str, **rest
+    *,
+    classes: str | None,
+    void: list[str] | None,
+    size: str | None,
+    patch: str | None,
+    scale: float,
+    precision: str,
+    unknown: str,
+    augment: str | None,
+    cache: str,
+    fold: str | None = None,
+    **rest,
 ):
     """`run.Settings` of the options that commands share; mistakes are found before the imports."""
+    if size and patch:
+        raise TrainingError("--size and --patch were both given; the network sees one of them.")
+    if scale <= 0:
+        raise TrainingError(f"--scale {scale:g}: a number above 0, such as 0.5, was expected.")
+    if scale != 1 and not patch:
+        raise TrainingError("--scale goes with --patch; --size sets the resolution by itself.")
+    kept = _one_of("--cache", cache, ("auto", "ram", "disk", "none"))
     read = {
         "classes": _class_names(classes),
         "void": void or None,
-        "size": _size(size),
-        "precision": _precision(precision),
+        "size": _size("--size", size),
+        "patch": _size("--patch", patch),
+        "scale": scale,
+        "precision": _one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32")),
+        "unknown": _one_of("--unknown", unknown, ("error", "void")),
+        "augment": augment and _one_of("--augment", augment, ("scene", "free", "light", "none")),
+        "cache": None if kept == "none" else kept,
+        "fold": _fold(fold),
     }
     _quiet_plots()
     from fastunet.run import Settings
@@ -264,15 +392,30 @@ def _settings(
     return Settings(**read, **rest, command=_command())
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise TrainingError(f"{option} {text}: one of {', '.join(choices)} was expected.")
+    return text
+
+
+def _size(option: str, text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     sides = text.lower().split("x")
     if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
         raise TrainingError(
-            f"--size {text}: a number (256) or HEIGHTxWIDTH (192x256) was expected."
+            f"{option} {text}: a number (256) or HEIGHTxWIDTH (192x256) was expected."
         )
     return int(sides[0]), int(sides[-1])
+
+
+def _fold(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, _, k = text.partition("/")
+    if not (number.isdigit() and k.isdigit() and 1 <= int(number) <= int(k) >= 2):
+        raise TrainingError(f"--fold {text}: a fold and their number, such as 1/5, was expected.")
+    return int(number) - 1, int(k)
 
 
 def _learning_rate(text: str | None) -> float | None:
@@ -296,12 +439,6 @@ def _class_names(text: str | None) -> list[str] | dict[str, str] | None:
             raise TrainingError(f"--classes {text}: give a value to each name, or to none.")
         return dict(name.split("=", 1) for name in names)
     return names
-
-
-def _precision(text: str) -> str:
-    if text not in ("auto", "bf16", "fp16", "fp32"):
-        raise TrainingError(f"--precision {text}: auto, bf16, fp16 or fp32 was expected.")
-    return text
 
 
 def _image_files(paths: list[Path]) -> list[Path]:

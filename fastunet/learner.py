@@ -28,6 +28,7 @@ from fastunet.metrics import default_metrics
 from fastunet.models.build import describe
 from fastunet.models.unet import Norm, UNet
 from fastunet.precision import Precision
+from fastunet.preprocess import Source
 
 
 class SegmentationLearner(Learner):
@@ -72,7 +73,7 @@ class SegmentationLearner(Learner):
 
     def predict_mask(
         self,
-        image: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) pixels, RGB
+        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
     ) -> np.ndarray:  # (H, W) uint8 class indices
         """The class of each pixel, at the image's own size."""
         return self.segmenter().predict(image)

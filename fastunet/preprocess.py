@@ -8,8 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -17,95 +16,149 @@ import torch
 import torch.nn.functional as F
 
 from fastunet.data.cache import in_threads
-from fastunet.data.images import as_image, full_scale, is_grey, read_image, with_channels
+from fastunet.data.images import as_image, full_scale, is_grey, with_channels
+
+Source = str | os.PathLike | Sequence[str | os.PathLike] | np.ndarray  # what is an image
+Policy = Literal["resize", "patch"]
+Scaling = Literal["auto", "dtype", "percentile"]
 
 _PIXELS = 65_536  # of each image looked at go into the statistics
+_PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True)
 class _Glance:
     """What one image says about a data set, small enough to keep many."""
 
-    path: Path
-    pixels: np.ndarray  # (1, N, C) float32 as the network will see them, full scale 1
+    name: object
+    pixels: np.ndarray  # (1, N, C) float32, values as they are in the file
     dtype: np.dtype
     grey: bool
 
     @classmethod
-    def at(cls, path: str | os.PathLike, size: tuple[int, int]) -> "_Glance":
-        image = read_image(path)
-        pixels = resize(full_scale(image, "float"), size).reshape(1, -1, image.shape[2])
+    def at(cls, source: Source, size: tuple[int, int] | None) -> "_Glance":
+        image = as_image(source)
+        seen = resize(image.astype(np.float32), size) if size else image
+        pixels = seen.reshape(1, -1, image.shape[2])
         step = -(-pixels.shape[1] // _PIXELS)
-        return cls(Path(path), pixels[:, ::step].copy(), image.dtype, is_grey(image))
+        return cls(source, pixels[:, ::step].astype(np.float32), image.dtype, is_grey(image))
+
+    @property
+    def full(self) -> float:
+        """Full scale of the type: 255, 65535, and 1 of floats."""
+        return float(np.iinfo(self.dtype).max) if self.dtype.kind in "iu" else 1.0
 
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The whole image, resized to `size`, scaled to 0..1 and normalised per channel."""
+    """How an image enters the network: resized or cut, scaled to 0..1, normalised per channel.
+
+    With the policy "resize" the whole image is resized to `size`. With "patch" the network sees
+    `size` pixels of the image at `scale` times its own resolution at a time: random patches in
+    training, overlapping tiles in prediction.
+    """
 
     size: tuple[int, int] = (256, 256)  # (height, width) of the network's input, pixels
     channels: int = 3  # 1 for grey, 3 for RGB
     values: Literal["uint8", "float"] = "uint8"  # 8-bit pixels, or floats for deeper images
     mean: tuple[float, ...] = (0.5,)  # per channel, of pixels scaled to 0..1
     std: tuple[float, ...] = (0.25,)
+    policy: Policy = "resize"
+    scale: float = 1.0  # of "patch": 0.5 halves the image before patches are cut
+    low: tuple[float, ...] = ()  # of "float", per channel: the value that becomes 0
+    high: tuple[float, ...] = ()  # and the one that becomes 1; neither: full scale of the type
 
     def __post_init__(self):
         height, width = self.size
         if height < 1 or width < 1:
             raise ValueError(f"size={self.size}: height and width of at least 1 pixel are needed.")
-        for name in ("mean", "std"):
+        if self.policy not in get_args(Policy):
+            raise ValueError(f"policy={self.policy!r}; one of {get_args(Policy)} was expected.")
+        if self.scale <= 0:
+            raise ValueError(f"scale={self.scale}; a number above 0 was expected.")
+        for name in ("mean", "std", "low", "high"):
             values = tuple(float(f"{value:.6g}") for value in getattr(self, name))
             values = values * self.channels if len(values) == 1 else values
-            if len(values) != self.channels:
+            if len(values) != self.channels and not (name in ("low", "high") and not values):
                 raise ValueError(f"{name} has {len(values)} entries for {self.channels} channels.")
             object.__setattr__(self, name, values)
 
     @classmethod
     def infer(
         cls,
-        image_paths: Sequence[str | os.PathLike],  # of the training part
+        image_paths: Sequence[Source],  # of the training part
         size: int | tuple[int, int] = 256,  # network input; an int is a square
         channels: int | None = None,  # None: 1 where all pictures are grey, else what they have
+        policy: Policy = "resize",  # the whole image, or patches of it
+        scale: float = 1.0,  # of "patch"
+        scaling: Scaling = "auto",  # "percentile" for pixels deeper than 8 bit, else "dtype"
         sample: int = 100,  # how many files are looked at, spread over the list
         progress: bool = False,  # show a progress bar
     ) -> "Preprocess":
-        """Channels, value range, mean and standard deviation, from a look at the images."""
+        """Channels, value range, mean and standard deviation, from a look at the images.
+
+        Scaling by "dtype" takes the largest value of an integer type as 1 and leaves floats alone;
+        by "percentile" 0 and 1 are the 0.5th and 99.5th percentile of each channel, so that few
+        very bright pixels do not press the others together.
+        """
         size = (size, size) if isinstance(size, int) else tuple(size)
         paths = list(image_paths)[:: max(1, len(image_paths) // sample)]
-        glance = partial(_Glance.at, size=size)
+        glance = partial(_Glance.at, size=size if policy == "resize" else None)
         glances = list(in_threads(glance, paths, "Reading images", progress))
         if channels is None:
             widest = max(glance.pixels.shape[2] for glance in glances)
             channels = 1 if widest <= 3 and all(glance.grey for glance in glances) else widest
         values = "uint8" if all(glance.dtype == np.uint8 for glance in glances) else "float"
-        pixels = np.concatenate([
-            with_channels(glance.pixels, channels, glance.path)[0] for glance in glances
-        ]).astype(np.float64)  # fmt: skip
-        spread = pixels.std(0)
+        pixels = [with_channels(g.pixels, channels, g.name)[0].astype(np.float64) for g in glances]
+        low, high = (), ()
+        if scaling == "percentile" or (scaling == "auto" and values == "float"):
+            low, high = np.nanpercentile(np.concatenate(pixels), _PERCENTILES, axis=0)
+            high = np.where(high > low, high, low + 1)
+            values = "float"
+            pixels = [(p - low) / (high - low) for p in pixels]
+        else:
+            pixels = [p / g.full for p, g in zip(pixels, glances, strict=True)]
+        every = np.concatenate(pixels)
+        spread = np.nanstd(every, axis=0)
         std = np.where(spread > 0, spread, 1)
-        return cls(size, channels, values, tuple(pixels.mean(0)), tuple(std))
+        mean = np.nanmean(every, axis=0)
+        return cls(size, channels, values, mean, std, policy, scale, tuple(low), tuple(high))
 
     # images on their way in
 
     def prepare(
         self,
-        source: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) pixels in RGB order
+        source: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
     ) -> np.ndarray:  # (H, W, channels) at its own size, uint8 or float32 as `values` says
         """An image with the channels and the value range of the training set."""
-        name = source if isinstance(source, str | os.PathLike) else "the image"
-        return full_scale(with_channels(as_image(source), self.channels, name), self.values)
+        name = "the image" if isinstance(source, np.ndarray) else source
+        image = with_channels(as_image(source), self.channels, name)
+        if not self.low:
+            return full_scale(image, self.values)
+        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
+        return (image.astype(np.float32) - low) / (high - low)
+
+    def seen_size(
+        self,
+        size: tuple[int, int],  # (height, width) of an image
+    ) -> tuple[int, int]:
+        """The (height, width) at which the network looks at the whole of such an image."""
+        if self.policy == "resize":
+            return self.size
+        height, width = (max(1, round(side * self.scale)) for side in size)
+        return height, width
 
     def resize(
         self,
         image: np.ndarray,  # (H, W, C)
-        size: tuple[int, int] | None = None,  # (height, width); None: the network's
+        size: tuple[int, int] | None = None,  # (height, width); None: as the network looks at it
     ) -> np.ndarray:
         """The image at another size: by area where it shrinks, linear where it grows."""
-        return resize(image, size or self.size)
+        return resize(image, size or self.seen_size(image.shape[:2]))
 
     def resize_mask(self, mask: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
         """(H, W) class indices at another size, by nearest neighbour."""
-        height, width = size or self.size
+        height, width = size or self.seen_size(mask.shape)
         if mask.shape == (height, width):
             return mask
         return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
@@ -113,23 +166,23 @@ class Preprocess:
     def to_tensor(self, image: np.ndarray) -> torch.Tensor:
         """A prepared image as network input, (1, C, height, width) float32."""
         pixels = torch.from_numpy(np.ascontiguousarray(self.resize(image)))
-        return self.normalise(self.scale(pixels.permute(2, 0, 1)[None]))
+        return self.normalise(self.scale_values(pixels.permute(2, 0, 1)[None]))
 
     # batches; these run on the device
 
-    def scale(self, pixels: torch.Tensor) -> torch.Tensor:
+    def scale_values(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels to float, full scale to 1."""
-        return pixels.float() / 255 if self.values == "uint8" else pixels.float()
+        return pixels * (1 / 255) if self.values == "uint8" else pixels.float()
 
     def normalise(self, images: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) in 0..1 to mean 0, standard deviation 1 of the training set."""
         mean, std = self._stats(images)
-        return (images - mean) / std
+        return torch.addcmul(-mean / std, images, 1 / std)  # one pass over the batch
 
     def denormalise(self, images: torch.Tensor) -> torch.Tensor:
         """The inverse of `normalise`, for pictures."""
         mean, std = self._stats(images)
-        return images * std + mean
+        return torch.addcmul(mean, images, std)
 
     def _stats(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         mean, std = (like.new_tensor(v).view(1, -1, 1, 1) for v in (self.mean, self.std))
@@ -149,13 +202,11 @@ class Preprocess:
 
     def to_dict(self) -> dict:
         """Plain JSON values; `from_dict` makes the same object of them."""
-        return {"policy": "resize", **asdict(self)}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Preprocess":
-        fields = {key: value for key, value in data.items() if key != "policy"}
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-        return cls(**fields)
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -1,13 +1,14 @@
 """One training run: a data folder in, a run folder out. What `fastunet train` and `demo` do.
 
-A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv`, the pictures and
-`command.txt`.
+A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv`, the pictures,
+`split.json` (which image was in which part) and `command.txt`.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import torch
@@ -18,10 +19,13 @@ from fastai.vision.learner import model_meta
 
 from fastunet.callback.progress import EpochLog
 from fastunet.data.block import ImageMaskDataLoaders
-from fastunet.data.masks import Value
+from fastunet.data.cache import Cache
+from fastunet.data.codes import Value
 from fastunet.data.pairs import find_pairs
+from fastunet.data.split import save_split
 from fastunet.errors import ArchitectureError, TrainingError
-from fastunet.inference.bundle import JSON_NAME, write_atomically
+from fastunet.files import write_atomically
+from fastunet.inference.bundle import JSON_NAME
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.precision import Precision, choose_dtype
 from fastunet.report.evaluation import Evaluation, evaluate
@@ -41,16 +45,26 @@ class Settings:
     suffix: str | None = None
     classes: Sequence[str] | Mapping[str, Value] | None = None
     void: Sequence[Value] | None = None
+    instances: bool = False  # masks number objects; all of them are the foreground
+    unknown: Literal["error", "void"] = "error"  # mask values that `classes` does not name
+    strict: bool = False  # refuse data in which the audit finds an error
     arch: str = "unet"
     pretrained: bool = True
     width: int | None = None
     epochs: int | None = None
     minutes: float | None = None
     size: tuple[int, int] | None = None  # (height, width); None: 256, or 128 on a CPU
+    patch: tuple[int, int] | None = None  # instead of the whole image: patches of this size
+    scale: float = 1.0  # of the image's own resolution, at which patches are cut
+    augment: str | None = None  # a preset
+    cache: Cache | None = "auto"
     bs: int | None = None
     lr: float | None = None  # None: the default
     find_lr: int = 0  # ask lr_find, with so many batches, and draw its curve
     valid_pct: float = 0.2
+    groups: str | None = None  # "auto", or a regular expression on names
+    fold: tuple[int, int] | None = None  # (1, 5): validate on the second of five parts
+    split: Path | None = None  # a split.json of an earlier run
     seed: int = 42
     precision: Precision = "auto"  # of training
     command: str = ""  # what the user typed, for the record
@@ -66,11 +80,21 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     dls = ImageMaskDataLoaders.from_pairs(
         pairs,
         size=settings.size or side,
+        patch=settings.patch,
+        scale=settings.scale,
         bs=settings.bs,
         valid_pct=settings.valid_pct,
         seed=settings.seed,
+        groups=settings.groups,
+        fold=settings.fold,
+        split=settings.split,
         classes=settings.classes,
         void=settings.void,
+        instances=settings.instances,
+        unknown=settings.unknown,
+        strict=settings.strict,
+        augment=settings.augment,
+        cache=settings.cache,
         device=settings.device,
     )
     parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
@@ -78,7 +102,11 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     channels = {1: "grey", 3: "RGB"}.get(pre.channels, f"{pre.channels} channels")
     print(f"Data:    {settings.data} ({pairs.layout}): {parts}")
     print(f"Masks:   {dls.codec.describe()}")
-    print(f"Images:  {channels}, resized to {pre.size[0]}x{pre.size[1]}, batches of {dls.bs}")
+    size = f"{pre.size[0]}x{pre.size[1]}"
+    way = f"resized to {size}"
+    if pre.policy == "patch":
+        way = f"patches of {size} at {pre.scale:g} of their resolution"
+    print(f"Images:  {channels}, {way}, batches of {dls.bs}")
     return dls
 
 
@@ -175,6 +203,7 @@ def train(settings: Settings, out: Path, overwrite: bool = False) -> Evaluation:
     }
     learn.save_bundle(out, {**final.to_dict(), **_others(scores, final)}, training)
     write_atomically(out / "command.txt", (settings.command + "\n").encode())
+    save_split(dls.pairs, out / "split.json")
     _remove_checkpoint(learn)
 
     print(f"Trained for {seconds:.0f} s; the best epoch by Dice on the validation part was kept.\n")

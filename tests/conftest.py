@@ -46,6 +46,12 @@ def blobs(rng: np.random.Generator, size: tuple[int, int], classes: int, channel
 
 
 @pytest.fixture
+def draw_blobs():
+    """`blobs`, for tests that write their own files."""
+    return blobs
+
+
+@pytest.fixture
 def write_pairs(tmp_path):
     """Write `n` pairs into `<folder>/images` and `<folder>/masks`; returns the folder.
 

@@ -38,7 +38,8 @@ def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp)
     code, out, _ = run("train", root, "--epochs", 2, "--out", "r", *FAST)
     assert code == 0
     assert {f.name for f in (in_tmp / "r").iterdir()} == {
-        "bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt"
+        "bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt",
+        "split.json",
     }  # fmt: skip
     assert "6 train, 2 valid" in out
     assert "foreground" in out
@@ -117,14 +118,16 @@ def spoil(root, name, content):
     file.write_bytes(content) if isinstance(content, bytes) else cv2.imwrite(str(file), content)
 
 
-HALF = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+HALF = np.random.default_rng(0).integers(0, 256, (40, 48, 3), dtype=np.uint8)
 CUT = cv2.imencode(".png", HALF)[1].tobytes()[:900]
 
 MISTAKES = {
     "missing folder": (["train", "nowhere"], None, "nowhere is missing"),
     "no pairs": (["train", "data/images"], None, "holds no layout that fastunet knows"),
     "sizes that differ": (
-        ["train", "data"], ("masks/01.png", np.zeros((9, 8), np.uint8)), "masks/01.png 8x9"
+        ["train", "data"],
+        ("masks/01.png", np.zeros((9, 8), np.uint8)),
+        "images/01.png 40x48, mask 9x8",
     ),
     "unreadable image": (["train", "data"], ("images/01.png", CUT), "images/01.png: cannot be dec"),
     "unreadable mask": (["train", "data"], ("masks/01.png", CUT), "masks/01.png: the mask cannot"),
@@ -140,6 +143,17 @@ MISTAKES = {
     "unreadable rate": (["train", "data", "--lr", "-1"], None, "--lr -1"),
     "epochs and minutes": (["train", "data", "--epochs", "1", "--minutes", "1"], None, "both"),
     "no time": (["train", "data", "--minutes", "0"], None, "no time"),
+    "size and patch": (["train", "data", "--size", "64", "--patch", "64"], None, "--patch"),
+    "scale without a patch": (["train", "data", "--scale", "0.5"], None, "goes with --patch"),
+    "no such fold": (["train", "data", "--fold", "6/5"], None, "--fold 6/5"),
+    "no groups in the names": (["train", "data", "--groups", "auto"], None, "show no groups"),
+    "unknown augmentation": (["train", "data", "--augment", "wild"], None, "--augment wild"),
+    "unknown cache": (["train", "data", "--cache", "tape"], None, "--cache tape"),
+    "split of other data": (
+        ["train", "data", "--split", "split.json"],
+        ("../split.json", b'{"format": 1, "train": ["x.png"], "valid": [], "test": []}'),
+        "was made for other pairs",
+    ),
     "bundle missing": (["predict", "data", "data/images"], None, "bundle.json was expected"),
     "bundle is a pickle": (["predict", "m.pkl", "data/images"], ("../m.pkl", b"x"), "is a pickle"),
     "image missing": (["predict", "data", "no.png"], None, "no.png does not exist"),

@@ -8,6 +8,7 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import tifffile
 import torch
 from fastai.torch_core import set_seed
 from fastai.vision.all import SegmentationDataLoaders, resnet18
@@ -70,6 +71,58 @@ def test_the_whole_way_through(dls, arch):
     again = Segmenter.load(bundle, device="cpu")
     np.testing.assert_array_equal(again.predict(photo), mask)
     assert again.metrics["dice"] == pytest.approx(learn.recorder.values[-1][2])
+
+
+@pytest.mark.parametrize("kind", ["16-bit", "13 channels"])
+def test_deep_images_train_show_and_predict(tmp_path, in_tmp, draw_blobs, kind):
+    for part in ("images", "masks"):
+        (tmp_path / "deep" / part).mkdir(parents=True)
+    channels = 1 if kind == "16-bit" else 13
+    for i in range(8):
+        picture, mask = draw_blobs(np.random.default_rng(i), (40, 48), 2, channels)
+        deep = picture.astype(np.uint16) * 16 + 900  # 12 bits above an offset, in a 16-bit file
+        deep[0, 0] = 65_535  # a hot pixel
+        tifffile.imwrite(tmp_path / f"deep/images/{i}.tif", deep.squeeze())
+        cv2.imwrite(str(tmp_path / f"deep/masks/{i}.png"), mask * 255)
+    set_seed(0)
+    dls = ImageMaskDataLoaders.from_folder(tmp_path / "deep", size=32, bs=4, device="cpu")
+    assert (dls.preprocess.channels, dls.preprocess.values) == (channels, "float")
+    images, _ = dls.one_batch()
+    assert images.shape[1] == channels
+    assert 0.3 < images.std() < 3  # the hot pixels have not pressed the others together
+    learn = segmentation_learner(dls, width=8, depth=3, lr=1e-2)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(30)
+    dls.show_batch(max_n=2)
+    learn.show_results(max_n=2)
+    plt.close("all")
+    assert learn.validate()[1] > 0.6
+    photo = dls.pairs["valid"][0].image
+    mask = learn.predict_mask(photo)
+    assert mask.shape == (40, 48)
+    loaded = Segmenter.load(learn.save_bundle("deep-bundle"), device="cpu")
+    np.testing.assert_array_equal(loaded.predict(photo), mask)
+
+
+def test_patches_train_and_predict_the_whole_image(write_pairs, in_tmp):
+    set_seed(0)
+    root = write_pairs(8, (0, 1, 2), size=(90, 130))
+    dls = ImageMaskDataLoaders.from_folder(root, patch=32, scale=0.5, bs=4, device="cpu")
+    learn = segmentation_learner(dls, width=8, depth=3, lr=1e-2)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(12)
+    dls.show_batch(max_n=2)
+    learn.show_results(max_n=2)
+    plt.close("all")
+    assert learn.validate()[1] > 0.7
+    pair = dls.pairs["valid"][0]
+    mask = learn.predict_mask(pair.image)
+    truth = dls.codec.read(pair.mask)
+    assert mask.shape == truth.shape == (90, 130)
+    assert (mask == truth).mean() > 0.9
+    loaded = Segmenter.load(learn.save_bundle("patches"), device="cpu")
+    assert loaded.preprocess == dls.preprocess
+    np.testing.assert_array_equal(loaded.predict(pair.image), mask)
 
 
 def test_it_learns(dls):

@@ -62,13 +62,20 @@ def test_git_ignores_none_of_the_sources():
 
 # The floors of the house, from the ground up: a module imports from its own floor or below.
 FLOORS = [
-    ["fastunet", "fastunet.errors"],
-    ["fastunet.data.cache", "fastunet.data.images", "fastunet.data.pairs", "fastunet.data.split"],
-    ["fastunet.data.codes"],
+    ["fastunet", "fastunet.errors", "fastunet.files"],
+    [
+        *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
+        *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
+        *["fastunet.data.pairs", "fastunet.data.tables", "fastunet.data.groups"],
+        *["fastunet.data.stratify", "fastunet.data.split", "fastunet.data.tiles"],
+    ],
+    ["fastunet.data.stacks", "fastunet.data.codes", "fastunet.data.strays"],
     ["fastunet.data.survey"],
+    ["fastunet.data.naming", "fastunet.data.instances"],
     ["fastunet.data.masks"],
     ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
-    ["fastunet.data.reader", "fastunet.data.samples"],
+    ["fastunet.data.reader", "fastunet.data.public", "fastunet.data.samples"],
+    ["fastunet.data.audit"],
     ["fastunet.data.block", "fastunet.models", "fastunet.losses"],
     ["fastunet.metrics", "fastunet.inference"],
     ["fastunet.callback", "fastunet.learner"],

@@ -1,40 +1,185 @@
-"""Decode once, with all cores: work done by threads under a progress bar, and kept in memory."""
+"""Decode once, with all cores: work done by threads, and arrays kept in memory or on disk."""
 
+import contextlib
+import hashlib
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from shutil import disk_usage
+from typing import Literal, TypeVar
 
+import numpy as np
 import psutil
+
+from fastunet.files import cache_folder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Arrays = tuple[np.ndarray, ...]
+Cache = Literal["auto", "ram", "disk"]
 
-MEMORY_SHARE = 0.4  # of the memory that is free now, at most
+MEMORY_SHARE = 0.4  # of the memory that is free, at most
+DISK_SHARE = 0.5  # of the space that is free where the user's cache folder lies, at most
 
 
 def in_threads(
     work: Callable[[Item], Result],
-    items: Sequence[Item],
+    items: Iterable[Item],
     label: str = "",
     progress: bool = True,  # a bar where there is a terminal, nothing in a log file
 ) -> Iterator[Result]:
-    """The results in the order of the items. An error in one stops the rest and is raised."""
+    """The results in the order of the items. An error in one stops the rest and is raised.
+
+    No more than a few results wait at a time, so memory does not grow with their number.
+    """
     from tqdm import tqdm
 
-    hide = None if progress and len(items) > 50 else True
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            results = pool.map(work, items)
-            yield from tqdm(results, label, len(items), leave=False, disable=hide)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    total = len(items) if isinstance(items, Sequence) else None
+    hide = None if progress and (total is None or total > 50) else True
+    threads = os.cpu_count() or 1
+    waiting: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with tqdm(desc=label, total=total, leave=False, disable=hide) as bar:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 8 * threads:
+                    yield waiting.popleft().result()
+                    bar.update()
+            while waiting:
+                yield waiting.popleft().result()
+                bar.update()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def fits_in_memory(
-    bytes_each: int,  # of one decoded item
-    count: int,
-) -> bool:
-    """Whether `count` items may be kept without taking more than `MEMORY_SHARE` of what is free."""
-    return bytes_each * count < MEMORY_SHARE * psutil.virtual_memory().available
+def room_in_memory() -> int:
+    """Bytes that may be kept in memory: a share of what is free, so that training can work."""
+    return int(MEMORY_SHARE * psutil.virtual_memory().available)
+
+
+def room_on_disk() -> int:
+    """Bytes that may be kept in the user's cache folder."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return int(DISK_SHARE * disk_usage(folder).free)
+
+
+class MemoryCache:
+    """Arrays in memory, up to `room` bytes.
+
+    Forked workers share its pages; spawned ones get it as one temporary file, mapped by all of
+    them, rather than a copy each.
+    """
+
+    def __init__(self, room: int):
+        self.room = room
+        self._kept: dict[Hashable, Arrays] = {}
+        self._spilled: tuple[str, dict[Hashable, list]] | None = None
+
+    def get(self, key: Hashable) -> Arrays | None:
+        return self._kept.get(key)
+
+    def put(self, key: Hashable, arrays: Arrays) -> bool:
+        """Keep arrays; False, with nothing kept, where the room is used up."""
+        size = sum(array.nbytes for array in arrays)
+        if size > self.room:
+            return False
+        self.room -= size
+        self._kept[key] = arrays
+        self._spilled = None
+        return True
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getstate__(self):
+        if self._spilled is None:
+            self._spilled = self._spill()
+        return {"room": self.room, "file": self._spilled[0], "places": self._spilled[1]}
+
+    def __setstate__(self, state):
+        self.room, self._spilled = state["room"], (state["file"], state["places"])
+        whole = (
+            np.memmap(state["file"], np.uint8, "r") if state["places"] else np.empty(0, np.uint8)
+        )
+
+        def at(dtype: str, offset: int, shape: tuple[int, ...]) -> np.ndarray:
+            size = np.dtype(dtype).itemsize * int(np.prod(shape))
+            return whole[offset : offset + size].view(dtype).reshape(shape)
+
+        self._kept = {
+            key: tuple(at(*place) for place in places) for key, places in state["places"].items()
+        }
+
+    def _spill(self) -> tuple[str, dict[Hashable, list]]:
+        """All arrays in one file, which is removed when this cache is; and where each one lies."""
+        places: dict[Hashable, list] = {}
+        with tempfile.NamedTemporaryFile(prefix="fastunet-", suffix=".cache", delete=False) as file:
+            weakref.finalize(self, _remove, file.name)
+            for key, arrays in self._kept.items():
+                places[key] = [(array.dtype.str, _append(file, array), array.shape)
+                               for array in arrays]  # fmt: skip
+        return file.name, places
+
+
+def _append(file, array: np.ndarray) -> int:
+    """Write an array where its elements are aligned; returns the offset."""
+    file.write(bytes(-file.tell() % 64))
+    offset = file.tell()
+    file.write(np.ascontiguousarray(array).data)
+    return offset
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        Path(path).unlink()
+
+
+class DiskCache:
+    """Arrays as files in the user's cache folder, mapped when they are read; up to `room` bytes.
+
+    The key names everything that the arrays were made of, so a changed file or setting is another
+    key. Files are written beside and renamed.
+    """
+
+    def __init__(self, room: int):
+        self.room = room
+        self.folder = cache_folder() / "decoded"
+
+    def get(self, key: str) -> Arrays | None:
+        arrays = []
+        with contextlib.suppress(FileNotFoundError):
+            for i in range(2):
+                arrays.append(np.load(self._file(key, i), mmap_mode="r"))
+        return tuple(arrays) if len(arrays) == 2 else None
+
+    def put(self, key: str, arrays: Arrays) -> bool:
+        """Write arrays; False, with nothing written, where the room is used up."""
+        size = sum(array.nbytes for array in arrays)
+        if size > self.room:
+            return False
+        self.room -= size
+        for i, array in enumerate(arrays):
+            path = self._file(key, i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_name(f".{path.name}.{os.getpid()}")
+            with partial.open("wb") as file:
+                np.save(file, np.ascontiguousarray(array))
+            partial.replace(path)
+        return True
+
+    def _file(self, key: str, i: int) -> Path:
+        return self.folder / key[:2] / f"{key}-{i}.npy"
+
+
+def fingerprint(files: Iterable[Path], *made_by: dict) -> str:
+    """A key for what is made of files: their path, size and time of change, and the settings."""
+    stats = [(str(file.resolve()), file.stat()) for file in files]
+    parts = [[(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats], *made_by]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
-from fastunet.data.images import read_image
+from fastunet.data import tiff
+from fastunet.data.images import MAX_PIXELS, open_lazily, read_image, read_npy, too_large
+from fastunet.data.stacks import band_indices, is_stack
 from fastunet.errors import ImageReadError, MaskValueError
 
 Code = int
 Colour = tuple[int, int, int]
 Value = int | str | Sequence[int]  # how a user writes a code: 11, "#ff0000", (255, 0, 0)
 Palette = Literal["colour", "index"]  # how palette files are read
+
+NOWHERE: Code = -(2**62)  # no mask holds it
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class RawMask:
     codes: np.ndarray  # (H, W) integers; where `table` is given, indices into it
     colour: bool  # the codes are colours (0xRRGGBB), not values
     table: np.ndarray | None = None  # (256,) colour codes of a palette
+    bands: int = 0  # of a stack with one band per class; the codes are band indices
 
 
 def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
@@ -36,9 +42,13 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
     Raises `ImageReadError` naming the file where it cannot be decoded.
     """
     path = Path(path)
-    if path.suffix.lower() == ".npy":
-        array = read_image(path)
-        return from_array(array[..., 0] if array.shape[2] == 1 else array, path)
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return from_array(_npy(path), path)
+    if suffix in tiff.SUFFIXES:
+        pages = tiff.pages(path)
+        if len(pages) > 1 or (pages and not pages[0].suits_pillow):
+            return from_array(read_image(path), path)
     mode, array, table = _decode(path)
     if mode != "P":
         return from_array(array, path)
@@ -47,14 +57,25 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
     return RawMask(array, colour=True, table=table)
 
 
+def _npy(path: Path) -> np.ndarray:
+    try:
+        array = read_npy(path)
+    except OSError as error:
+        raise ImageReadError(f"{path}: cannot be opened ({error.strerror}).") from error
+    bands_first = array.ndim == 3 and array.shape[2] > 4 and array.shape[0] < array.shape[2]
+    return np.moveaxis(array, 0, -1) if bands_first else array
+
+
 def _decode(path: Path) -> tuple[str, np.ndarray, np.ndarray | None]:
     """Pillow's mode, the pixels and, for mode P, the palette as 256 colour codes."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     try:
-        with Image.open(path) as file:
+        with open_lazily(path) as file:
+            if file.width * file.height > MAX_PIXELS:
+                raise ImageReadError(too_large(path, file.height, file.width))
             mask = ImageOps.exif_transpose(file)
-            if mask.mode in ("1", "L", "RGB", "RGBA", "P") or mask.mode.startswith("I"):
+            if mask.mode in ("1", "L", "RGB", "RGBA", "P", "F") or mask.mode.startswith("I"):
                 array = np.asarray(mask)
             elif mask.mode in ("LA", "PA", "CMYK", "La", "RGBa"):
                 array = np.asarray(mask.convert("RGBA"))
@@ -65,7 +86,9 @@ def _decode(path: Path) -> tuple[str, np.ndarray, np.ndarray | None]:
             table = _palette(mask) if mask.mode == "P" else None
     except FileNotFoundError:
         raise ImageReadError(f"{path}: the mask does not exist.") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except ImageReadError:
+        raise
+    except Exception as error:  # of any type, where a file is damaged
         raise ImageReadError(
             f"{path}: the mask cannot be decoded ({error}). Replace it or take it out."
         ) from error
@@ -81,30 +104,70 @@ def _palette(mask) -> np.ndarray:
 
 
 def from_array(array: np.ndarray, path: Path) -> RawMask:
+    """An array as a mask: (H, W) values, (H, W, 3 or 4) colours, or a stack of one band per class.
+
+    Raises `MaskValueError` naming the file where it is none of these.
+    """
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
+        raise MaskValueError(f"{path}: a {array.dtype} array of shape {array.shape} is not a mask.")
     if array.ndim == 2:
-        if array.dtype == bool:
-            array = array.astype(np.uint8)
-        if not np.issubdtype(array.dtype, np.integer):
-            whole = array.astype(np.int64)
-            if not np.array_equal(whole, array):
-                raise MaskValueError(
-                    f"{path}: the mask holds fractions; whole class values are expected."
-                )
-            array = whole
-        return RawMask(array, colour=False)
-    if array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype == np.uint8:
+        return RawMask(_whole(array, path), colour=False)
+    if not is_stack(array):
         return RawMask(colour_codes(array), colour=True)
-    raise ImageReadError(f"{path}: a {array.dtype} array of shape {array.shape} is not a mask.")
+    if array.shape[2] in (3, 4) and _is_grey(array):
+        return RawMask(_whole(array[..., 0], path), colour=False)
+    return RawMask(band_indices(array, path), colour=False, bands=array.shape[2])
+
+
+def _is_grey(array: np.ndarray) -> bool:
+    """Values that were saved three times over, as 16-bit RGB for example."""
+    rest = array[..., 1:3] == array[..., :1]
+    return bool(array.any()) and bool(rest.all())
+
+
+def _whole(values: np.ndarray, path: Path) -> np.ndarray:
+    """Values as integers of this machine's byte order."""
+    if values.dtype == bool:
+        return values.astype(np.uint8)
+    if values.dtype.kind in "iu":
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
+    odd = np.count_nonzero(~np.isfinite(values))
+    if odd:
+        raise MaskValueError(
+            f"{path}: {odd} pixels are NaN or infinite; whole class values are expected. Write a "
+            "value there that no class has, 255 for example, and pass it as void=."
+        )
+    whole = values.astype(np.int64)
+    if not np.array_equal(whole, values):
+        raise MaskValueError(
+            f"{path}: the mask holds fractions ({values.min():g}..{values.max():g}); whole class "
+            "values are expected. Are these probabilities? Save the class of each pixel."
+        )
+    return whole
 
 
 def colour_codes(rgb: np.ndarray) -> np.ndarray:
     """(H, W, 3 or 4) uint8 to (H, W) uint32; a fully transparent pixel has one code for any RGB."""
-    r, g, b = (rgb[..., i].astype(np.uint32) for i in range(3))
-    codes = (r << 16) | (g << 8) | b
-    if rgb.shape[2] == 4:
-        hidden = 255 - rgb[..., 3].astype(np.uint32)
-        codes = np.where(hidden == 255, np.uint32(0), codes) | (hidden << 24)
+    opaque = rgb.shape[2] == 3
+    to_bgra = cv2.COLOR_RGB2BGRA if opaque else cv2.COLOR_RGBA2BGRA
+    codes = cv2.cvtColor(np.ascontiguousarray(rgb), to_bgra).view("<u4")[..., 0]
+    codes ^= np.uint32(0xFF000000)
+    if not opaque:
+        codes[rgb[..., 3] == 0] = 0xFF000000
     return codes
+
+
+def runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The code and the length of each run of equal codes, row after row.
+
+    Classes lie in patches: a mask has far fewer runs than pixels, and what is slow is done once
+    per run.
+    """
+    flat = codes.ravel()
+    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
+    return flat[starts], np.diff(starts, append=len(flat))
 
 
 def pixel_counts(codes: np.ndarray) -> dict[Code, int]:
@@ -123,12 +186,12 @@ def is_grey_code(code: Code) -> bool:
 
 
 def carry(code: Code, from_colour: bool, to_colour: bool) -> Code:
-    """A code of one kind in the other; -1 where it has no counterpart."""
+    """A code of one kind in the other; `NOWHERE` where it has no counterpart."""
     if from_colour == to_colour:
         return code
     if to_colour:
-        return code * 0x010101 if 0 <= code < 256 else -1
-    return code & 255 if is_grey_code(code) else -1
+        return code * 0x010101 if 0 <= code < 256 else NOWHERE
+    return code & 255 if is_grey_code(code) else NOWHERE
 
 
 def distances(codes: np.ndarray, code: Code, colour: bool) -> np.ndarray:
@@ -165,8 +228,11 @@ def parse_value(value: Value) -> tuple[Code, bool]:
             raise MaskValueError(f"{value!r} is no colour; write #rrggbb, for example #ff0000.")
         channels = bytes.fromhex(digits)
     elif isinstance(value, str):
-        if not value.strip().isdigit():
-            raise MaskValueError(f"{value!r} is neither a value (11) nor a colour (#ff0000).")
+        if not value.strip().removeprefix("-").isdigit():
+            raise MaskValueError(
+                f"{value!r} is neither a value (11) nor a colour (#ff0000), nor the name of a "
+                "class in classes=."
+            )
         return int(value), False
     elif isinstance(value, Sequence):
         if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):

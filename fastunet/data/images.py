@@ -1,11 +1,13 @@
 """Any image file as an upright (H, W, C) array."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from fastunet.errors import ImageReadError
+from fastunet.data import tiff
+from fastunet.errors import ImageReadError, SizeMismatchError
 
 try:
     import cv2
@@ -16,94 +18,253 @@ except ImportError as error:  # opencv-python without libGL, or a broken install
     ) from error
 
 
+Files = str | os.PathLike | Sequence[str | os.PathLike]  # one file, or one per channel group
+
+MAX_PIXELS = 2**30  # OpenCV's own limit
+
+
 def read_image(
-    path: str | os.PathLike,  # PNG, JPEG, TIFF, BMP, WebP, GIF, ... or .npy
+    path: Files,  # PNG, JPEG, TIFF, BMP, WebP, GIF, ... or .npy; several: channels are stacked
     upright: bool = True,  # apply the EXIF orientation; False: pixels as they are stored
 ) -> np.ndarray:  # (H, W, C): C is 1 for grey, 3 for RGB, more for many-band TIFF and .npy
-    """Decode an image. Depth is kept (uint8, uint16, float); an alpha channel is dropped.
+    """Decode an image. Depth is kept (8, 16 bit, float); an alpha channel is dropped.
 
-    Raises `ImageReadError` naming the file where it is missing, cut short or no image.
+    Pages of one size in a grey TIFF are its channels. An .npy file may hold its channels first.
+
+    Raises `ImageReadError` naming the file where it is missing, cut short, too large or no image,
+    `SizeMismatchError` where several files differ in size.
     """
+    if not isinstance(path, str | os.PathLike):
+        return _stacked([Path(part) for part in path], upright)
     path = Path(path)
     try:
-        data = path.read_bytes()
+        n_bytes = path.stat().st_size
+        image = _decode(path, upright) if n_bytes else None
     except OSError as error:
-        raise ImageReadError(f"{path}: cannot be opened ({error.strerror}).") from error
+        raise ImageReadError(f"{path}: cannot be opened ({error.strerror or error}).") from error
+    if image is None:
+        raise ImageReadError(_why_not(path, n_bytes))
+    if image.ndim not in (2, 3) or image.dtype.kind not in "buif" or 0 in image.shape:
+        raise ImageReadError(
+            f"{path}: a {image.dtype} array of shape {image.shape} is not an image (H, W[, C])."
+        )
+    return _plain(image)
+
+
+def _decode(path: Path, upright: bool) -> np.ndarray | None:
     suffix = path.suffix.lower()
     if suffix == ".npy":
-        image = _read_npy(path)
-    else:
-        image = _decode(data, upright)
-        if image is None and suffix in (".tif", ".tiff"):
-            image = _read_many_bands(path)
-    if image is None:
-        raise ImageReadError(
-            f"{path}: cannot be decoded ({len(data):,} bytes). It is cut short or not an image; "
-            "replace it or take it out of the folder."
-        )
-    if image.ndim not in (2, 3):
-        raise ImageReadError(
-            f"{path}: an array of shape {image.shape} is not an image (H, W[, C])."
-        )
-    return image[:, :, None] if image.ndim == 2 else image
+        return channels_last(read_npy(path))
+    return _read_tiff(path, upright) if suffix in tiff.SUFFIXES else _by_opencv(path, upright)
 
 
-def _decode(data: bytes, upright: bool) -> np.ndarray | None:
-    flags = cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR
+def _by_opencv(path: Path, upright: bool, keep: int = 0) -> np.ndarray | None:
+    """`keep` flags beside the depth; without any, the colours as OpenCV understands them."""
+    flags = keep or (cv2.IMREAD_ANYDEPTH | cv2.IMREAD_ANYCOLOR)
     if not upright:
         flags |= cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # an empty file
+        image = cv2.imdecode(np.fromfile(path, np.uint8), flags)
+    except cv2.error:  # larger than OpenCV decodes
         return None
-    if image is not None and image.ndim == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return image
+    if image is None or image.ndim == 2:
+        return image
+    return cv2.cvtColor(image, _TO_RGB[image.shape[2]])
 
 
-def _read_npy(path: Path) -> np.ndarray:
+_TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
+
+
+def _read_tiff(path: Path, upright: bool) -> np.ndarray | None:
+    """Every band but alpha. OpenCV leaves out some without a word, and darkens RGB by its alpha."""
+    pages = tiff.pages(path)
+    if not pages:
+        return _by_opencv(path, upright)
+    page = pages[0]
+    if page.height * page.width > MAX_PIXELS:
+        return None
+    if len(pages) > 1:
+        bands = _pages_by_opencv(path)
+        if len(bands) == len(pages):
+            return np.stack(bands, axis=-1)
+    elif page.suits_opencv:
+        image = _by_opencv(path, upright, cv2.IMREAD_UNCHANGED if page.bands == 4 else 0)
+        if image is not None:
+            return image
+    elif page.alpha and page.suits_pillow:
+        return _colours_by_pillow(path)
+    image = tiff.read_bands(path)
+    return upright_from(image[..., :-1] if page.alpha else image, page.orientation)
+
+
+def _pages_by_opencv(path: Path) -> Sequence[np.ndarray]:
     try:
-        return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        return cv2.imdecodemulti(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)[1]
+    except cv2.error:
+        return []
+
+
+def _colours_by_pillow(path: Path) -> np.ndarray | None:
+    try:
+        with open_lazily(path) as file:
+            return np.array(file.convert("RGB" if "RGB" in file.mode.upper() else "L"))
+    except Exception:  # of any type, where a file is damaged
+        return None
+
+
+def upright_from(image: np.ndarray, orientation: int) -> np.ndarray:
+    """Pixels as stored, (H, W[, C]), turned by the EXIF orientation 1..8."""
+    if orientation in (5, 6, 7, 8):
+        image = np.swapaxes(image, 0, 1)
+    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
+    return np.flip(image, flips)
+
+
+def read_npy(path: Path, lazily: bool = False) -> np.ndarray:
+    """An array as it is; `lazily` maps the file instead of reading it."""
+    try:
+        return np.load(path, mmap_mode="r" if lazily else None, allow_pickle=False)
+    except OSError:
+        raise
+    except Exception as error:  # of any type, where the header is damaged
         raise ImageReadError(
             f"{path}: not an array that can be loaded safely ({error})."
         ) from error
 
 
-def _read_many_bands(path: Path) -> np.ndarray | None:
-    """A TIFF with more bands than OpenCV takes, by tifffile."""
+def channels_last(array: np.ndarray) -> np.ndarray:
+    """(C, H, W) as (H, W, C), where the first side is by far the shortest."""
+    if array.ndim == 3 and 4 * array.shape[0] <= min(array.shape[1:]):
+        return np.moveaxis(array, 0, -1)
+    return array
+
+
+def _plain(image: np.ndarray) -> np.ndarray:
+    """(H, W, C) in memory order, in a number type of this machine that OpenCV resizes."""
+    if image.dtype == bool:
+        image = image.astype(np.uint8) * 255
+    elif image.dtype == np.float16:
+        image = image.astype(np.float32)
+    if image.ndim == 2:
+        image = image[:, :, None]
+    return np.ascontiguousarray(image, image.dtype.newbyteorder("="))
+
+
+def _stacked(paths: Sequence[Path], upright: bool) -> np.ndarray:
+    if not paths:
+        raise ImageReadError("An empty list of files is not an image.")
+    images = [read_image(path, upright) for path in paths]
+    for path, image in zip(paths, images, strict=True):
+        if image.shape[:2] != images[0].shape[:2]:
+            raise SizeMismatchError(
+                f"{paths[0]} is {images[0].shape[1]}x{images[0].shape[0]} pixels (width x height), "
+                f"{path} {image.shape[1]}x{image.shape[0]}. Channels of one image must have one "
+                "size; export them again."
+            )
+    return np.concatenate(images, axis=2)
+
+
+def _why_not(path: Path, n_bytes: int) -> str:
     try:
-        import tifffile
-    except ImportError:
-        raise ImageReadError(
-            f"{path}: OpenCV cannot decode this TIFF. tifffile reads files of many bands: "
-            '`pip install "fastunet[tiff]"`.'
-        ) from None
+        (height, width), _ = _header_sizes(path) or ((0, 0), (0, 0))
+    except ImageReadError:
+        height = width = 0
+    if height * width > MAX_PIXELS:
+        return too_large(path, height, width)
+    return (
+        f"{path}: cannot be decoded ({n_bytes:,} bytes). It is cut short or not an image; "
+        "replace it or take it out of the folder."
+    )
+
+
+def too_large(path: Path, height: int, width: int) -> str:
+    return (
+        f"{path}: {width}x{height} pixels are {height * width / 1e6:,.0f} million; up to "
+        f"{MAX_PIXELS / 1e6:,.0f} million can be decoded. Cut the image, and its mask alike, into "
+        "parts."
+    )
+
+
+def image_sizes(
+    path: str | os.PathLike,
+) -> tuple[tuple[int, int], tuple[int, int]]:  # (H, W) upright by EXIF, (H, W) as stored
+    """The size of an image from its header, without decoding the pixels.
+
+    The orientation in a TIFF holds always, that of other formats where `read_image(upright=True)`.
+
+    Raises `ImageReadError` where the file is missing, empty or without a header that can be read.
+    """
+    path = Path(path)
+    sizes = _header_sizes(path)
+    if sizes is None:  # a format that only OpenCV knows, or no image: it says so
+        upright = read_image(path).shape[:2]
+        return upright, upright
+    return sizes
+
+
+def _header_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    if path.suffix.lower() == ".npy":
+        if not path.is_file() or not path.stat().st_size:
+            return None
+        height, width = channels_last(read_npy(path, lazily=True)).shape[:2]
+        return (height, width), (height, width)
+    if pages := tiff.pages(path):
+        height, width = pages[0].height, pages[0].width
+        if pages[0].orientation in (5, 6, 7, 8):
+            height, width = width, height
+        return (height, width), (height, width)
     try:
-        with tifffile.TiffFile(path) as file:
-            page = file.pages[0]
-            bands_first = page.axes.startswith("S")
-            return np.moveaxis(page.asarray(), 0, -1) if bands_first else page.asarray()
-    except (tifffile.TiffFileError, ValueError):
+        with open_lazily(path) as file:
+            width, height = file.size
+            # PNG looks for its EXIF block behind the pixels and decodes them on the way
+            turn = file.getexif().get(0x112) if file.format != "PNG" else _png_orientation(file)
+    except Exception:  # of any type, where a file is damaged
         return None
+    stored = (height, width)
+    return (stored[::-1] if turn in (5, 6, 7, 8) else stored), stored
+
+
+def _png_orientation(file) -> int:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.load(file.info.get("exif"))
+    return exif.get(0x112, 1)
+
+
+def open_lazily(path: Path):
+    """Pillow's `Image.open`, also above its limit of 179 million pixels.
+
+    That limit guards servers against hostile files; maps are larger. It is global to the process,
+    so the plugin of the format is called instead of changing it.
+    """
+    from PIL import Image
+
+    try:
+        return Image.open(path)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        with path.open("rb") as file:
+            start = file.read(16)
+    for plugin, accepts in Image.OPEN.values():
+        if accepts is not None and accepts(start) is True:
+            return plugin(path)
+    raise Image.UnidentifiedImageError(f"cannot identify image file {path}")
 
 
 def as_image(
-    source: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) in RGB order
+    source: Files | np.ndarray,  # file(s), or (H, W) / (H, W, C) in RGB order
 ) -> np.ndarray:  # (H, W, C)
-    """A photo in any form a user holds one: a path, an array, anything numpy can read (PIL)."""
+    """A photo in any form a user holds one: path(s), an array, anything numpy can read (PIL)."""
     if isinstance(source, str | os.PathLike):
         return read_image(source)
+    if isinstance(source, list | tuple) and all(isinstance(p, str | os.PathLike) for p in source):
+        return read_image(source)
     image = np.asarray(source)
-    if image.ndim == 2:
-        image = image[:, :, None]
-    if image.ndim != 3 or 0 in image.shape:
+    if image.ndim not in (2, 3) or 0 in image.shape or image.dtype.kind not in "buif":
         raise ImageReadError(
-            f"An array of shape {image.shape} is not an image (H, W) or (H, W, C)."
+            f"A {image.dtype} array of shape {image.shape} is not an image (H, W) or (H, W, C)."
         )
-    if image.dtype == bool:
-        image = image.astype(np.uint8) * 255
-    return image
+    return _plain(image)
 
 
 def is_grey(image: np.ndarray) -> bool:  # image: (H, W, C)

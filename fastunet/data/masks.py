@@ -9,26 +9,36 @@ from colorsys import hsv_to_rgb
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from fastunet.data.codes import (
+    NOWHERE,
     Code,
     Colour,
     Palette,
     RawMask,
-    Value,
     carry,
     distances,
     from_array,
     parse_value,
+    pixel_counts,
     read_mask,
     rgb,
+    runs,
     spell,
 )
+from fastunet.data.instances import refuse_what_numbers_objects_or_is_a_picture
+from fastunet.data.naming import Classes, Void, agree, agree_on_instances, without_strays
 from fastunet.data.survey import MAX_CLASSES, VOID, Survey
 from fastunet.errors import MaskValueError, listing
+
+Unknown = Literal["error", "void"]  # what becomes of codes that are not among the classes
+Encoding = Literal[
+    "two values", "class indices", "sparse values", "palette", "palette indices", "colours",
+    "instance map",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,8 @@ class MaskCodec:
     palette: Palette = "colour"  # how palette files are read
     nearest: bool = False  # lossy masks (JPEG): a code goes to the nearest known one
     colours: tuple[Colour, ...] = field(default=())  # what each class is drawn in
+    others: int | None = None  # the index, or VOID, of codes that are not listed; None: an error
+    palette_files: bool = False  # the masks are palette files, read by their colours
 
     def __post_init__(self):
         if len(self.classes) != len(self.codes):
@@ -50,6 +62,10 @@ class MaskCodec:
             raise MaskValueError(f"{len(self.classes)} classes; 2 to {MAX_CLASSES} can be trained.")
         if len({*self.codes, *self.void}) < len(self.codes) + len(self.void):
             raise MaskValueError("Two classes, or a class and void, have the same value.")
+        if self.others is not None and self.others not in (*range(len(self.classes)), VOID):
+            raise MaskValueError(
+                f"others={self.others}: the index of a class, {VOID} for void or None was expected."
+            )
         if not self.colours:
             drawn = map(rgb, self.codes) if self.colour else _distinct(len(self.classes))
             object.__setattr__(self, "colours", tuple(drawn))
@@ -69,12 +85,27 @@ class MaskCodec:
     def infer(
         cls,
         mask_paths: Sequence[str | os.PathLike],
-        classes: Sequence[str] | Mapping[str, Value] | None = None,  # names, or name -> value
-        void: Value | Sequence[Value] | None = None,  # value(s) or colour(s) that do not count
+        classes: Classes = None,  # names, or name -> value
+        void: Void = None,  # value(s), colour(s) or names of classes that do not count
         sample: int = 1000,  # how many files are looked at, spread over the list
         progress: bool = False,  # show a progress bar
+        instances: bool = False,  # the values number objects: 0 is background, others foreground
+        unknown: Unknown = "error",  # what to make of codes that are not among the classes
     ) -> "MaskCodec":
-        """Find out what the masks hold: two values, indices, any values, palettes, colours, JPEG.
+        """Find out what the masks hold: a survey of a sample, then `from_survey`."""
+        survey = Survey.spread(mask_paths, progress, sample)
+        return cls.from_survey(survey, classes, void, instances, unknown)
+
+    @classmethod
+    def from_survey(
+        cls,
+        survey: Survey,  # of all masks, or of a sample
+        classes: Classes = None,  # names, or name -> value
+        void: Void = None,  # value(s), colour(s) or names of classes that do not count
+        instances: bool = False,  # the values number objects: 0 is background, others foreground
+        unknown: Unknown = "error",  # what to make of codes that are not among the classes
+    ) -> "MaskCodec":
+        """The codec of masks that were looked at: two values, indices, palettes, colours, JPEG.
 
         The classes are the values in ascending order (of a palette: in its order). Two values are
         background and foreground. Where the others are the indices 0..n, 255 is void unless
@@ -82,25 +113,33 @@ class MaskCodec:
 
         Raises `MaskValueError` where there is nothing to learn, too much, or `classes` do not fit.
         """
-        paths = [Path(path) for path in mask_paths]
-        if not paths:
-            raise MaskValueError("There are no masks.")
-        survey = Survey.of(paths[:: -(-len(paths) // sample)], progress)
-        void_codes = survey.void_codes(void, classes)
-        found = [code for code in survey.codes if code not in void_codes]
-        if not found:
+        if unknown not in get_args(Unknown):
+            raise MaskValueError(f"unknown={unknown!r}; one of {get_args(Unknown)} was expected.")
+        if instances:
+            survey = survey.by_index() if survey.indices else survey
+            two = agree_on_instances(survey, classes, void)
+            return cls(
+                two.names, two.codes, two.void, survey.colour, survey.palette,
+                colours=tuple(_distinct(2)), others=1,
+            )  # fmt: skip
+        if survey.indices and _names_more(classes, survey):
+            survey = survey.by_index()
+        if classes is None:
+            refuse_what_numbers_objects_or_is_a_picture(survey)
+        if not isinstance(classes, Mapping) and len(classes or ()) != len(survey.codes):
+            survey = without_strays(survey, void, unknown)
+        naming = agree(survey, classes, void, tolerant=unknown == "void")
+        if len(naming.codes) < 2:
             raise MaskValueError(
-                f"The {len(paths)} masks hold nothing but void ({survey.spell(void_codes)}): "
-                "there is nothing to learn."
-            )
-        names, codes = survey.named(found, classes, void_codes)
-        if len(codes) < 2:
-            raise MaskValueError(
-                f"The {len(paths)} masks hold only {survey.spell(found)}: there is nothing to tell "
-                "apart. Are these the right files?"
+                f"The {len(survey.present)} masks hold only {survey.spell(naming.codes)}: there is "
+                "nothing to tell apart. Are these the right files?"
                 + (" JPEG blurs close values together; save masks as PNG." if survey.lossy else "")
             )
-        return cls(names, codes, void_codes, survey.colour, survey.palette, survey.lossy)
+        return cls(
+            naming.names, naming.codes, naming.void, survey.colour, survey.palette, survey.lossy,
+            others=VOID if unknown == "void" else None,
+            palette_files=survey.palette_files and survey.colour,
+        )  # fmt: skip
 
     # using it
 
@@ -113,17 +152,22 @@ class MaskCodec:
         mask: RawMask | np.ndarray,  # codes, (H, W) values or (H, W, 3 or 4) colours
         name: str = "the mask",  # for the error message
     ) -> np.ndarray:  # (H, W) uint8
-        """Class indices by look-up table. Raises `MaskValueError` on a value that is not known."""
+        """Class indices. Raises `MaskValueError` on codes that are not known."""
         if not isinstance(mask, RawMask):
             mask = from_array(np.asarray(mask), Path(name))
-        if mask.table is not None:
-            table = self._indices(self._aligned(mask.table, mask.colour))
-            return self._checked(table[mask.codes], mask, name)
-        codes = self._aligned(mask.codes, mask.colour)
-        if not self.nearest and codes.min() >= 0 and codes.max() < len(self._table):
-            return self._checked(self._table[codes], mask, name)
-        present, inverse = np.unique(codes, return_inverse=True)
-        return self._checked(self._indices(present)[inverse.reshape(codes.shape)], mask, name)
+        indices = self.lookup(mask)
+        if indices.min() < 0:
+            raise MaskValueError(self._unknown(mask, indices, name))
+        return indices.astype(np.uint8)
+
+    def lookup(self, raw: RawMask) -> np.ndarray:  # (H, W) int16
+        """Class indices, `VOID` (255) where a pixel does not count, -1 where a code is unknown."""
+        if raw.table is not None:
+            return self._indices(raw.table, raw.colour)[raw.codes]
+        if raw.codes.dtype == np.uint8:
+            return self._indices(np.arange(256), raw.colour)[raw.codes]
+        codes, lengths = runs(raw.codes)
+        return np.repeat(self._indices(codes, raw.colour), lengths).reshape(raw.codes.shape)
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
         """(H, W) class indices to (H, W, 3) uint8 colours; void is drawn white."""
@@ -131,73 +175,100 @@ class MaskCodec:
         table[: len(self.colours)] = self.colours
         return table[indices]
 
-    def _aligned(self, codes: np.ndarray, colour: bool) -> np.ndarray:
-        """Codes of a file in this codec's kind: a grey file among colour ones, and the reverse.
+    def _indices(
+        self,
+        codes: np.ndarray,  # (N,) as they are in a file
+        colour: bool,  # they are colours; those of this codec may be values, and the reverse
+    ) -> np.ndarray:  # (N,) int16, -1 where unknown
+        if colour != self.colour or self.nearest:  # slow: do it once per code
+            codes, inverse = np.unique(codes, return_inverse=True)
+            codes = np.array([carry(int(code), colour, self.colour) for code in codes])
+            return self._listed(codes)[inverse]
+        return self._listed(codes)
 
-        What has no counterpart becomes -1, which no class has.
-        """
-        if colour == self.colour:
-            return codes
-        present, inverse = np.unique(codes, return_inverse=True)
-        carried = np.array([carry(int(code), colour, self.colour) for code in present])
-        return carried[inverse.reshape(codes.shape)]
-
-    def _indices(self, codes: np.ndarray) -> np.ndarray:
-        """Class indices (int16, -1 where unknown) of a list of codes."""
-        known = {code: index for index, code in enumerate(self.codes)}
-        known.update({code: VOID for code in self.void})
-        indices = np.array([known.get(int(code), -1) for code in codes], np.int16)
+    def _listed(self, codes: np.ndarray) -> np.ndarray:
+        known, classes = self._known
+        codes = codes.astype(np.int64)
+        position = np.searchsorted(known, codes).clip(max=len(known) - 1)
+        is_known = known[position] == codes
+        indices = np.where(is_known, classes[position], np.int16(-1))
         if self.nearest:
-            targets = np.array(list(known), np.int64)
-            for position in np.flatnonzero((indices < 0) & (codes >= 0)):
-                nearest = distances(targets, int(codes[position]), self.colour).argmin()
-                indices[position] = known[int(targets[nearest])]
+            smeared = ~is_known & (codes != NOWHERE)
+            away = [distances(codes[smeared], int(code), self.colour) for code in known]
+            indices[smeared] = classes[np.argmin(away, axis=0)]
+        if self.others is not None:
+            indices[indices < 0] = self.others
         return indices
 
     @cached_property
-    def _table(self) -> np.ndarray:
-        """Index by code, for the codes that a table of moderate size can hold."""
-        largest = max((*self.codes, *self.void))
-        table = np.full(min(largest, 0xFFFFFF) + 1, -1, np.int16)
-        for index, code in [*enumerate(self.codes), *((VOID, code) for code in self.void)]:
-            if code < len(table):
-                table[code] = index
-        return table
+    def _known(self) -> tuple[np.ndarray, np.ndarray]:
+        """All codes that mean something, ascending, and the index that each of them takes."""
+        codes = np.array([*self.codes, *self.void], np.int64)
+        classes = np.array([*range(len(self.codes)), *[VOID] * len(self.void)], np.int16)
+        order = codes.argsort()
+        return codes[order], classes[order]
 
-    def _checked(self, indices: np.ndarray, mask: RawMask, name: str) -> np.ndarray:
-        if indices.min() < 0:
-            codes = mask.table[mask.codes] if mask.table is not None else mask.codes
-            unknown, counts = np.unique(codes[indices < 0], return_counts=True)
-            what = listing([
-                f"{spell(int(code), mask.colour)} ({count} pixels)"
-                for code, count in zip(unknown, counts, strict=True)
-            ], 5)  # fmt: skip
-            known = listing([spell(code, self.colour) for code in (*self.codes, *self.void)], 20)
-            raise MaskValueError(
-                f"{name} holds {what}; the known {'colours' if self.colour else 'values'} are "
-                f"{known}. Mend the file, or say what it means with classes= or void=."
-            )
-        return indices.astype(np.uint8)
+    def _unknown(self, mask: RawMask, indices: np.ndarray, name: str) -> str:
+        codes = mask.table[mask.codes] if mask.table is not None else mask.codes
+        counts = pixel_counts(codes[indices < 0])
+        what = listing(
+            [f"{spell(code, mask.colour)} ({n} pixels)" for code, n in counts.items()], 5
+        )
+        known = listing([spell(code, self.colour) for code in (*self.codes, *self.void)], 20)
+        return (
+            f"{name} holds {what}; the known {'colours' if self.colour else 'values'} are {known}. "
+            "Mend the file, say what it means with classes= or void=, or pass "
+            'unknown="void" to leave such pixels out.'
+        )
 
-    def __getstate__(self):  # the look-up table is made again where it is needed
-        return {key: value for key, value in self.__dict__.items() if key != "_table"}
+    def __getstate__(self):  # what is derived is made again where it is needed
+        return {key: value for key, value in self.__dict__.items() if key != "_known"}
 
     # telling about it
 
+    @property
+    def encoding(self) -> Encoding:
+        """The kind of masks that this codec was made for, in plain words."""
+        if self.others == 1 and len(self.classes) == 2:
+            return "instance map"
+        if self.palette == "index":
+            return "palette indices"
+        if self.colour:
+            return "palette" if self.palette_files else "colours"
+        if len(self.codes) == 2:
+            return "two values"
+        return "class indices" if self.codes == tuple(range(len(self.codes))) else "sparse values"
+
     def describe(self) -> str:
-        """What was understood, in plain words."""
-        kind = "colours" if self.colour else "values"
-        spelled = [str(spell(code, self.colour)) for code in self.codes]
-        pairs = ", ".join(
+        """What was understood, in plain words, and how to say otherwise: two or three lines."""
+        void = listing([spell(code, self.colour) for code in self.void], 5)
+        lines = [
+            f"{self.task}, {len(self.classes)} classes by {self.encoding}: {self._meanings()}"
+            + (f"; void: {void}" if void else "; no void"),
+            *self._rules(),
+            "Not so? Say it with classes=..., void=... or instances=True.",
+        ]
+        return "\n".join(lines)
+
+    def _meanings(self) -> str:
+        if self.encoding == "instance map":
+            background, foreground = self.classes
+            return f"{spell(self.codes[0], self.colour)} = {background}, others = {foreground}"
+        values = [str(spell(code, self.colour)) for code in self.codes]
+        return listing([
             value if value == name else f"{value} = {name}"
-            for value, name in zip(spelled, self.classes, strict=True)
-        )
-        void = listing([spell(code, self.colour) for code in self.void])
-        return (
-            f"{self.task}, {len(self.classes)} classes by {kind}: {pairs}"
-            + (f"; void: {void}" if void else "; no void")
-            + ("; lossy masks, nearest taken" if self.nearest else "")
-        )
+            for value, name in zip(values, self.classes, strict=True)
+        ], 40)  # fmt: skip
+
+    def _rules(self) -> list[str]:
+        rules = []
+        if self.nearest:
+            rules.append("Lossy masks (JPEG): a pixel takes the nearest of these.")
+        elif self.others == VOID:
+            rules.append("Whatever else a mask holds is void.")
+        elif self.others is not None and self.encoding != "instance map":
+            rules.append(f"Whatever else a mask holds is {self.classes[self.others]}.")
+        return rules
 
     def to_dict(self) -> dict:
         """Plain JSON values; `from_dict` makes the same codec of them."""
@@ -208,6 +279,8 @@ class MaskCodec:
             "palette": self.palette,
             "nearest": self.nearest,
             "colours": [list(colour) for colour in self.colours],
+            "others": self.others,
+            "palette_files": self.palette_files,
         }
 
     @classmethod
@@ -221,7 +294,15 @@ class MaskCodec:
             data["palette"],
             data["nearest"],
             tuple(tuple(colour) for colour in data["colours"]),
+            data.get("others"),
+            data.get("palette_files", False),
         )
+
+
+def _names_more(classes: Classes, survey: Survey) -> bool:
+    """Whether a list names more classes than the sample holds: it goes by the palette's indices."""
+    is_list = classes is not None and not isinstance(classes, Mapping)
+    return is_list and len(classes) > len(survey.codes)
 
 
 def _distinct(n: int) -> list[Colour]:

@@ -2,30 +2,32 @@
 
 import os
 import warnings
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from fastunet.data.affixes import infer_rule
+from fastunet.data.layouts.folders import Folder, Layout, Part
+from fastunet.data.layouts.known import one_folder, recognise
+from fastunet.data.matching import (
+    EXTENSIONS,
+    Listing,
+    Matches,
+    Rule,
+    Split,
+    apart,
+    is_image,
+    is_litter,
+    list_files,
+    nearest,
+    pair_up,
+    path_of,
+    stem_of,
+)
 from fastunet.errors import PairingError, listing
 
-Split = Literal["", "train", "valid", "test"]
-
-EXTENSIONS = {
-    *(".png", ".jpg", ".jpeg", ".jfif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
-    *(".pgm", ".ppm", ".pbm", ".pnm", ".npy"),
-}
-
-_SPLITS: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "valid",
-    "valid": "valid",
-    "validation": "valid",
-    "test": "test",
-    "testing": "test",
-}
+__all__ = ["EXTENSIONS", "Pair", "PairList", "Split", "find_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class PairList(Sequence[Pair]):
 
 
 def find_pairs(
-    path: str | os.PathLike,  # the data folder
+    path: str | os.PathLike,  # the data folder, or a .csv or .tsv table
     images: str | os.PathLike | None = None,  # folder of images, absolute or below `path`
     masks: str | os.PathLike | None = None,  # folder of masks; goes with `images`
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
@@ -76,150 +78,205 @@ def find_pairs(
 ) -> PairList:
     """Pair the images of a folder with their masks.
 
-    Layouts: `images/` + `masks/`; `train|val|test/{images,masks}`; `train/` + `train_masks/`
-    (Carvana); `train/` + `trainannot/` (SegNet); or the two folders given as `images=` and
-    `masks=`. Sub-folders are mirrored. A mask's stem is the image's, with one prefix and suffix
-    the same for the whole folder; extensions may differ.
+    Layouts: folders called images and masks, or anything like it, with train, val and test inside
+    or around them; `train/` + `train_masks/`; `x.jpg` + `x_mask.png` in one folder; those of public
+    data sets (Pascal VOC, Cityscapes, ADE20K, CamVid, Oxford-IIIT Pet, nnU-Net); COCO, LabelMe and
+    YOLO polygons, which are drawn into the user's cache folder; a CSV table; or the two folders
+    given as `images=` and `masks=`. Sub-folders are mirrored. A mask's stem is the image's, with
+    one affix on either side the same for the whole folder; extensions may differ.
 
     Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place.
     Warns, by name, of files left without a partner.
     """
     root = Path(path)
-    if not root.is_dir():
-        kind = "a file" if root.exists() else "missing"
-        raise PairingError(f"{root} is {kind}; a folder with images and masks was expected.")
     if (images is None) != (masks is None):
         raise PairingError("Pass both images= and masks=, or neither.")
+    if root.suffix.lower() in (".csv", ".tsv") and root.is_file():
+        from fastunet.data.tables import pairs_from_table
 
-    if images is not None:
-        folders = [(root / images, root / masks, "")]
-        for folder in folders[0][:2]:
-            if not folder.is_dir():
-                raise PairingError(f"The folder {folder} does not exist.")
-        layout = f"{images} + {masks}"
-    else:
-        layout, folders = _recognise(root)
+        return pairs_from_table(root)
+    if not root.is_dir():
+        kind = "a file" if root.exists() else "missing"
+        raise PairingError(
+            f"{root} is {kind}; a folder with images and masks was expected, or a .csv or .tsv "
+            "table."
+        )
 
-    pairs, lone_images, lone_masks = [], [], []
-    for image_dir, mask_dir, split in folders:
-        found = _pair_folders(image_dir, mask_dir, split, prefix, suffix)
-        pairs += found[0]
-        lone_images += found[1]
-        lone_masks += found[2]
+    stated = None
+    if prefix is not None or suffix is not None:
+        stated = Rule(mask=(prefix or "", suffix or ""))
+    layout = _named(root, images, masks, stated) if images is not None else recognise(root)
+    if layout is None and stated and any(map(is_image, Folder(root).files)):
+        layout = _marked(root, stated)
+    if layout is None:
+        raise PairingError(_no_layout(root))
 
-    if not pairs:
-        raise PairingError(_nothing_pairs(folders, lone_images, lone_masks))
-    for what, lone in (
-        ("Images without a mask", lone_images),
-        ("Masks without an image", lone_masks),
-    ):
-        if lone:
-            names = listing(
-                [file.relative_to(root) if file.is_relative_to(root) else file for file in lone]
+    pairs: list[Pair] = []
+    lone_images: list[Path] = []
+    lone_masks: list[Path] = []
+    doubles: list[str] = []
+    for part in layout.parts:
+        found, channels = _match(part, stated)
+        doubles += _doubles(part, found)
+        lone_images += [path_of(part.images, place) for place in found.lone_images]
+        lone_masks += [path_of(part.masks, place) for place in found.lone_masks]
+        pairs += [
+            Pair(
+                path_of(part.images, (inner, image)),
+                path_of(part.masks, (inner, mask)),
+                part.splits.get(stem_of(image), part.split) if part.splits else part.split,
+                channels=tuple(path_of(part.images, (inner, name)) for name in channels[image])
+                if image in channels
+                else (),
             )
-            warnings.warn(f"{what} are left out ({len(lone)}): {names}", stacklevel=2)
-    return PairList(pairs, layout, lone_images, lone_masks)
+            for inner, image, mask in found.pairs
+        ]
+    if doubles:
+        raise PairingError(
+            f"More than one file claims one place: {'; '.join(doubles[:10])}"
+            + (f"; and {len(doubles) - 10} more places" if len(doubles) > 10 else "")
+            + ". Keep one of each in the folder."
+        )
+    if not pairs:
+        raise PairingError(_nothing_pairs(layout, lone_images, lone_masks))
+    _warn_of_lone("Images without a mask", lone_images, lone_masks, root)
+    _warn_of_lone("Masks without an image", lone_masks, lone_images, root)
+    return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
 
 
-def _recognise(root: Path) -> tuple[str, list[tuple[Path, Path, Split]]]:
-    """The layout's name and its (image folder, mask folder, split) triples."""
-    folders = {entry.name.lower(): entry for entry in sorted(root.iterdir()) if entry.is_dir()}
-    both = _images_and_masks(root)
-    if both:
-        return f"{both[0].name} + {both[1].name}", [(*both, "")]
+def _named(
+    root: Path, images: str | os.PathLike, masks: str | os.PathLike, stated: Rule | None
+) -> Layout:
+    """The two folders that the user names; they may be one."""
+    for folder in (root / images, root / masks):
+        if not folder.is_dir():
+            raise PairingError(f"The folder {folder} does not exist.")
+    if not (root / images).samefile(root / masks):
+        return Layout(f"{images} + {masks}", [Part(root / images, root / masks)])
+    layout = _marked(root / images, stated) if stated else one_folder(Folder(root / images))
+    if layout is None:
+        raise PairingError(
+            f"images= and masks= are one folder, {root / images}, in which no file is named like "
+            "x_mask. Say how masks are named: prefix= or suffix=."
+        )
+    return layout
 
-    splits = [(name, folder) for name, folder in folders.items() if name in _SPLITS]
-    nested = [(*_images_and_masks(folder), _SPLITS[name])
-              for name, folder in splits if _images_and_masks(folder)]  # fmt: skip
-    if nested:
-        return "train|val|test / images + masks", nested
 
-    for tail, layout in (("_masks", "train + train_masks"), ("annot", "train + trainannot")):
-        beside = [(folder, folders[name + tail], _SPLITS[name])
-                  for name, folder in splits if name + tail in folders]  # fmt: skip
-        if beside:
-            return layout, beside
+def _marked(folder: Path, stated: Rule) -> Layout:
+    """Images and masks in one folder, told apart by what the user says of the masks' names."""
+    before, behind = stated.mask
+    name = f"x + {before}x{behind} in one folder"
+    return Layout(name, [Part(folder, folder, beside=stated.mask)])
 
-    raise PairingError(
-        f"{root} holds no layout that fastunet knows. Found: {_contents(root)}. Expected one of: "
-        "images/ + masks/; train|val|test/ each with images/ + masks/; train/ + train_masks/; "
-        "train/ + trainannot/. Or name the folders: images=..., masks=..."
+
+def _match(part: Part, stated: Rule | None) -> tuple[Matches, dict[str, list[str]]]:
+    """The files of a part by their names, and the further channels of an image file."""
+    images = list_files(part.images)
+    if part.beside:
+        images, masks = apart(images, stated.mask if stated else part.beside)
+    else:
+        masks = list_files(part.masks)
+        images = _outside(images, part)
+    if part.only is not None:
+        images = {inner: [name for name in names if stem_of(name) in part.only]
+                  for inner, names in images.items()}  # fmt: skip
+        masks = {inner: [name for name in names if stem_of(name) in part.only]
+                 for inner, names in masks.items()}  # fmt: skip
+    channels: dict[str, list[str]] = {}
+    if part.channels:
+        images, channels = _by_channel(part.images, images)
+    if stated and part.rule:
+        stated = Rule(part.rule.image, stated.mask)
+    rule = stated or part.rule or infer_rule(images, masks)
+    return pair_up(images, masks, rule, others=part.rule is None), channels
+
+
+def _outside(images: Listing, part: Part) -> Listing:
+    """The images that are not in the folder of masks, where that lies among them."""
+    if not part.masks.is_relative_to(part.images):
+        return images
+    inside = part.masks.relative_to(part.images).as_posix()
+    return {inner: names for inner, names in images.items()
+            if not f"{inner}/".startswith(f"{inside}/")}  # fmt: skip
+
+
+def _by_channel(folder: Path, images: Listing) -> tuple[Listing, dict[str, list[str]]]:
+    """The first channel's files, and the others by it. All images have the same channels."""
+    further: dict[str, list[str]] = {}
+    firsts: Listing = {}
+    for inner, names in images.items():
+        for name in names:
+            if stem_of(name)[-5:] == "_0000":
+                firsts.setdefault(inner, []).append(name)
+                further[name] = []
+        first_of = {stem_of(name)[:-5]: name for name in firsts.get(inner, ())}
+        for name in names:
+            stem = stem_of(name)
+            if stem[:-5] in first_of and stem[-5:] != "_0000":
+                further[first_of[stem[:-5]]].append(name)
+    counts = Counter(1 + len(names) for names in further.values())
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        odd = [name for name, names in further.items() if 1 + len(names) != usual]
+        raise PairingError(
+            f"In {folder} most images have {usual} channel files (x_0000, x_0001, ...), but not "
+            f"{listing(odd)}. Add the missing files, or take the image out."
+        )
+    return firsts, further
+
+
+# --- what to say ---------------------------------------------------------------------------------
+
+
+def _doubles(part: Part, found: Matches) -> list[str]:
+    groups = [(part.images, places) for places in found.double_images]
+    groups += [(part.masks, places) for places in found.double_masks]
+    return [", ".join(str(path_of(folder, place)) for place in places)
+            for folder, places in groups]  # fmt: skip
+
+
+def _warn_of_lone(what: str, lone: list[Path], others: list[Path], root: Path) -> None:
+    if not lone:
+        return
+    names = [_with_nearest(file, others, root) for file in lone[:10]]
+    more = f" and {len(lone) - 10} more" if len(lone) > 10 else ""
+    text = f"{what} are left out ({len(lone)}): {', '.join(names)}{more}"
+    warnings.warn(text, stacklevel=3)
+
+
+def _with_nearest(file: Path, others: list[Path], root: Path) -> str:
+    name = str(file.relative_to(root) if file.is_relative_to(root) else file)
+    like = nearest(file.stem, [other.stem for other in others[:1000]])
+    if like is None:
+        return name
+    return f"{name} (nearest: {next(o.name for o in others if o.stem == like)})"
+
+
+def _no_layout(root: Path) -> str:
+    entries = sorted(e.name + "/" if e.is_dir() else e.name
+                     for e in root.iterdir() if not is_litter(e.name))  # fmt: skip
+    return (
+        f"{root} holds no layout that fastunet knows. Found: {listing(entries) or 'nothing'}. "
+        "Expected one of: images/ + masks/; train|val|test/ each with images/ + masks/; train/ + "
+        "train_masks/; x.jpg + x_mask.png in one folder; the folder of a public data set; images "
+        "with COCO, LabelMe or YOLO polygons. Or name the folders: images=..., masks=..."
     )
 
 
-def _images_and_masks(folder: Path) -> tuple[Path, Path] | None:
-    inside = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
-    return (inside["images"], inside["masks"]) if {"images", "masks"} <= inside.keys() else None
-
-
-def _contents(root: Path) -> str:
-    names = sorted(e.name + "/" if e.is_dir() else e.name for e in root.iterdir())
-    return listing(names) or "nothing"
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The image files below a folder, in the order of their names; hidden ones are passed over."""
-    for parent, subfolders, names in os.walk(folder):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS:
-                yield Path(parent, name)
-
-
-def _by_key(folder: Path, what: str) -> dict[tuple[str, str], Path]:
-    """Files by (sub-folder, stem); two files of one key are an error."""
-    found = defaultdict(list)
-    for file in _files(folder):
-        found[str(file.parent.relative_to(folder)), file.stem].append(file)
-    for files in found.values():
-        if len(files) > 1:
-            raise PairingError(
-                f"Two {what}s have one name: {listing(files)}. Keep one of them in the folder."
-            )
-    return {key: files[0] for key, files in found.items()}
-
-
-def _pair_folders(
-    image_dir: Path, mask_dir: Path, split: Split, prefix: str | None, suffix: str | None
-) -> tuple[list[Pair], list[Path], list[Path]]:
-    images, masks = _by_key(image_dir, "image"), _by_key(mask_dir, "mask")
-    if prefix is None and suffix is None:
-        prefix, suffix = _affixes([stem for _, stem in images], [stem for _, stem in masks])
-    prefix, suffix = prefix or "", suffix or ""
-    pairs, lone_images = [], []
-    for (folder, stem), image in images.items():
-        mask = masks.pop((folder, prefix + stem + suffix), None)
-        if mask:
-            pairs.append(Pair(image, mask, split))
-        else:
-            lone_images.append(image)
-    return pairs, lone_images, list(masks.values())
-
-
-def _affixes(image_stems: Iterable[str], mask_stems: Iterable[str]) -> tuple[str, str]:
-    """The (prefix, suffix) that turns most image stems into mask stems; none of either if a tie.
-
-    `("", "_mask")` for car_01 -> car_01_mask. A spread sample of images is enough to tell.
-    """
-    image_stems, mask_stems = list(image_stems), list(mask_stems)
-    votes = Counter({("", ""): 0.5})
-    for stem in image_stems[:: max(1, len(image_stems) // 20)]:
-        hits = {mask.partition(stem)[::2] for mask in mask_stems if stem and stem in mask}
-        votes.update(hits)
-    most = max(votes.values())
-    return min((pair for pair in votes if votes[pair] == most), key=lambda pair: len("".join(pair)))
-
-
-def _nothing_pairs(folders, lone_images: list[Path], lone_masks: list[Path]) -> str:
-    image_dirs, mask_dirs, _ = zip(*folders, strict=True)
-    where = f"{listing(image_dirs)} and {listing(mask_dirs)}"
+def _nothing_pairs(layout: Layout, lone_images: list[Path], lone_masks: list[Path]) -> str:
+    image_dirs = listing([part.images for part in layout.parts])
+    mask_dirs = listing([part.masks for part in layout.parts])
+    where = f"{image_dirs} and {mask_dirs}"
     if not lone_images or not lone_masks:
         empty = "images" if not lone_images else "masks"
         known = ", ".join(sorted(EXTENSIONS))
         return f"No pairs in {where}: there are no {empty} (looked for {known})."
+    first = lone_images[0]
+    like = nearest(first.stem, [mask.stem for mask in lone_masks[:1000]])
+    hint = f" The mask most like {first.name} is named {like!r}." if like else ""
     return (
         f"No mask matches an image by name in {where}. Images are named like "
         f"{listing([file.name for file in lone_images], 3)}; masks like "
-        f"{listing([file.name for file in lone_masks], 3)}. If a mask is the image's name with "
-        "something before or behind it, pass prefix= or suffix=."
+        f"{listing([file.name for file in lone_masks], 3)}.{hint} If a mask is the image's name "
+        "with something before or behind it, pass prefix= or suffix=."
     )

@@ -1,59 +1,171 @@
-"""A pair of files as the arrays that the network needs: decoded, checked, kept in memory."""
+"""A pair of files as the arrays that the network needs: decoded, checked, cached."""
 
+import threading
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from fastunet.data.cache import fits_in_memory, in_threads
-from fastunet.data.images import read_image
-from fastunet.data.masks import MaskCodec
+from fastunet.data.cache import (
+    Cache,
+    DiskCache,
+    MemoryCache,
+    fingerprint,
+    in_threads,
+    room_in_memory,
+    room_on_disk,
+)
+from fastunet.data.images import image_sizes, read_image
+from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import Pair
+from fastunet.data.tiles import grid, pad
 from fastunet.errors import SizeMismatchError
 from fastunet.preprocess import Preprocess
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
+_SPOTS = 256  # places of a class that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A window of a pair, of the network's size; pixels outside `own` belong to other tiles."""
+
+    pair: Pair
+    top: int  # of the image as the network looks at it
+    left: int
+    bottom: int  # where its own part ends
+    right: int
 
 
 class PairReader:
-    """Reads an image and its mask as the network needs them; keeps them where memory allows."""
+    """Reads an image and its mask as the network needs them; keeps them where there is room."""
 
     def __init__(self, codec: MaskCodec, preprocess: Preprocess):
         self.codec = codec
         self.preprocess = preprocess
-        self._kept: dict[Pair, tuple[np.ndarray, np.ndarray]] = {}
-        self._last: tuple[Pair, tuple[np.ndarray, np.ndarray]] | None = None
+        self._cache: MemoryCache | DiskCache | None = None
+        self._spots: dict[Pair, list[np.ndarray]] = {}
+        self._last: dict[int, tuple[Pair, tuple[np.ndarray, np.ndarray]]] = {}  # by thread
 
-    def keep(self, pairs: Sequence[Pair], progress: bool = True) -> bool:
-        """Decode all pairs now, by threads, if they fit in memory. Returns whether they do."""
-        height, width = self.preprocess.size
-        depth = self.preprocess.channels * (1 if self.preprocess.values == "uint8" else 4) + 1
-        if not fits_in_memory(int(height * width * depth * _MARGIN**2), len(pairs)):
+    def keep(
+        self,
+        pairs: Sequence[Pair],
+        cache: Cache | None = "auto",  # "auto": in memory, or else on disk, where all fit
+        progress: bool = True,
+    ) -> bool:  # whether all of them are kept
+        """Decode all pairs now, by threads. Warns where only some of them fit."""
+        if cache == "auto":
+            expected = self._expected_bytes(pairs)
+            cache = "ram" if expected < room_in_memory() else "disk"
+            if cache == "disk" and expected >= room_on_disk():
+                cache = None
+        if cache is None or not pairs:
             return False
-        self._kept = dict(
-            zip(pairs, in_threads(self._load, pairs, "Decoding", progress), strict=True)
-        )
+        self._cache = MemoryCache(room_in_memory()) if cache == "ram" else DiskCache(room_on_disk())
+        missing = [pair for pair in pairs if self._cache.get(self._key(pair)) is None]
+        loaded = in_threads(self._load, missing, "Decoding", progress)
+        for number, (pair, arrays) in enumerate(zip(missing, loaded, strict=True)):
+            if not self._cache.put(self._key(pair), arrays):
+                loaded.close()
+                warnings.warn(
+                    f"cache={cache!r}: {number} of {len(missing)} pairs fit; the others are "
+                    "decoded each time they are used.",
+                    stacklevel=2,
+                )
+                return False
         return True
 
-    def read(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, item: Pair | Tile) -> tuple[np.ndarray, np.ndarray]:
         """(H, W, C) prepared pixels and (H, W) class indices of one size.
 
-        A training pair is at most 1.5 times the network's size, any other exactly that size.
-        Raises `SizeMismatchError`, `ImageReadError`, `MaskValueError`, each naming the file.
+        With the policy "resize" a training pair is at most 1.5 times the network's size, any other
+        exactly that size; with "patch" it is the whole image at the scale of the patches, and a
+        tile the network's size. Raises `SizeMismatchError`, `ImageReadError`, `MaskValueError`,
+        each naming the file.
         """
-        if pair in self._kept:
-            return self._kept[pair]
-        if self._last is None or self._last[0] != pair:
-            self._last = pair, self._load(pair)
-        return self._last[1]
+        if isinstance(item, Tile):
+            return self._cut(item)
+        kept = self._cache.get(self._key(item)) if self._cache is not None else None
+        if kept is not None:
+            return kept
+        me = threading.get_ident()
+        if me not in self._last or self._last[me][0] != item:
+            self._last[me] = item, self._load(item)
+        return self._last[me][1]
+
+    def tiles(self, pair: Pair) -> list[Tile]:
+        """Windows of the network's size that cover the image; their own parts do so once."""
+        kept = self._cache.get(self._key(pair)) if self._cache is not None else None
+        size = self._kept_size(pair) if kept is None else kept[1].shape
+        return [Tile(pair, *place) for place in grid(size, self.preprocess.size)]
+
+    def spots(self, pair: Pair) -> list[np.ndarray]:
+        """Places, (n, 2) rows and columns, of each class in the image but its most common one."""
+        if pair not in self._spots:
+            self._spots[pair] = _spots(self.read(pair)[1])
+        return self._spots[pair]
+
+    def _key(self, pair: Pair):
+        if isinstance(self._cache, MemoryCache):
+            return pair
+        how = self.preprocess.to_dict()
+        del how["mean"], how["std"]  # applied later, on the device
+        role = {"room to zoom": self._zooms(pair)}
+        return fingerprint((*pair.image_files, pair.mask), self.codec.to_dict(), how, role)
+
+    def _zooms(self, pair: Pair) -> bool:
+        return self.preprocess.policy == "resize" and pair.split != "valid"
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         image, mask = read_pair(pair, self.codec)
-        size = self.preprocess.size
-        if pair.split != "valid":
-            limits = (int(side * _MARGIN) for side in size)
-            size = tuple(min(limit, side) for limit, side in zip(limits, mask.shape, strict=True))
-        image = self.preprocess.resize(self.preprocess.prepare(image), size)
-        return image, self.preprocess.resize_mask(mask, size)
+        size = self._size(pair, mask.shape)
+        return (
+            self.preprocess.resize(self.preprocess.prepare(image), size),
+            self.preprocess.resize_mask(mask, size),
+        )
+
+    def _size(self, pair: Pair, own: tuple[int, int]) -> tuple[int, int]:
+        """The (height, width) at which a pair of some size is kept."""
+        if not self._zooms(pair):
+            return self.preprocess.seen_size(own)
+        height, width = (int(side * _MARGIN) for side in self.preprocess.size)
+        return min(height, own[0]), min(width, own[1])
+
+    def _kept_size(self, pair: Pair) -> tuple[int, int]:
+        return self._size(pair, image_sizes(pair.mask)[0])
+
+    def _expected_bytes(self, pairs: Sequence[Pair]) -> int:
+        depth = self.preprocess.channels * (1 if self.preprocess.values == "uint8" else 4) + 1
+        sample = pairs[:: max(1, len(pairs) // 32)]
+        pixels = [height * width for height, width in map(self._kept_size, sample)]
+        return int(sum(pixels) / max(1, len(sample)) * depth * len(pairs))
+
+    def _cut(self, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = self.read(tile.pair)
+        height, width = self.preprocess.size
+        rows = slice(tile.top, tile.top + height)
+        columns = slice(tile.left, tile.left + width)
+        cut = mask[rows, columns].copy()
+        cut[tile.bottom - tile.top :] = VOID
+        cut[:, tile.right - tile.left :] = VOID
+        missing = height - cut.shape[0], width - cut.shape[1]
+        return pad(image[rows, columns], missing), np.pad(
+            cut, [(0, side) for side in missing], constant_values=VOID
+        )
+
+
+def _spots(mask: np.ndarray) -> list[np.ndarray]:
+    counts = np.bincount(mask.ravel(), minlength=256)[:VOID]
+    present = np.flatnonzero(counts)
+    rest = present[present != counts.argmax()]
+    rng = np.random.default_rng(0)
+    places = []
+    for index in rest:
+        flat = np.flatnonzero(mask == index)
+        some = flat if len(flat) <= _SPOTS else rng.choice(flat, _SPOTS, replace=False)
+        places.append(np.column_stack(np.unravel_index(some, mask.shape)))
+    return places
 
 
 def read_pair(pair: Pair, codec: MaskCodec) -> tuple[np.ndarray, np.ndarray]:
@@ -61,9 +173,9 @@ def read_pair(pair: Pair, codec: MaskCodec) -> tuple[np.ndarray, np.ndarray]:
 
     The image is upright by its EXIF orientation, unless only the pixels as stored fit the mask.
     """
-    image, mask = read_image(pair.image), codec.read(pair.mask)
+    image, mask = read_image(pair.image_files), codec.read(pair.mask)
     if image.shape[:2] != mask.shape:
-        stored = read_image(pair.image, upright=False)
+        stored = read_image(pair.image_files, upright=False)
         if stored.shape[:2] != mask.shape:
             raise SizeMismatchError(
                 f"{pair.image} is {image.shape[1]}x{image.shape[0]} pixels (width x height), its "

@@ -2,7 +2,8 @@
 
 They are there to try the whole way through without a download, and hard enough that a badly trained
 network fails; scores on them say nothing about real pictures. Every picture is drawn from its own
-seed, so they are the same on every machine, and kept in the user's cache folder.
+seed, so they are the same on every machine, and kept in the user's cache folder. The photographs
+of `fastunet.data.public` are called from here too: `samples.camvid()`.
 """
 
 import os
@@ -15,6 +16,10 @@ import cv2
 import numpy as np
 
 from fastunet.data.cache import in_threads
+from fastunet.data.public import camvid, camvid_tiny, carvana, oxford_pets, voc2012
+from fastunet.files import cache_folder
+
+__all__ = ["camvid", "camvid_tiny", "carvana", "nuclei", "oxford_pets", "parcels", "voc2012"]
 
 _SIZE = 256
 _VERSION = 1  # of the drawings; a change of the code below is a change of the data
@@ -63,11 +68,8 @@ def _made(
     draw: Callable[[np.random.Generator], Drawing],
 ) -> Path:
     """The folder, drawn beside and renamed when it is complete."""
-    if cache is None:
-        from platformdirs import user_cache_dir
-
-        cache = user_cache_dir("fastunet", appauthor=False)
-    folder = Path(cache) / "samples" / f"{name}-{n}-v{_VERSION}"
+    root = Path(cache) if cache is not None else cache_folder()
+    folder = root / "samples" / f"{name}-{n}-v{_VERSION}"
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
-"""What encoding a set of mask files uses: a look at many files, and what a user says of them."""
+"""A look at many mask files: which codes they hold, how often, and in what kind of encoding."""
 
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from fastunet.data.cache import in_threads
 from fastunet.data.codes import (
+    NOWHERE,
     Code,
     Palette,
     Value,
@@ -21,12 +23,14 @@ from fastunet.data.codes import (
     read_mask,
     spell,
 )
+from fastunet.data.strays import stray_codes
 from fastunet.errors import MaskValueError, listing
 
 VOID = 255  # the class index of pixels that no loss, metric or picture counts
 MAX_CLASSES = 254
 
 _LOSSY = (".jpg", ".jpeg", ".jfif")
+_MANY_COLOURS = 2_000  # of a file; photos hold a hundred thousand, and a thousand files of them
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,20 @@ class Tally:
     """What one mask file holds."""
 
     path: Path
-    counts: dict[Code, int]  # pixels per value, or per colour
+    counts: dict[Code, int]  # pixels per value, or per colour (the most frequent of very many)
     colour: bool
     indices: dict[Code, int] | None = None  # of a palette file: the palette index of each colour
     ambiguous: bool = False  # a palette file in which two indices in use have one colour
+    bands: int = 0  # of a stack with one band per class
 
     @classmethod
     def of(cls, path: Path, palette: Palette = "colour") -> "Tally":
         raw = read_mask(path, palette)
         counts = pixel_counts(raw.codes)
         if raw.table is None:
-            return cls(path, counts, raw.colour)
+            if raw.colour and len(counts) > _MANY_COLOURS:
+                counts = dict(Counter(counts).most_common(_MANY_COLOURS))
+            return cls(path, counts, raw.colour, bands=raw.bands)
         by_colour: dict[Code, int] = {}
         indices: dict[Code, int] = {}
         for index, count in counts.items():
@@ -64,9 +71,27 @@ class Survey:
     palette: Palette
     indices: dict[Code, int]  # palette index of a colour, where all files agree on it
     lossy: bool
+    present: dict[Path, frozenset[Code]] = field(default_factory=dict)  # the codes of each file
+    counts: Counter[Code] = field(default_factory=Counter)  # pixels per code in all of them
+    palette_files: bool = False  # all files are palette files, read by their colours
+    bands: int = 0  # of stacks with one band per class: the codes are band indices
+
+    @classmethod
+    def spread(
+        cls,
+        paths: Sequence[str | os.PathLike],
+        progress: bool,
+        sample: int = 1000,  # how many files are looked at, spread over the list
+    ) -> "Survey":
+        """A survey of some of `paths`, or of all where they are few."""
+        every = [Path(path) for path in paths]
+        if not every:
+            raise MaskValueError("There are no masks.")
+        return cls.of(every[:: -(-len(every) // sample)], progress)
 
     @classmethod
     def of(cls, paths: Sequence[Path], progress: bool) -> "Survey":
+        """Read all of `paths`. Raises `ImageReadError` or `MaskValueError` naming a bad file."""
         tallies = list(in_threads(Tally.of, paths, "Reading masks", progress))
         palette: Palette = "colour"
         if any(tally.ambiguous for tally in tallies):
@@ -75,29 +100,69 @@ class Survey:
             tallies = list(in_threads(by_index, paths, "Reading masks by index", progress))
 
         colour = any(t.colour and not all(map(is_grey_code, t.counts)) for t in tallies)
-        totals: Counter[Code] = Counter()
+        counts: Counter[Code] = Counter()
         where: dict[Code, Path] = {}
+        present: dict[Path, frozenset[Code]] = {}
         for tally in tallies:
-            for code, count in tally.counts.items():
-                code = carry(code, tally.colour, colour)
-                totals[code] += count
+            carried = {carry(code, tally.colour, colour): n for code, n in tally.counts.items()}
+            if NOWHERE in carried:
+                raise MaskValueError(_two_kinds(tally, tallies))
+            counts.update(carried)
+            present[tally.path] = frozenset(carried)
+            for code in carried:
                 where.setdefault(code, tally.path)
 
-        lossy = len(totals) > 2 and any(path.suffix.lower() in _LOSSY for path in paths)
-        codes = sorted(_peaks(totals, colour) if lossy else totals)
+        lossy = len(counts) > 2 and any(path.suffix.lower() in _LOSSY for path in paths)
+        bands = _common_bands(tallies)
+        codes = sorted(peaks(counts, colour) if lossy else {*counts, *range(bands)})
         indices = _agreed([tally.indices for tally in tallies]) if colour else {}
         if indices:
             codes.sort(key=indices.__getitem__)
-        if len(codes) > MAX_CLASSES + 1:
-            raise MaskValueError(
-                f"The masks hold {len(codes)} different {'colours' if colour else 'values'} "
-                f"({listing([spell(code, colour) for code in codes], 5)}); at most {MAX_CLASSES} "
-                "classes can be trained. Is this an instance map, or a picture instead of a mask?"
-            )
-        return cls(codes, where, colour, palette, indices, lossy)
+        return cls(
+            codes, where, colour, palette, indices, lossy, present, counts,
+            palette_files=colour and all(tally.indices is not None for tally in tallies),
+            bands=bands,
+        )  # fmt: skip
 
-    def spell(self, codes: Sequence[Code]) -> str:
-        return listing([spell(code, self.colour) for code in codes], 20)
+    def by_index(self) -> "Survey":
+        """The same palette files read by their indices, on which they agree."""
+        index = self.indices
+        return replace(
+            self,
+            codes=[index[code] for code in self.codes],
+            where={index[code]: path for code, path in self.where.items()},
+            colour=False,
+            palette="index",
+            indices={},
+            present={p: frozenset(index[c] for c in codes) for p, codes in self.present.items()},
+            counts=Counter({index[code]: n for code, n in self.counts.items()}),
+        )
+
+    def strays(self) -> list[Code]:
+        """Codes in so few files and pixels that they are mistakes rather than classes."""
+        if self.lossy or self.bands:
+            return []
+        return sorted(stray_codes(list(self.present.values()), self.counts))
+
+    def without(self, codes: Collection[Code]) -> "Survey":
+        """The same survey, as if nobody had meant these codes."""
+        return replace(self, codes=[code for code in self.codes if code not in codes])
+
+    @property
+    def kind(self) -> str:
+        return "colours" if self.colour else "values"
+
+    def spell(self, codes: Sequence[Code], limit: int = 20) -> str:
+        return listing([spell(code, self.colour) for code in codes], limit)
+
+    def evidence(self, codes: Iterable[Code], limit: int = 20) -> str:
+        """`#ff0000 (1,234 pixels, a.png), ...`: the most frequent first."""
+        ordered = sorted(codes, key=lambda code: -self.counts[code])
+        return listing([
+            f"{spell(code, self.colour)} ({self.counts[code]:,} pixels"
+            + (f", {self.where[code].name})" if code in self.where else ")")
+            for code in ordered
+        ], limit)  # fmt: skip
 
     def code(self, value: Value) -> Code:
         """The code a user's value means here: a palette index may stand for its colour."""
@@ -115,54 +180,40 @@ class Survey:
             f"{value!r} was given, but the masks hold {expected}: {self.spell(self.codes)}."
         )
 
-    def void_codes(
-        self, void: Value | Sequence[Value] | None, classes: Sequence[str] | Mapping | None
-    ) -> tuple[Code, ...]:
-        """What does not count: as the user says; else 255 beside the indices 0..n, n >= 1."""
-        if void is not None:
-            one = isinstance(void, str | int | np.integer) or (self.colour and _is_colour(void))
-            return tuple(dict.fromkeys(self.code(value) for value in ([void] if one else void)))
-        *others, last = (self.indices.get(code, code) for code in self.codes)
-        named = classes is not None and len(classes) == len(self.codes)
-        if last == VOID and len(others) > 1 and others == list(range(len(others))) and not named:
-            return (self.codes[-1],)
-        return ()
 
-    def named(
-        self,
-        found: list[Code],
-        classes: Sequence[str] | Mapping[str, Value] | None,
-        void_codes: tuple[Code, ...],
-    ) -> tuple[tuple[str, ...], tuple[Code, ...]]:
-        """Names and codes of the classes, by what the user says of them."""
-        if isinstance(classes, Mapping):
-            codes = tuple(self.code(value) for value in classes.values())
-            extra = [code for code in found if code not in codes]
-            if extra and not self.lossy:
-                raise MaskValueError(
-                    f"{self.where[extra[0]]} holds {self.spell(extra)}, which classes= does not "
-                    "name. Add it there, or pass it as void=."
-                )
-            return tuple(classes), codes
-        if classes is None:
-            if len(found) == 2 and found[0] == 0:
-                return ("background", "foreground"), tuple(found)
-            return tuple(str(spell(code, self.colour)) for code in found), tuple(found)
-        if len(classes) == len(found):
-            return tuple(classes), tuple(found)
-        by_index = {i: name for i, name in enumerate(classes) if i not in void_codes}
-        if not self.colour and set(found) <= by_index.keys():  # some classes are not in the sample
-            return tuple(by_index.values()), tuple(by_index)
-        raise MaskValueError(
-            f"{len(classes)} class names were given, but the masks hold {len(found)} "
-            f"{'colours' if self.colour else 'values'}: {self.spell(found)}. Name each of them, in "
-            "this order, or pass a dict of name: value."
-        )
+def peaks(
+    counts: Counter[Code],
+    colour: bool,
+    share: float = 0.001,  # of all pixels, that a code must have
+) -> list[Code]:
+    """The true codes of lossy masks: frequent ones that are far from any more frequent one."""
+    enough = counts.total() * share
+    found: list[Code] = []
+    for code, count in counts.most_common():
+        if count < enough:
+            break
+        if not found or distances(np.array(found), code, colour).min() > 40:
+            found.append(code)
+    return found
 
 
-def _is_colour(value: Sequence) -> bool:
-    """Whether a sequence is one colour (r, g, b[, a]) rather than several of them."""
-    return len(value) in (3, 4) and all(isinstance(v, int | np.integer) for v in value)
+def _common_bands(tallies: Sequence[Tally]) -> int:
+    stacks = [tally for tally in tallies if tally.bands]
+    for stack in stacks:
+        if stack.bands != stacks[0].bands:
+            raise MaskValueError(
+                f"{stacks[0].path} has {stacks[0].bands} bands, {stack.path} {stack.bands}; one "
+                "band per class was expected in each mask. Save all classes in every file."
+            )
+    return stacks[0].bands if stacks else 0
+
+
+def _two_kinds(odd: Tally, tallies: Sequence[Tally]) -> str:
+    colourful = next(t.path for t in tallies if t.colour and not all(map(is_grey_code, t.counts)))
+    return (
+        f"{odd.path} holds values {min(odd.counts)}..{max(odd.counts)}, {colourful} holds colours; "
+        "all masks must be of one kind. Take out the files that are no masks, or export them again."
+    )
 
 
 def _agreed(palettes: Sequence[dict[Code, int] | None]) -> dict[Code, int]:
@@ -175,15 +226,3 @@ def _agreed(palettes: Sequence[dict[Code, int] | None]) -> dict[Code, int]:
             if agreed.setdefault(code, index) != index:
                 return {}
     return agreed if len(set(agreed.values())) == len(agreed) else {}
-
-
-def _peaks(totals: Counter[Code], colour: bool) -> list[Code]:
-    """The true codes of lossy masks: frequent ones that are far from any more frequent one."""
-    enough = sum(totals.values()) / 1000
-    peaks: list[Code] = []
-    for code, count in totals.most_common():
-        if count < enough:
-            break
-        if not peaks or distances(np.array(peaks), code, colour).min() > 40:
-            peaks.append(code)
-    return peaks

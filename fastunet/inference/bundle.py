@@ -16,6 +16,7 @@ from safetensors.torch import save as save_tensors
 from fastunet import __version__
 from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError
+from fastunet.files import write_atomically
 from fastunet.preprocess import Preprocess
 
 JSON_NAME = "bundle.json"
@@ -117,13 +118,3 @@ def _read_weights(folder: Path, entry: Mapping) -> dict[str, torch.Tensor]:
         return load_tensors(blob)
     except SafetensorError as error:
         raise BundleError(f"{file} is not a safetensors file ({error}).") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new, never a part."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -9,10 +9,11 @@ from torch import nn
 from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError
 from fastunet.inference.bundle import Bundle
+from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
 from fastunet.models.build import rebuild
 from fastunet.precision import Precision, autocast, choose_dtype
-from fastunet.preprocess import Preprocess
+from fastunet.preprocess import Preprocess, Source
 
 
 class Segmenter:
@@ -66,28 +67,38 @@ class Segmenter:
     @torch.inference_mode()
     def probabilities(
         self,
-        image: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) pixels, RGB
+        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
     ) -> np.ndarray:  # (C, H, W) float32, C = 1 (the foreground's) for binary
         """Class probabilities at the image's own size, linear between the network's pixels.
 
-        Raises `ImageReadError` where the image cannot be read or has other channels.
+        A network that was trained on patches goes over the image tile by tile; where tiles overlap
+        their probabilities are blended. Raises `ImageReadError` where the image cannot be read or
+        has other channels.
         """
         pixels = self.preprocess.prepare(image)
-        batch = self.preprocess.to_tensor(pixels).to(self.device)
-        batch = batch.contiguous(memory_format=torch.channels_last)
+        seen = self.preprocess.resize(pixels)
         training = self.model.training
         self.model.eval()
         try:
-            with autocast(self.device, self.dtype):
-                logits = self.model(batch).as_subclass(torch.Tensor).float()
+            if self.preprocess.policy == "resize":
+                scores = self._scores(seen[None])
+            else:
+                scores = blend_tiles(self._scores, seen, self.preprocess.size)
         finally:
             self.model.train(training)
-        scores = self.preprocess.restore(activate(logits), pixels.shape[:2])
-        return scores[0].cpu().numpy()
+        return self.preprocess.restore(scores, pixels.shape[:2])[0].cpu().numpy()
+
+    def _scores(self, pixels: np.ndarray) -> torch.Tensor:
+        """(B, H, W, C) prepared pixels to (B, C', H, W) probabilities."""
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2)
+        batch = self.preprocess.normalise(self.preprocess.scale_values(batch))
+        with autocast(self.device, self.dtype):
+            logits = self.model(batch.contiguous(memory_format=torch.channels_last))
+        return activate(logits.as_subclass(torch.Tensor).float())
 
     def predict(
         self,
-        image: str | os.PathLike | np.ndarray,  # a file, or (H, W) / (H, W, C) pixels, RGB
+        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
     ) -> np.ndarray:  # (H, W) uint8 class indices
         """The class of each pixel, at the image's own size."""
         scores = torch.from_numpy(self.probabilities(image))[None]

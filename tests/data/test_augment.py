@@ -8,8 +8,9 @@ from fastai.torch_core import set_seed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.data.augment import Augment
+from fastunet.data.augment import Albumentations, Augment
 from fastunet.data.masks import VOID
+from fastunet.errors import TrainingError
 
 PLAIN = Augment.none().draw()
 
@@ -82,6 +83,131 @@ def test_the_detail_of_a_dark_picture_survives_any_light(seed):
     dark = np.repeat(np.arange(5, 45, 5, dtype=np.uint8), 8).reshape(8, 8, 1)
     seen = light.draw().warp_image(dark, (8, 8))
     assert len(np.unique(seen)) == 8
+
+
+@given(st.integers(0, 2**32 - 1), st.booleans(), st.booleans())
+def test_a_warped_picture_of_the_mask_is_the_warped_mask(seed, fit, centred):
+    set_seed(seed)
+    wild = Augment(0.5, 0.5, 180, (0.5, 2), 20, 0, 0, 0)
+    _, mask = quadrants()
+    centre = (5, 60) if centred else None
+    picture, labels = wild(mask[..., None] * 80, mask, (40, 52), fit, centre)
+    inside = labels != VOID
+    sure = np.isin(picture[..., 0], [0, 80, 160, 240]) & inside  # not between two classes
+    wrong = sure & (picture[..., 0] != labels * 80.0)
+    assert wrong.sum() <= 0.03 * max(1, sure.sum())
+
+
+@given(st.tuples(st.integers(1, 50), st.integers(1, 50)), st.integers(1, 13))
+def test_a_view_with_nothing_to_change_is_the_picture(size, channels):
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (*size, channels), dtype=np.uint8)
+    mask = rng.integers(0, 5, size, dtype=np.uint8)
+    for fit in (True, False):
+        same_image, same_mask = Augment.none()(image, mask, size, fit)
+        np.testing.assert_array_equal(same_image, image)
+        np.testing.assert_array_equal(same_mask, mask)
+
+
+def test_a_patch_is_cut_at_the_pictures_own_resolution():
+    image, mask = quadrants(200)
+    mask[3, 190] = 7
+    patch, labels = Augment.none()(image, mask, (64, 48), fit=False, centre=(100, 100))
+    np.testing.assert_array_equal(patch, image[68:132, 76:124])
+    np.testing.assert_array_equal(labels, mask[68:132, 76:124])
+    _, labels = Augment.none()(image, mask, (32, 32), fit=False, centre=(3, 190))
+    np.testing.assert_array_equal(labels, mask[:32, 168:])  # it stays inside the picture
+    mask[60, 60] = 7
+    _, labels = Augment(rotate=90)(image, mask, (31, 31), fit=False, centre=(60, 60))
+    assert 7 in labels[13:18, 13:18]
+
+
+def test_pictures_beyond_the_limit_of_opencv_are_cut_into_patches():
+    image = np.zeros((40, 40_000, 1), np.uint8)
+    image[:, 39_000:] = 255
+    patch, _ = Augment.none()(image, image[..., 0] // 255, (32, 32), False, (20, 39_500))
+    assert (patch == 255).all()
+
+
+def test_noise_and_blur_keep_size_and_type_and_the_mask():
+    image, mask = quadrants()
+    for dtype in (np.uint8, np.float32):
+        rough = Augment(0, 0, 0, (1, 1), 0, 0, 0, 0, noise=0.1, blur=2)
+        set_seed(1)
+        seen, labels = rough(image.astype(dtype).repeat(5, axis=2), mask, (64, 64))
+        assert seen.shape == (64, 64, 5)
+        assert seen.dtype == dtype
+        assert seen.std() != image.std()
+        np.testing.assert_array_equal(labels, mask)
+
+
+def test_outside_the_picture_is_its_mirror_image_or_nothing():
+    white = np.full((20, 20, 1), 200, np.uint8)
+    mask = np.zeros((20, 20), np.uint8)
+    for border, value in (("reflect", 200), ("constant", 0)):
+        small = Augment(0, 0, 0, (0.5, 0.5), 0, 0, 0, 0, border=border)
+        image, labels = small(white, mask, (20, 20))
+        assert image[labels == VOID].min() == value
+
+
+@pytest.mark.parametrize("name", ["none", "light", "scene", "free"])
+def test_presets_are_plain_augmentations(name):
+    preset = Augment.preset(name)
+    assert (preset.flip_ud > 0) == (name == "free")  # only there has a picture no up
+    image, mask = quadrants()
+    assert preset(image, mask, (32, 32))[0].shape == (32, 32, 1)
+
+
+def test_settings_that_are_none_are_refused():
+    with pytest.raises(TrainingError, match="none, light, scene, free"):
+        Augment.preset("strong")
+    with pytest.raises(TrainingError, match="border='wrap'"):
+        Augment(border="wrap")
+    with pytest.raises(TrainingError, match="scale="):
+        Augment(scale=(1.2, 0.8))
+
+
+# --- Albumentations -------------------------------------------------------------------------------
+
+
+def test_any_albumentations_transform_keeps_classes_and_void():
+    albumentations = pytest.importorskip("albumentations")
+    transform = albumentations.Compose([
+        albumentations.D4(p=1.0),
+        albumentations.Affine(scale=(0.5, 1.5), rotate=(-90, 90), p=1.0),
+        albumentations.ElasticTransform(alpha=30, p=1.0),
+        albumentations.RandomBrightnessContrast(p=1.0),
+    ])  # fmt: skip
+    image, mask = quadrants()
+    mask[:4] = VOID
+    for _ in range(10):
+        seen, labels = Albumentations(transform)(image.repeat(3, axis=2), mask, (64, 64))
+        assert seen.shape == (64, 64, 3)
+        assert set(np.unique(labels)) <= {0, 1, 2, 3, VOID}
+
+
+def test_what_such_a_transform_fills_in_is_void():
+    def shrink(image, mask):
+        out = np.zeros_like(mask)  # as fill_mask=0 does
+        out[8:24, 8:24] = mask[8:24, 8:24]
+        return {"image": image, "mask": out}
+
+    _, labels = Albumentations(shrink)(*quadrants(32), (32, 32))
+    assert (labels[:8] == VOID).all()
+    assert set(np.unique(labels[8:24, 8:24])) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda image, mask: {"image": image[:5], "mask": mask},
+        lambda image, mask: {"image": image / 255, "mask": mask},
+        lambda image, mask: {"image": image, "mask": mask.astype(np.int64)},
+    ],
+)
+def test_a_transform_that_changes_size_or_type_is_refused(wrong):
+    with pytest.raises(TrainingError, match="It must keep both"):
+        Albumentations(wrong)(*quadrants(32), (32, 32))
 
 
 def test_the_same_seed_draws_the_same_view():

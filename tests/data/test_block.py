@@ -1,5 +1,9 @@
 """Pairs as fastai data."""
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,15 +11,17 @@ import pytest
 import torch
 from fastai.data.block import DataBlock
 from fastai.data.transforms import RandomSplitter
-from fastai.vision.augment import Brightness, Rotate
+from fastai.vision.augment import Brightness, Rotate, aug_transforms
 from PIL import Image
 
-from fastunet.data.augment import Augment
+from fastunet.data.augment import Albumentations, Augment
 from fastunet.data.block import ImageMaskDataLoaders, PairImageBlock, PairMaskBlock
+from fastunet.data.images import read_image
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
 from fastunet.data.reader import PairReader
-from fastunet.errors import MaskValueError, SizeMismatchError, SplitError
+from fastunet.data.split import save_split
+from fastunet.errors import AuditError, MaskValueError, SizeMismatchError, SplitError
 from fastunet.preprocess import Preprocess
 
 
@@ -69,6 +75,122 @@ def test_workers_read_the_same_data(write_pairs):
         torch.testing.assert_close(ours[0], theirs[0])
 
 
+def test_patches_are_cut_at_the_images_own_resolution(write_pairs):
+    dls = loaders(write_pairs(6, size=(90, 130)), patch=32, bs=4, augment="none")
+    assert len(dls.train.dataset) == 5 * 3 * 5  # as many patches as cover the images
+    images, masks = dls.one_batch()
+    assert images.shape == (4, 3, 32, 32)
+    assert set(masks.unique().tolist()) <= {0, 1}
+    pixels = dls.preprocess.denormalise(images)[0].permute(1, 2, 0).numpy()
+    wholes = [read_image(pair.image) / 255 for pair in dls.pairs["train"]]
+    assert any(_contains(whole, pixels) for whole in wholes)
+
+
+def _contains(whole: np.ndarray, part: np.ndarray) -> bool:
+    distance = cv2.matchTemplate(
+        whole.astype(np.float32), np.ascontiguousarray(part, np.float32), cv2.TM_SQDIFF
+    )
+    return distance.min() < 0.01
+
+
+def test_validation_goes_over_whole_images_and_counts_each_pixel_once(write_pairs):
+    root = write_pairs(5, (0, 1, 2), size=(90, 130))
+    dls = loaders(root, patch=(32, 48), scale=0.5, bs=2)
+    counted = torch.cat([masks for _, masks in dls.valid])
+    pair = dls.pairs["valid"][0]
+    truth = dls.preprocess.resize_mask(dls.codec.read(pair.mask))
+    assert truth.shape == (45, 65)
+    for index in range(3):
+        assert (counted == index).sum() == (truth == index).sum()
+
+
+def test_a_share_of_the_patches_is_centred_on_rare_classes(write_pairs):
+    root = write_pairs(4, size=(200, 200))
+    for file in (root / "masks").iterdir():
+        rare = np.zeros((200, 200), np.uint8)
+        rare[150:153, 20:23] = 255
+        cv2.imwrite(str(file), rare)
+    hits = {}
+    for share in (0.0, 1.0):
+        augment = replace(Augment.none(), rare=share)
+        dls = loaders(root, patch=32, bs=8, augment=augment)
+        masks = torch.cat([masks for _, masks in dls.train])
+        hits[share] = (masks == 1).any(dim=2).any(dim=1).float().mean()
+    assert hits[0.0] < 0.5
+    assert hits[1.0] == 1
+
+
+def test_an_image_smaller_than_a_patch_is_continued_and_its_surroundings_are_void(write_pairs):
+    dls = loaders(write_pairs(4, size=(20, 24)), patch=32, bs=2, augment="none")
+    for images, masks in (dls.one_batch(), dls.valid.one_batch()):
+        assert images.shape[-2:] == (32, 32)
+        assert ((masks != VOID).sum(dim=(1, 2)) == 20 * 24).all()
+
+
+def test_fastais_batch_transforms_work(write_pairs):
+    dls = loaders(write_pairs(8), bs=4, batch_tfms=aug_transforms(max_rotate=30.0))
+    images, masks = dls.one_batch()
+    assert images.shape == (4, 3, 32, 32)
+    assert set(masks.unique().tolist()) <= {0, 1, VOID}
+
+
+def test_albumentations_take_the_place_of_our_views(write_pairs):
+    albumentations = pytest.importorskip("albumentations")
+    turned = Albumentations(albumentations.VerticalFlip(p=1.0))
+    root = write_pairs(6, size=(32, 32))
+    dls = loaders(root, bs=4, augment=turned, num_workers=2)
+    _, masks = dls.one_batch()
+    truths = [dls.codec.read(pair.mask)[::-1] for pair in dls.pairs["train"]]
+    assert any(np.array_equal(masks[0].numpy(), truth) for truth in truths)
+
+
+SPAWNED = """
+import multiprocessing, sys
+from fastunet.data.block import ImageMaskDataLoaders
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    dls = ImageMaskDataLoaders.from_folder(
+        sys.argv[1], size=32, bs=2, num_workers=2, device="cpu", cache=sys.argv[2]
+    )
+    print(sum(len(images) for images, _ in dls.train), sum(len(i) for i, _ in dls.valid))
+"""
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_workers_that_are_spawned_share_the_cache(write_pairs, tmp_path, monkeypatch, cache):
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "spawned.py").write_text(SPAWNED)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "spawned.py", write_pairs(10), cache],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["8", "2"], done.stderr
+    assert (tmp_path / "cache" / "decoded").is_dir() == (cache == "disk")
+
+
+def test_a_split_is_repeated_from_its_file_and_folds_cover_all_pairs(write_pairs, tmp_path):
+    root = write_pairs(10)
+    first = loaders(root, bs=2, seed=7)
+    save_split(first.pairs, tmp_path / "split.json")
+    assert loaders(root, bs=2, split=tmp_path / "split.json").pairs == first.pairs
+    held_out = [
+        pair.image for i in range(5) for pair in loaders(root, bs=2, fold=(i, 5)).pairs["valid"]
+    ]
+    assert sorted(held_out) == sorted((root / "images").iterdir())
+
+
+def test_strict_refuses_what_can_train_but_is_wrong(write_pairs):
+    root = write_pairs(6)
+    picture = cv2.imread(str(root / "images" / "03.png")).astype(np.float32)
+    picture[5, 5] = np.nan
+    np.save(root / "images" / "03.npy", picture)
+    (root / "images" / "03.png").unlink()
+    loaders(root, bs=2)
+    with pytest.raises(AuditError, match=r"03\.npy.*NaN"):
+        loaders(root, bs=2, strict=True)
+
+
 def test_split_folders_are_used(shared):
     dls = ImageMaskDataLoaders.from_folder(shared("carvana"), size=64, bs=2, device="cpu")
     assert {pair.image.parent.name for pair in dls.pairs["train"]} == {"train"}
@@ -100,7 +222,7 @@ def test_no_pairs_are_refused():
 def test_a_mask_of_another_size_than_its_image_is_named(write_pairs):
     root = write_pairs(4)
     cv2.imwrite(str(root / "masks" / "02.png"), np.zeros((10, 20), np.uint8))
-    with pytest.raises(SizeMismatchError, match=r"02\.png is 48x40.*20x10"):
+    with pytest.raises(SizeMismatchError, match=r"02\.png 40x48, mask 10x20"):
         loaders(root)
 
 

@@ -1,15 +1,29 @@
 """Any image file as an upright (H, W, C) array."""
 
+import struct
+import sys
+import zlib
+
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from fastunet.data.images import as_image, full_scale, is_grey, read_image, with_channels
-from fastunet.errors import ImageReadError
+from fastunet.data.codes import read_mask
+from fastunet.data.images import (
+    as_image,
+    full_scale,
+    image_sizes,
+    is_grey,
+    read_image,
+    upright_from,
+    with_channels,
+)
+from fastunet.errors import ImageReadError, SizeMismatchError
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -56,21 +70,195 @@ def test_exif_orientation_is_applied_as_pillow_applies_it(tmp_path, orientation)
     assert read_image(tmp_path / "x.jpg", upright=False).shape[:2] == (40, 64)
 
 
-def test_arrays_and_many_bands_are_read(tmp_path):
-    import tifffile
+NUMBERS = [bool, "u1", "i1", "u2", ">u2", "i2", "u4", "i4", "f2", "f4", ">f4", "f8"]
 
-    bands = RNG.integers(0, 256, (10, 11, 6), dtype=np.uint8)
-    np.save(tmp_path / "bands.npy", bands)
-    np.testing.assert_array_equal(read_image(tmp_path / "bands.npy"), bands)
-    tifffile.imwrite(tmp_path / "hwc.tif", bands, photometric="minisblack", planarconfig="contig")
-    np.testing.assert_array_equal(read_image(tmp_path / "hwc.tif"), bands)
-    tifffile.imwrite(
-        tmp_path / "chw.tif",
-        np.moveaxis(bands, -1, 0),
-        photometric="minisblack",
-        planarconfig="separate",
+
+def numbers(dtype, shape):
+    return RNG.integers(0, 2 if dtype is bool else 100, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_numbers_of_any_depth_are_kept(tmp_path, suffix, dtype):
+    pixels = numbers(dtype, (10, 11))
+    if suffix == ".npy":
+        np.save(tmp_path / "x.npy", pixels)
+    else:
+        order = pixels.dtype.byteorder if pixels.dtype.byteorder in "<>" else None
+        tifffile.imwrite(tmp_path / "x.tif", pixels, byteorder=order, photometric="minisblack")
+    image = read_image(tmp_path / f"x{suffix}")
+    expected = pixels * np.uint8(255) if dtype is bool else pixels
+    np.testing.assert_array_equal(image[..., 0], expected)
+    assert image.dtype.isnative
+    assert cv2.resize(image.astype(np.float32), (4, 4)).shape == (4, 4)
+
+
+@pytest.mark.parametrize("bands", [2, 3, 4, 5, 12])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+@pytest.mark.parametrize(
+    ("axis", "options"),
+    [(0, {}), (0, {"planarconfig": "separate"}), (2, {"planarconfig": "contig"})],
+    ids=["pages", "planar", "contiguous"],
+)
+def test_every_band_of_a_tiff_is_read_however_it_is_stored(tmp_path, bands, dtype, axis, options):
+    pixels = numbers(dtype, (10, 11, bands))
+    stored = np.moveaxis(pixels, 2, axis)
+    tifffile.imwrite(tmp_path / "x.tif", stored, photometric="minisblack", **options)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), pixels)
+    assert image_sizes(tmp_path / "x.tif") == ((10, 11), (10, 11))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("colour", ["rgb", "minisblack"])
+@pytest.mark.parametrize("extra", ["unassalpha", "unspecified"])
+def test_the_last_band_of_a_tiff_is_dropped_only_if_it_is_alpha(tmp_path, dtype, colour, extra):
+    pixels = numbers(dtype, (10, 11, 4 if colour == "rgb" else 2))
+    options = {"photometric": colour, "planarconfig": "contig", "extrasamples": [extra]}
+    tifffile.imwrite(tmp_path / "x.tif", pixels, **options)
+    expected = pixels[..., :-1] if extra == "unassalpha" else pixels
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), expected)
+
+
+@pytest.mark.parametrize("bands", [2, 5, 13])
+def test_an_array_saved_by_tifffile_without_a_word_on_its_axes_is_read_as_it_was(tmp_path, bands):
+    pixels = np.random.default_rng(0).integers(0, 60_000, (40, 48, bands), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "last.tif", pixels)  # a page for each row
+    tifffile.imwrite(tmp_path / "first.tif", np.moveaxis(pixels, -1, 0))  # a page for each band
+    for name in ("last.tif", "first.tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / name), pixels)
+        assert image_sizes(tmp_path / name) == ((40, 48), (40, 48))
+
+
+def test_previews_in_a_tiff_are_no_channels(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+        file.write(GREY, photometric="minisblack")
+        file.write(GREY[::2, ::2].copy(), photometric="minisblack")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif")[..., 0], GREY)
+
+
+def test_a_stack_of_colour_pages_is_its_first_page(tmp_path):
+    tifffile.imwrite(tmp_path / "x.tif", np.stack([RGB, RGB[::-1]]), photometric="rgb")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), RGB)
+
+
+@pytest.mark.parametrize("bands", [1, 5])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_upright_by_whatever_reads_it(tmp_path, orientation, bands):
+    pixels = RNG.integers(0, 256, (10, 14, bands), dtype=np.uint8)
+    options = {"photometric": "minisblack", "extratags": [(0x112, "H", 1, orientation, True)]}
+    if bands == 1:
+        tifffile.imwrite(tmp_path / "x.tif", pixels[..., 0], **options)
+    else:
+        tifffile.imwrite(tmp_path / "x.tif", pixels, planarconfig="contig", **options)
+    image = read_image(tmp_path / "x.tif")
+    np.testing.assert_array_equal(image, upright_from(pixels, orientation))
+    assert image_sizes(tmp_path / "x.tif")[0] == image.shape[:2]
+
+
+def test_many_bands_say_how_to_install_what_reads_them(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "x.tif", np.zeros((9, 9, 5), "u1"), planarconfig="contig")
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    with pytest.raises(ImageReadError, match=r'x\.tif: .*pip install "fastunet\[tiff\]"'):
+        read_image(tmp_path / "x.tif")
+
+
+def test_arrays_may_hold_their_channels_first(tmp_path):
+    pixels = RNG.random((40, 50, 6))
+    for name, array in (("last", pixels), ("first", np.moveaxis(pixels, 2, 0))):
+        np.save(tmp_path / f"{name}.npy", array)
+        np.testing.assert_array_equal(read_image(tmp_path / f"{name}.npy"), pixels)
+        assert image_sizes(tmp_path / f"{name}.npy")[0] == (40, 50)
+
+
+def test_what_is_not_a_number_is_passed_on(tmp_path):
+    pixels = np.array([[1.0, np.nan], [np.inf, 0.0]], np.float32)
+    np.save(tmp_path / "x.npy", pixels)
+    tifffile.imwrite(tmp_path / "x.tif", pixels)
+    for suffix in ("npy", "tif"):
+        np.testing.assert_array_equal(read_image(tmp_path / f"x.{suffix}")[..., 0], pixels)
+
+
+def test_channels_of_several_files_are_stacked_in_their_order(tmp_path):
+    paths = [tmp_path / "rgb.png", tmp_path / "nir.png"]
+    Image.fromarray(RGB).save(paths[0])
+    Image.fromarray(GREY).save(paths[1])
+    expected = np.dstack([RGB, GREY])
+    np.testing.assert_array_equal(read_image(paths), expected)
+    np.testing.assert_array_equal(as_image([str(path) for path in paths]), expected)
+
+
+def test_channel_files_of_different_sizes_are_named(tmp_path):
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    Image.fromarray(GREY).save(paths[0])
+    Image.fromarray(GREY[:-2]).save(paths[1])
+    with pytest.raises(SizeMismatchError, match=r"a\.png is 20x12 .*b\.png 20x10"):
+        read_image(paths)
+
+
+# --- sizes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 5, 6, 8])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_sizes_are_those_of_the_pixels_upright_and_as_stored(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(RGB).save(path, exif=exif)
+    assert image_sizes(path) == (
+        read_image(path).shape[:2],
+        read_image(path, upright=False).shape[:2],
     )
-    np.testing.assert_array_equal(read_image(tmp_path / "chw.tif"), bands)
+
+
+def test_sizes_are_known_of_a_file_whose_pixels_are_cut_off(tmp_path):
+    big = RNG.integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    Image.fromarray(big).save(tmp_path / "x.png")
+    data = (tmp_path / "x.png").read_bytes()
+    (tmp_path / "x.png").write_bytes(data[:500])
+    assert image_sizes(tmp_path / "x.png") == ((200, 300), (200, 300))
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.npy", "x.jpg"])
+@pytest.mark.parametrize("content", [b"", b"rubbish", None])
+def test_files_without_a_header_are_named(tmp_path, name, content):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    for read in (image_sizes, read_image):
+        with pytest.raises(ImageReadError, match=rf"{name}: "):
+            read(tmp_path / name)
+
+
+def huge_png(path, side):
+    """A black one-bit PNG, written line by line."""
+
+    def chunk(kind, data):
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    pack = zlib.compressobj(1)
+    line = bytes(1 + -(-side // 8))
+    pixels = b"".join(pack.compress(line) for _ in range(side)) + pack.flush()
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    return path
+
+
+def test_what_opencv_cannot_hold_is_to_be_cut_into_parts(tmp_path):
+    path = huge_png(tmp_path / "x.png", 33_000)
+    message = r"x\.png: 33000x33000 pixels are 1,089 million; up to 1,074 million .* into parts"
+    with pytest.raises(ImageReadError, match=message):
+        read_image(path)
+    with pytest.raises(ImageReadError, match=message):
+        read_mask(path)
+    assert image_sizes(path)[0] == (33_000, 33_000)
+
+
+def test_a_mask_above_pillows_limit_is_read_as_its_image_is(tmp_path):
+    path = huge_png(tmp_path / "x.png", 13_500)  # 182 million pixels
+    assert read_image(path).shape == (13_500, 13_500, 1)
+    assert read_mask(path).codes.shape == (13_500, 13_500)
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.jpg"])

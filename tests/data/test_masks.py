@@ -1,15 +1,19 @@
 """Any mask encoding as class indices."""
 
+import json
+import pickle
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from fastunet.data.codes import parse_value
+from fastunet.data.codes import RawMask
 from fastunet.data.masks import VOID, MaskCodec
+from fastunet.data.survey import Survey
 from fastunet.errors import ImageReadError, MaskValueError
 
 PALETTE = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0)}
@@ -203,12 +207,134 @@ def test_what_does_not_fit_the_masks_is_said(tmp_path, classes, void, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
-    [(11, (11, False)), ("11", (11, False)), ("#ff0001", (0xFF0001, True)),
-     ((255, 0, 1), (0xFF0001, True)), ("#ff0001ff", (0xFF0001, True))],
-)  # fmt: skip
-def test_values_and_colours_can_be_written_in_many_ways(text, code):
-    assert parse_value(text) == code
+    ("values", "classes", "void", "names", "codes", "void_codes"),
+    [
+        ((0, 1, 2), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (2,)),
+        ((0, 1), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (2,)),
+        ((0, 7, 9), ["void", "sky", "road"], "void", ("sky", "road"), (7, 9), (0,)),
+        ((0, 1, 2, 255), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (255, 2)),
+        ((0, 1, 2, 9), ["sky", "road", "void"], [9, "void"], ("sky", "road"), (0, 1), (9, 2)),
+        ((0, 5, 11), {"sky": 0, "road": 5, "void": 11}, "void", ("sky", "road"), (0, 5), (11,)),
+        ((0, 5, 11), {"sky": 0, "road": 5, "void": 11}, 11, ("sky", "road"), (0, 5), (11,)),
+    ],
+)
+def test_void_may_be_the_name_of_a_class(tmp_path, values, classes, void, names, codes, void_codes):
+    path = save(tmp_path / "m.png", grid(*values))
+    codec = MaskCodec.infer([path], classes, void)
+    assert (codec.classes, codec.codes, codec.void) == (names, codes, void_codes)
+
+
+def test_a_void_that_is_no_class_is_refused(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 1, 2))
+    message = r"void='edge' is not among the classes \(sky, road, void\)"
+    with pytest.raises(MaskValueError, match=message):
+        MaskCodec.infer([path], ["sky", "road", "void"], void="edge")
+
+
+def test_void_may_occur_nowhere_and_be_a_list_of_colours(tmp_path):
+    rgb = np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8)
+    path = save(tmp_path / "m.png", rgb)
+    codec = MaskCodec.infer([path], void=["#ffffff", (1, 2, 3)])
+    assert codec.void == (0xFFFFFF, 0x010203)
+    assert codec.codes == (0, 0xFF0000)
+
+
+def test_a_table_of_colours_that_does_not_fit_shows_what_is_there(tmp_path):
+    rgb = np.array([[(255, 0, 0), (0, 0, 0), (0, 0, 0)], [(0, 0, 1)] * 3], np.uint8)
+    path = save(tmp_path / "m.png", rgb)
+    table = {"soil": "#000000", "weed": "#fe0000", "crop": "#00ff00"}
+    with pytest.raises(MaskValueError) as caught:
+        MaskCodec.infer([path], table)
+    message = str(caught.value)
+    for part in (
+        "m.png holds #000001, #ff0000, which classes= does not name",
+        "#000001 (3 pixels, m.png), #000000 (2 pixels, m.png), #ff0000 (1 pixels, m.png)",
+        "found nowhere: #fe0000 (weed), #00ff00 (crop)",
+        "Leave out classes=",
+        'unknown="void"',
+    ):
+        assert part in message
+    tolerant = MaskCodec.infer([path], table, unknown="void")
+    np.testing.assert_array_equal(tolerant.read(path), [[VOID, 0, 0], [VOID] * 3])
+
+
+def test_a_table_may_name_what_the_sample_does_not_hold(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 3))
+    codec = MaskCodec.infer([path], {"a": 0, "b": 3, "c": 9})
+    assert codec.codes == (0, 3, 9)
+
+
+def test_names_of_palette_indices_may_include_classes_that_do_not_occur(tmp_path):
+    path = save_palette(tmp_path / "m.png", grid(0, 2, 255), {**PALETTE, 255: (224, 224, 192)})
+    codec = MaskCodec.infer([path], ["a", "b", "c", "d"])
+    assert (codec.codes, codec.palette, codec.void) == ((0, 1, 2, 3), "index", (255,))
+    np.testing.assert_array_equal(codec.read(path), grid(0, 2, VOID))
+
+
+def test_unknown_values_are_void_where_the_user_says_so(tmp_path):
+    codec = MaskCodec.infer([save(tmp_path / "m.png", grid(0, 255))], unknown="void")
+    odd = save(tmp_path / "odd.png", grid(0, 128))
+    np.testing.assert_array_equal(codec.read(odd), grid(0, VOID))
+    with pytest.raises(MaskValueError, match=r"unknown='skip'; one of \('error', 'void'\)"):
+        MaskCodec.infer([odd], unknown="skip")
+
+
+# --- stacks and other arrays --------------------------------------------------------------------
+
+
+def test_every_band_is_a_class_and_unclaimed_pixels_are_void(tmp_path):
+    stack = np.zeros((6, 20, 30), np.uint8)
+    stack[0, :10] = stack[4, 10:, 3:] = 255
+    np.save(tmp_path / "m.npy", stack)
+    codec = MaskCodec.infer([tmp_path / "m.npy"])
+    assert (len(codec.classes), codec.void, codec.encoding) == (6, (255,), "class indices")
+    indices = codec.read(tmp_path / "m.npy")
+    assert (indices[:10] == 0).all()
+    assert (indices[10:, 3:] == 4).all()
+    assert (indices[10:, :3] == VOID).all()
+
+
+def test_bands_may_be_named_in_a_table(tmp_path):
+    np.save(tmp_path / "m.npy", np.eye(6)[np.tile([1, 4], (20, 15))])
+    codec = MaskCodec.infer([tmp_path / "m.npy"], {"road": 1, "sky": 4})
+    np.testing.assert_array_equal(codec.read(tmp_path / "m.npy"), np.tile([0, 1], (20, 15)))
+
+
+def test_stacks_of_different_depth_are_refused(tmp_path):
+    for n in (5, 6):
+        np.save(tmp_path / f"{n}.npy", np.eye(n)[np.zeros((20, 30), int)])
+    with pytest.raises(MaskValueError, match=r"5\.npy has 5 bands, .*6\.npy 6"):
+        MaskCodec.infer(sorted(tmp_path.iterdir()))
+
+
+def test_values_below_zero_may_be_void(tmp_path):
+    np.save(tmp_path / "m.npy", grid(-1, 0, 1).astype(np.float32))
+    codec = MaskCodec.infer([tmp_path / "m.npy"], void=-1)
+    np.testing.assert_array_equal(codec.read(tmp_path / "m.npy"), grid(VOID, 0, 1))
+    assert MaskCodec.infer([tmp_path / "m.npy"], void="-1") == codec
+
+
+def test_deep_values_among_colours_are_refused(tmp_path):
+    colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
+    cv2.imwrite(str(tmp_path / "v.png"), grid(0, 1000).astype(np.uint16))
+    with pytest.raises(MaskValueError, match=r"v\.png holds values 0\.\.1000, .*c\.png holds col"):
+        MaskCodec.infer([colour, tmp_path / "v.png"])
+
+
+# --- what a survey tells ------------------------------------------------------------------------
+
+
+def test_a_survey_tells_what_each_file_holds_in_one_kind_of_code(tmp_path):
+    colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
+    grey = save(tmp_path / "g.png", np.full((2, 2), 255))
+    survey = Survey.of([colour, grey], progress=False)
+    assert survey.present == {colour: {0, 0xFF0000}, grey: {0xFFFFFF}}
+    assert survey.counts == {0: 1, 0xFF0000: 1, 0xFFFFFF: 4}
+
+
+def test_a_spread_survey_looks_at_some_of_the_files(tmp_path):
+    paths = [save(tmp_path / f"{i}.png", grid(0, i)) for i in range(10)]
+    assert list(Survey.spread(paths, progress=False, sample=4).present) == paths[::3]
 
 
 # --- what goes wrong ----------------------------------------------------------------------------
@@ -238,12 +364,6 @@ def test_masks_with_nothing_to_learn_are_refused(tmp_path, values, void, message
         MaskCodec.infer([save(tmp_path / "m.png", grid(*values))], void=void)
 
 
-def test_a_picture_instead_of_a_mask_is_refused(tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3))
-    with pytest.raises(MaskValueError, match="instance map, or a picture instead of a mask"):
-        MaskCodec.infer([save(tmp_path / "m.png", noise)])
-
-
 def test_a_mask_that_cannot_be_decoded_is_named(tmp_path):
     (tmp_path / "m.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
     with pytest.raises(ImageReadError, match=r"m\.png"):
@@ -253,46 +373,133 @@ def test_a_mask_that_cannot_be_decoded_is_named(tmp_path):
 # --- for every codec ----------------------------------------------------------------------------
 
 
-@given(
-    st.lists(st.integers(0, 255), min_size=2, max_size=20, unique=True),
-    st.integers(0, 2),
-    st.randoms(use_true_random=False),
-)
-def test_encoding_is_the_inverse_of_the_values(values, n_void, random):
-    values = sorted(values)
-    void = tuple(values[: min(n_void, len(values) - 2)])
-    codes = tuple(values[len(void) :])
-    codec = MaskCodec(tuple(map(str, codes)), codes, void)
-    mask = np.array([random.choice(values) for _ in range(30)], np.uint8).reshape(5, 6)
-    indices = codec.encode(mask)
-    back = np.array([*codes, *[0] * (256 - len(codes))])[indices]
-    np.testing.assert_array_equal(np.isin(mask, void), indices == VOID)
-    np.testing.assert_array_equal(np.where(indices == VOID, mask, back), mask)
+@st.composite
+def codecs(draw, kinds=(False, True)):
+    """A codec of values or colours, with and without void, tolerant or strict."""
+    is_colour = draw(st.sampled_from(kinds))
+    code = st.integers(0, 0xFFFFFF) if is_colour else st.integers(-300, 70_000)
+    codes = draw(st.lists(code, min_size=2, max_size=24, unique=True))
+    n_void = draw(st.integers(0, min(2, len(codes) - 2)))
+    void, codes = tuple(codes[:n_void]), tuple(codes[n_void:])
+    others = draw(st.sampled_from([None, VOID, 1]))
+    names = tuple(f"class {i}" for i in range(len(codes)))
+    return MaskCodec(names, codes, void, colour=is_colour, others=others)
 
 
-@given(hnp.arrays(np.uint8, (4, 5, 3), elements=st.sampled_from([0, 127, 255])))
-def test_colours_survive_encoding_and_decoding(rgb):
-    levels = [0, 127, 255]
-    codes = tuple(r << 16 | g << 8 | b for r in levels for g in levels for b in levels)
-    codec = MaskCodec(tuple(map(str, codes)), codes, colour=True)
-    np.testing.assert_array_equal(codec.decode(codec.encode(rgb)), rgb)
+def a_picture(codec, random, shape=(5, 6)):
+    """Class indices and void where the codec has it, and the same as codes."""
+    known = [*enumerate(codec.codes), *((VOID, code) for code in codec.void)]
+    indices, codes = zip(*random.choices(known, k=shape[0] * shape[1]), strict=True)
+    return np.array(indices).reshape(shape), np.array(codes).reshape(shape)
+
+
+@given(codecs(), st.randoms(use_true_random=False))
+def test_codes_become_the_indices_that_they_stand_for(codec, random):
+    indices, codes = a_picture(codec, random)
+    picture = np.stack([codes >> s & 255 for s in (16, 8, 0)], 2).astype(np.uint8)
+    np.testing.assert_array_equal(codec.encode(picture if codec.colour else codes), indices)
+
+
+@given(codecs(kinds=(True,)), st.randoms(use_true_random=False))
+def test_palettes_in_any_order_give_the_same_indices(codec, random):
+    indices, codes = a_picture(codec, random)
+    table = np.array(random.sample([*codec.codes, *codec.void], len(codec.codes + codec.void)))
+    order = table.argsort()
+    stored = order[np.searchsorted(table[order], codes)].astype(np.uint8)
+    raw = RawMask(stored, colour=True, table=np.resize(table, 256))
+    np.testing.assert_array_equal(codec.encode(raw), indices)
+
+
+@given(codecs(kinds=(True,)), st.randoms(use_true_random=False))
+def test_what_a_colour_codec_draws_it_reads_again(codec, random):
+    indices = np.array(random.choices(range(len(codec.codes)), k=30)).reshape(5, 6)
+    np.testing.assert_array_equal(codec.encode(codec.decode(indices)), indices)
+
+
+@given(codecs(), st.integers(-300, 70_000))
+def test_a_code_that_is_not_listed_follows_the_rule_for_others(codec, code):
+    known = {*codec.codes, *codec.void}
+    raw = RawMask(np.full((2, 2), code), codec.colour)
+    if code not in known:
+        assert (codec.lookup(raw) == (-1 if codec.others is None else codec.others)).all()
+
+
+@given(codecs())
+def test_json_makes_the_same_codec_again(codec):
+    assert MaskCodec.from_dict(json.loads(json.dumps(codec.to_dict()))) == codec
 
 
 @pytest.mark.parametrize(
     "codec",
     [
         MaskCodec(("a", "b"), (0, 255)),
-        MaskCodec(("a", "b", "c"), (0, 7, 9), (255, 11)),
-        MaskCodec(("a", "b"), (0, 0x8000FF), (0xFFFFFF,), colour=True),
+        MaskCodec(("a", "b"), (0, 0x8000FF), (0xFFFFFF,), colour=True, palette_files=True),
         MaskCodec(("a", "b"), (0xFF000000, 0x00FF00), colour=True, nearest=True),
         MaskCodec(("a", "b"), (0, 1), palette="index"),
     ],
 )
-def test_json_makes_the_same_codec_again(codec):
-    import json
+def test_json_of_older_versions_is_read(codec):
+    old = codec.to_dict()
+    assert MaskCodec.from_dict(json.loads(json.dumps(old))) == codec
+    del old["others"], old["palette_files"]
+    assert MaskCodec.from_dict(old) == replace(codec, palette_files=False)
 
-    assert MaskCodec.from_dict(json.loads(json.dumps(codec.to_dict()))) == codec
-    assert codec.classes[0] in codec.describe()
+
+def test_a_codec_travels_to_other_processes():
+    codec = MaskCodec(("a", "b"), (0, 255), others=VOID)
+    codec.encode(grid(0, 255))
+    assert pickle.loads(pickle.dumps(codec)) == codec
+
+
+# --- telling about it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoding", "lines"),
+    [
+        (
+            MaskCodec(("background", "foreground"), (0, 255)),
+            "two values",
+            ["binary, 2 classes by two values: 0 = background, 255 = foreground; no void"],
+        ),
+        (
+            MaskCodec(("sky", "1", "road"), (0, 1, 2), (255,), others=VOID),
+            "class indices",
+            [
+                "multiclass, 3 classes by class indices: 0 = sky, 1, 2 = road; void: 255",
+                "Whatever else a mask holds is void.",
+            ],
+        ),
+        (
+            MaskCodec(("a", "b", "c"), (0, 7, 9), others=2),
+            "sparse values",
+            [
+                "multiclass, 3 classes by sparse values: 0 = a, 7 = b, 9 = c; no void",
+                "Whatever else a mask holds is c.",
+            ],
+        ),
+        (
+            MaskCodec(("soil", "weed"), (0, 0xFF0000), colour=True, nearest=True),
+            "colours",
+            [
+                "binary, 2 classes by colours: #000000 = soil, #ff0000 = weed; no void",
+                "Lossy masks (JPEG): a pixel takes the nearest of these.",
+            ],
+        ),
+    ],
+)
+def test_a_codec_tells_what_was_understood_and_how_to_say_otherwise(codec, encoding, lines):
+    assert codec.encoding == encoding
+    told = codec.describe().split("\n")
+    assert told[:-1] == lines
+    assert told[-1] == "Not so? Say it with classes=..., void=... or instances=True."
+
+
+def test_palette_files_are_told_from_other_colours(tmp_path):
+    by_colour = save_palette(tmp_path / "a.png", grid(0, 1, 2), PALETTE)
+    assert MaskCodec.infer([by_colour]).encoding == "palette"
+    by_index = save_palette(tmp_path / "b.png", grid(0, 1, 2), {})
+    assert MaskCodec.infer([by_index]).encoding == "palette indices"
 
 
 @pytest.mark.parametrize(

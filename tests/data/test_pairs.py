@@ -1,7 +1,15 @@
 """Which mask belongs to which image."""
 
-import pytest
+import shutil
+import tempfile
+from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastunet.data.affixes import infer_rule
+from fastunet.data.matching import Rule, pair_up
 from fastunet.data.pairs import find_pairs
 from fastunet.errors import PairingError
 
@@ -59,6 +67,15 @@ def test_folders_prefix_and_suffix_can_be_given(tmp_path):
     assert stems(pairs) == [("a.png", "m-a-2.png", "")]
 
 
+def test_one_folder_may_be_named_for_both_sides(tmp_path):
+    touch(tmp_path, "mixed/a.png", "mixed/a_truth.png", "mixed/b.png", "mixed/b_truth.png")
+    expected = [("a.png", "a_truth.png", ""), ("b.png", "b_truth.png", "")]
+    assert stems(find_pairs(tmp_path, "mixed", "mixed", suffix="_truth")) == expected
+    assert stems(find_pairs(tmp_path / "mixed", suffix="_truth")) == expected
+    with pytest.raises(PairingError, match=r"one folder.*prefix= or suffix="):
+        find_pairs(tmp_path, "mixed", "mixed")
+
+
 def test_subfolders_are_mirrored(tmp_path):
     touch(tmp_path, "images/s1/a.png", "images/s2/a.png", "masks/s1/a.png", "masks/s2/a.png")
     assert [(p.image.parent.name, p.mask.parent.name) for p in find_pairs(tmp_path)] == [
@@ -92,6 +109,145 @@ def test_two_files_of_one_name_are_an_error_that_lists_both(tmp_path):
         find_pairs(tmp_path)
 
 
+def test_several_clashes_are_listed_in_one_message(tmp_path):
+    touch(tmp_path, "images/a.png", "images/b.png", "images/b.jpg", "masks/a.png", "masks/a.bmp")
+    with pytest.raises(PairingError, match=r"images/b\.jpg, .*images/b\.png; .*masks/a\.bmp, "):
+        find_pairs(tmp_path)
+
+
+def test_a_lone_file_is_named_with_the_one_most_like_it(tmp_path):
+    touch(tmp_path, "images/a.png", "images/cell_07.png", "masks/a.png", "masks/cell_7.png")
+    with pytest.warns(UserWarning, match=r"left out") as caught:
+        find_pairs(tmp_path)
+    text = " ".join(str(w.message) for w in caught)
+    assert "cell_07.png (nearest: cell_7.png)" in text
+
+
+def test_litter_and_hidden_files_are_passed_over(tmp_path, recwarn):
+    touch(tmp_path, "images/a.png", "images/._a.png", "images/Thumbs.db", "masks/a.png")
+    touch(tmp_path, "images/.ipynb_checkpoints/a-checkpoint.png", "masks/__MACOSX/a.png")
+    touch(tmp_path, "__MACOSX/images/b.png", ".DS_Store")
+    assert stems(find_pairs(tmp_path)) == [("a.png", "a.png", "")]
+    assert not recwarn.list
+
+
+def test_linked_folders_are_followed_and_a_loop_of_links_ends(tmp_path):
+    touch(
+        tmp_path, "elsewhere/a.png", "data/images/b.png", "data/masks/b.png", "data/masks/s/a.png"
+    )
+    (tmp_path / "data/images/s").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/again").symlink_to(tmp_path / "data/images")
+    assert [pair.image.name for pair in find_pairs(tmp_path / "data")] == ["b.png", "a.png"]
+
+
+# --- the rule that names follow ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("{}", "{}"),
+        ("{}", "{}_mask"),
+        ("{}", "mask_{}"),
+        ("{}", "seg_{}_L"),
+        ("{}_leftImg8bit", "{}_gtFine_labelIds"),
+        ("{}_image", "{}_annotation"),
+        ("img_{}", "mask_{}"),
+        ("img{}", "mask{}"),
+        ("sat_{}", "gt_{}"),
+        ("{}_sat", "{}"),
+        ("{}.rgb", "{}.labels"),
+        ("sat_{}", "{}_gt"),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2, 120])
+def test_numbers_with_an_affix_on_either_side_pair_up(image, mask, count):
+    cores = [str(7 * i) for i in range(1, count + 1)]
+    images = {"": sorted(image.format(core) + ".jpg" for core in cores)}
+    masks = {"": sorted(mask.format(core) + ".png" for core in cores)}
+    found = pair_up(images, masks, infer_rule(images, masks))
+    assert sorted(found.pairs) == sorted(
+        ("", image.format(core) + ".jpg", mask.format(core) + ".png") for core in cores
+    )
+
+
+names = st.text("ab01_-.", min_size=1, max_size=6).filter(lambda s: not s.startswith("."))
+affixes = st.sampled_from(["", "_mask", "-seg", "_L", ".gt", "M", "_gtFine_labelIds"])
+
+
+@given(st.sets(names, min_size=1, max_size=30), affixes, affixes, st.randoms())
+def test_any_stems_with_one_affix_pair_up_in_any_order(cores, before, behind, rng):
+    """Another rule may pair as many: then equal stems, or the shorter affix, are as right."""
+    images = {"": [f"{core}.png" for core in cores]}
+    masks = {"": [f"{before}{core}{behind}.png" for core in cores]}
+    rule = infer_rule(images, masks)
+    found = pair_up(images, masks, rule)
+    assert len(found.pairs) == len(cores)
+    assert not found.lone_images
+    assert not found.lone_masks
+    assert rule.length <= len(before) + len(behind)
+
+    for side in (images, masks):
+        rng.shuffle(side[""])
+    assert infer_rule(images, masks) == rule
+
+
+@given(st.sets(st.integers(0, 99_999), min_size=4, max_size=60), st.data())
+def test_a_few_strangers_do_not_spoil_the_rule(numbers, data):
+    cores = sorted(map(str, numbers))
+    images = {"": [f"img_{core}.png" for core in cores]}
+    masks = {"": [f"mask_{core}.png" for core in cores]}
+    dropped = data.draw(st.sampled_from(cores))
+    masks[""].remove(f"mask_{dropped}.png")
+    images[""] += ["readme-picture.png"]
+    masks[""] += ["legend.png"]
+    found = pair_up(images, masks, infer_rule(images, masks))
+    assert {(image, mask) for _, image, mask in found.pairs} == {
+        (f"img_{core}.png", f"mask_{core}.png") for core in cores if core != dropped
+    }
+
+
+@settings(max_examples=15)
+@given(st.sets(st.text("abc_.", min_size=1, max_size=5).map("x{}".format), max_size=12),
+       st.sampled_from(["", "one", "two/three"]), st.randoms())  # fmt: skip
+def test_the_order_in_which_files_are_made_does_not_matter(stems, inner, rng):
+    files = [f"{side}/{inner}/{stem}{tail}.png"
+             for side, tail in (("images", ""), ("masks", "_m")) for stem in stems]  # fmt: skip
+    files += ["images/z.png", "masks/z_m.png"]
+    root = Path(tempfile.mkdtemp())
+    listings = []
+    for _ in range(2):
+        rng.shuffle(files)
+        touch(root, *files)
+        listings.append(find_pairs(root).pairs)
+        shutil.rmtree(root)
+    assert listings[0] == listings[1]
+    assert len(listings[0]) == len(stems) + 1
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"),
+    [
+        (["left"], ["right"]),
+        (["scan1_001", "scan1_002"], ["scan2_001", "scan2_002"]),
+        (["1", "2", "3"], ["4", "5", "6"]),
+    ],
+)
+def test_names_that_only_look_alike_do_not_pair(images, masks):
+    images = {"": [f"{stem}.png" for stem in images]}
+    masks = {"": [f"{stem}.png" for stem in masks]}
+    assert not pair_up(images, masks, infer_rule(images, masks)).pairs
+
+
+def test_a_few_labelled_images_among_very_many_are_found():
+    images = {"": [f"{i:06d}.jpg" for i in range(20_000)]}
+    masks = {"": [f"{i:06d}_mask.png" for i in range(9_000, 9_020)]}
+    assert infer_rule(images, masks) == Rule(mask=("", "_mask"))
+
+
+# --- what cannot be read -------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -107,17 +263,23 @@ def test_a_folder_that_cannot_be_read_says_why(tmp_path, make, message):
 
 
 @pytest.mark.parametrize(
-    ("name", "count", "splits"),
+    ("name", "layout", "count", "splits"),
     [
-        ("camvid", 701, {"train": 367, "valid": 101, "test": 233}),
-        ("dsb2018", 240, {"": 240}),
-        ("isbi2012", 30, {"": 30}),
-        ("cwfid", 12, {"": 12}),
-        ("carvana", 20, {"train": 16, "valid": 4}),
+        (
+            "camvid",
+            "train|val|test / images + masks",
+            701,
+            {"train": 367, "valid": 101, "test": 233},
+        ),
+        ("dsb2018", "images + masks", 240, {"": 240}),
+        ("isbi2012", "images + masks", 30, {"": 30}),
+        ("cwfid", "images + masks", 12, {"": 12}),
+        ("carvana", "train + train_masks", 20, {"train": 16, "valid": 4}),
     ],
 )
-def test_the_real_data_sets_pair_completely(shared, name, count, splits):
+def test_the_real_data_sets_pair_completely(shared, name, layout, count, splits):
     pairs = find_pairs(shared(name))
+    assert pairs.layout == layout
     assert len(pairs) == count
     assert pairs.splits == splits
     assert not pairs.unpaired_images

@@ -1,10 +1,11 @@
 """A pair of files as the arrays that the network needs."""
 
+import cv2
 import numpy as np
 import pytest
 
 from fastunet.data import reader as reader_module
-from fastunet.data.masks import MaskCodec
+from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
 from fastunet.data.reader import PairReader
 from fastunet.data.split import split_pairs
@@ -40,8 +41,44 @@ def test_what_is_kept_in_memory_is_what_is_read_from_disk(parts):
         assert kept.read(pair) is kept.read(pair)
 
 
-def test_what_does_not_fit_in_memory_is_read_when_it_is_needed(parts, monkeypatch):
-    monkeypatch.setattr(reader_module, "fits_in_memory", lambda bytes_each, count: False)
+def test_what_does_not_fit_is_read_when_it_is_needed(parts, monkeypatch):
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 10_000)  # one of the two
     reader = make_reader()
-    assert not reader.keep(parts["train"], progress=False)
-    assert reader.read(parts["train"][0])[0].shape == (48, 40, 3)
+    with pytest.warns(UserWarning, match="1 of 2 pairs fit"):
+        assert not reader.keep(parts["train"], "ram", progress=False)
+    for pair in parts["train"]:
+        assert reader.read(pair)[0].shape == (48, 40, 3)
+
+
+def test_what_does_not_fit_in_memory_goes_to_disk_and_is_decoded_once(parts, monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 0)
+    pairs = parts["train"]
+    assert make_reader().keep(pairs, progress=False)
+    again = make_reader()
+    monkeypatch.setattr(again, "_load", pytest.fail)
+    assert again.keep(pairs, progress=False)
+    np.testing.assert_array_equal(again.read(pairs[0])[0], make_reader().read(pairs[0])[0])
+
+
+def test_a_changed_file_is_decoded_again(parts, monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
+    pair = parts["train"][0]
+    make_reader().keep([pair], "disk", progress=False)
+    cv2.imwrite(str(pair.image), np.full((90, 40, 3), 9, np.uint8))
+    reader = make_reader()
+    reader.keep([pair], "disk", progress=False)
+    assert (reader.read(pair)[0] == 9).all()
+
+
+def test_tiles_cover_an_image_and_mark_what_is_not_their_own(parts):
+    codec = MaskCodec(("off", "on"), (0, 255))
+    reader = PairReader(codec, Preprocess((32, 32), policy="patch"))
+    pair = parts["valid"][0]
+    tiles = reader.tiles(pair)
+    assert len(tiles) == 6  # of 90x40 pixels
+    image, mask = zip(*map(reader.read, tiles), strict=True)
+    assert {i.shape for i in image} == {(32, 32, 3)}
+    assert sum((m != VOID).sum() for m in mask) == 90 * 40
+    reader.keep([pair], progress=False)
+    assert reader.tiles(pair) == tiles

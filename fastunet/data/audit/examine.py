@@ -1,0 +1,270 @@
+"""One pair of files looked at once: a record that is small enough to keep for every pair."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from fastunet.data.audit.alignment import Offset, find_offset
+from fastunet.data.audit.duplicates import thumbnail
+from fastunet.data.codes import RawMask, pixel_counts, read_mask, rgb
+from fastunet.data.images import image_sizes, is_grey, read_image
+from fastunet.data.pairs import Pair
+from fastunet.errors import FastunetError
+
+LOSSY = (".jpg", ".jpeg", ".jfif")
+
+_MAX_CODES = 4096  # kept of one mask; more is a picture
+_GLANCE = 256  # pixels a side, of what is compared by value
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a file cannot be used."""
+
+    kind: Literal["empty-file", "truncated", "unreadable"]
+    file: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What an image holds."""
+
+    size: tuple[int, int]  # (height, width), upright
+    channels: int
+    dtype: np.dtype
+    grey: bool  # no colour, also where grey is stored as RGB
+    mean: np.ndarray  # (C,) of the pixels that are finite
+    std: np.ndarray  # (C,)
+    not_finite: int  # pixels with NaN or infinity
+    digest: bytes
+    thumb: np.ndarray  # (32, 32) uint8
+
+    @classmethod
+    def of_size(cls, size: tuple[int, int]) -> "ImageFacts":
+        """When nothing but the size is known."""
+        none = np.empty(0)
+        return cls(size, 0, np.dtype(np.uint8), False, none, none, 0, b"", none)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFacts:
+    """What a mask holds: its codes as the file has them, whatever they mean."""
+
+    size: tuple[int, int]
+    codes: np.ndarray  # (K,) int64, the most frequent first
+    counts: np.ndarray  # (K,) pixels of each
+    distinct: int  # how many codes there are, where `codes` does not hold all
+    colour: bool  # codes are colours 0xRRGGBB
+    indices: np.ndarray | None  # (K,) palette indices of a palette file
+    bands: int  # of a stack with one band per class, whose codes are band indices
+    lossy: bool
+    digest: bytes
+    levels: np.ndarray  # (K,) mean grey level of the image under each of few codes; else empty
+    spread: float  # standard deviation of the image's grey levels
+    is_image: bool  # the file is the image once more
+
+    @classmethod
+    def of_size(cls, size: tuple[int, int]) -> "MaskFacts":
+        """When nothing but the size is known."""
+        none = np.empty(0, np.int64)
+        return cls(size, none, none, 0, False, None, 0, False, b"", none, 0.0, False)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found in the files of one pair."""
+
+    pair: Pair
+    faults: tuple[Fault, ...] = ()
+    image: ImageFacts | None = None
+    mask: MaskFacts | None = None
+    fits: Literal["upright", "stored", "no"] = "upright"  # which pixels of the image the mask fits
+    offset: Offset | None = None  # where the mask's borders are seen in the image
+
+    @property
+    def usable(self) -> bool:
+        return self.image is not None and self.mask is not None and self.fits != "no"
+
+
+def examine(pair: Pair) -> Facts:
+    """Decode a pair and keep what the checks need. Never raises over what a file holds."""
+    faults: list[Fault] = []
+    image = _read(pair, faults)
+    raw = _read_mask(pair.mask, faults)
+    facts = _image_facts(image) if image is not None else None
+    fits, grey, offset = "upright", None, None
+    if image is not None and raw is not None:
+        if image.shape[:2] != raw.codes.shape:
+            stored = read_image(_source(pair), upright=False)
+            fits = "stored" if stored.shape[:2] == raw.codes.shape else "no"
+            image = stored
+        if fits != "no":
+            grey = grey_levels(image)
+            offset = find_offset(grey, raw.codes)
+    mask = _mask_facts(pair.mask, raw, grey) if raw is not None else None
+    return Facts(pair, tuple(faults), facts, mask, fits, offset)
+
+
+def examine_headers(pair: Pair) -> Facts:
+    """What names and headers tell of a pair; nothing is decoded."""
+    faults, sizes = [], []
+    for file in (*pair.image_files, pair.mask):
+        fault = file_fault(file)
+        if fault is None:
+            try:
+                sizes.append(image_sizes(file))
+            except FastunetError as error:
+                fault = Fault("unreadable", file, str(error))
+        if fault:
+            faults.append(fault)
+    if faults:
+        return Facts(pair, tuple(faults))
+    (upright, stored), (mask, _) = sizes[0], sizes[-1]
+    fits = "upright" if mask == upright else "stored" if mask == stored else "no"
+    return Facts(pair, (), ImageFacts.of_size(upright), MaskFacts.of_size(mask), fits)
+
+
+def file_fault(file: Path) -> Fault | None:
+    """Whether a file is missing or empty, without a look inside."""
+    try:
+        if file.stat().st_size == 0:
+            return Fault("empty-file", file, "the file is empty")
+    except OSError as error:
+        return Fault("unreadable", file, f"cannot be opened ({error.strerror})")
+    return None
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def _source(pair: Pair):
+    return pair.image_files if pair.channels else pair.image
+
+
+def _read(pair: Pair, faults: list[Fault]) -> np.ndarray | None:
+    found = [file_fault(file) or _cut_short(file) for file in pair.image_files]
+    faults += [fault for fault in found if fault]
+    if any(found):
+        return None
+    try:
+        return read_image(_source(pair))
+    except Exception as error:  # a broken file may make a decoder raise anything
+        faults.append(Fault("unreadable", pair.image, str(error)))
+        return None
+
+
+def _read_mask(file: Path, faults: list[Fault]) -> RawMask | None:
+    fault = file_fault(file) or _cut_short(file)
+    if fault is None:
+        try:
+            return read_mask(file)
+        except Exception as error:
+            fault = Fault("unreadable", file, str(error))
+    faults.append(fault)
+    return None
+
+
+def _cut_short(file: Path) -> Fault | None:
+    """Whether the end of a file is missing: decoders fill what is missing with grey, silently."""
+    with file.open("rb") as stream:
+        head = stream.read(8)
+        stream.seek(max(0, file.stat().st_size - 64))
+        tail = stream.read()
+    jpeg, png = head.startswith(b"\xff\xd8"), head.startswith(b"\x89PNG")
+    if file.suffix.lower() == ".npy" or (jpeg and b"\xff\xd9" in tail) or (png and b"IEND" in tail):
+        return None
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            picture.load()
+    except UnidentifiedImageError:
+        return None  # the decoder says what is wrong with it
+    except (OSError, SyntaxError, ValueError) as error:
+        if jpeg or png or "truncated" in str(error):
+            return Fault("truncated", file, f"the file ends early ({error})")
+    return None
+
+
+# --- pixels ---------------------------------------------------------------------------------------
+
+
+def _digest(array: np.ndarray) -> bytes:
+    data = np.ascontiguousarray(array)
+    return hashlib.blake2b(data, digest_size=16, person=str(data.shape).encode()[:16]).digest()
+
+
+def _image_facts(image: np.ndarray) -> ImageFacts:
+    finite = image
+    not_finite = 0
+    if image.dtype.kind == "f":
+        good = np.isfinite(image)
+        not_finite = int((~good).any(axis=2).sum())
+        finite = np.where(good, image, 0) if not_finite else image
+    if image.shape[2] <= 4 and image.dtype in (np.uint8, np.uint16, np.float32):
+        mean, std = (value.ravel() for value in cv2.meanStdDev(finite))
+    else:
+        flat = finite.reshape(-1, image.shape[2])
+        mean, std = flat.mean(0, np.float64), flat.std(0, np.float64)
+    return ImageFacts(
+        image.shape[:2], image.shape[2], image.dtype, is_grey(image), mean, std, not_finite,
+        _digest(image), thumbnail(grey_levels(finite)),
+    )  # fmt: skip
+
+
+def grey_levels(
+    image: np.ndarray,  # (H, W, C)
+) -> np.ndarray:  # (H, W), uint8 or float32
+    """The brightness of any image, for comparing structure."""
+    if image.shape[2] == 3 and image.dtype == np.uint8:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if image.shape[2] == 1 and image.dtype == np.uint8:
+        return image[..., 0]
+    return np.nan_to_num(image[..., :3].mean(axis=2, dtype=np.float32), posinf=0, neginf=0)
+
+
+def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
+    counted = pixel_counts(raw.codes)
+    present = sorted(counted, key=counted.__getitem__, reverse=True)[:_MAX_CODES]
+    codes = np.array(present, np.int64)
+    counts = np.array([counted[code] for code in present], np.int64)
+    indices = codes if raw.table is not None else None
+    values = raw.table[codes].astype(np.int64) if raw.table is not None else codes
+    levels, spread, is_image = np.empty(0), 0.0, False
+    if grey is not None:
+        step = max(1, -(-max(grey.shape) // _GLANCE))
+        glance, seen = grey[::step, ::step], raw.codes[::step, ::step]
+        spread = float(glance.std())
+        if len(codes) <= 4:
+            levels = np.array([_mean(glance[seen == code]) for code in present])
+        is_image = _is_image(seen if raw.table is None else raw.table[seen], raw.colour, glance)
+    return MaskFacts(
+        raw.codes.shape, values, counts, len(counted), raw.colour, indices, raw.bands,
+        file.suffix.lower() in LOSSY and len(counted) > 2, _digest(raw.codes),
+        levels, spread, is_image,
+    )  # fmt: skip
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _is_image(codes: np.ndarray, colour: bool, grey: np.ndarray) -> bool:
+    """Whether a mask shows the image: many values that go up and down with its grey levels."""
+    if colour:
+        seen = np.stack(rgb(codes), axis=-1).astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
+    else:
+        seen = codes.astype(np.float32)
+    values, counts = np.unique(seen.astype(np.int64), return_counts=True)
+    if len(values) <= 4:
+        return len(values) > 1 and np.array_equal(seen, grey)
+    top = values[np.argsort(counts)[-2:]]
+    near_top = np.abs(values[:, None] - top).min(axis=1) <= 16
+    if len(values) <= 32 or not grey.std() or counts[near_top].sum() > 0.8 * counts.sum():
+        return False  # a lossy mask rings about few values
+    return abs(float(np.corrcoef(seen.ravel(), grey.ravel())[0, 1])) > 0.95

@@ -1,0 +1,261 @@
+"""The audit of a data set: all that can be known of it, and be wrong with it, before training."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from fastunet.data.audit import class_checks, file_checks, placement_checks
+from fastunet.data.audit.examine import Facts, examine, examine_headers
+from fastunet.data.audit.findings import Finding, Material
+from fastunet.data.audit.text import as_text
+from fastunet.data.audit.understand import content, infer_codec
+from fastunet.data.cache import in_threads
+from fastunet.data.codes import parse_value, spell
+from fastunet.data.layouts.known import recognise
+from fastunet.data.naming import Classes, Void
+from fastunet.data.pairs import Pair, PairList, find_pairs
+from fastunet.errors import MaskValueError, PairingError
+
+_SIZES = 20  # listed one by one
+_SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a data set is and what is wrong with it: `print(audit)`; `audit.ok` is the verdict.
+
+    Where the audit was quick, or nothing could be decoded, `task`, `encoding`, `channels` and
+    `bit_depth` are None.
+    """
+
+    root: Path  # file names of findings are relative to it
+    layout: str
+    pairs: int  # how many
+    splits: dict[str, int]  # pairs per part, "train", "valid", "test"; empty where there is none
+    findings: tuple[Finding, ...]  # errors first
+    task: str | None = None  # "binary" or "multiclass"
+    encoding: str | None = None  # "two values", "class indices", "colours", ...
+    classes: tuple[str, ...] = ()  # names, without void
+    void: tuple[str | int, ...] = ()  # values and colours that do not count
+    channels: int | tuple[int, ...] | None = None  # of the images; several where they differ
+    bit_depth: int | tuple[int, ...] | None = None  # 8, 16, 32; several where the images differ
+    sizes: dict[str, int] = field(default_factory=dict)  # "480x360" (height x width) -> images
+    class_frequencies: dict[str, dict[str, float]] = field(default_factory=dict)
+    mean: tuple[float, ...] = ()  # per channel over all pixels, in the images' own numbers
+    std: tuple[float, ...] = ()  # per channel, likewise
+    quick: bool = False  # only names and headers were looked at
+    material: Material | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings with which training fails, or is worthless."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def to_dict(self) -> dict:
+        """Plain JSON values."""
+        lists = {"classes", "void", "channels", "bit_depth"}
+        names = ("layout", "pairs", "splits", "task", "encoding", "classes", "void", "channels",
+                 "bit_depth", "sizes", "class_frequencies")  # fmt: skip
+        values = {name: getattr(self, name) for name in names}
+        for name in lists:
+            values[name] = list(values[name]) if isinstance(values[name], tuple) else values[name]
+        return {**values, "findings": [finding.to_dict() for finding in self.findings]}
+
+    def to_html(
+        self,
+        path: str | os.PathLike,  # one file, which shows pairs and the files of each finding
+    ) -> Path:
+        """Write the report as a page that needs nothing beside it."""
+        from fastunet.data.audit.page import write_page
+
+        return write_page(self, Path(path))
+
+
+def audit(
+    path_or_pairs: str | os.PathLike | Sequence[Pair],  # the data folder, or what find_pairs found
+    *,
+    images: str | os.PathLike | None = None,  # as in `find_pairs`
+    masks: str | os.PathLike | None = None,
+    prefix: str | None = None,
+    suffix: str | None = None,
+    classes: Classes = None,  # names, or name -> value; taken strictly
+    void: Void = None,  # value(s), colour(s) or names of classes that do not count
+    instances: bool = False,  # the values number objects
+    quick: bool = False,  # names and headers only: pairing, empty files, sizes
+    progress: bool = True,  # a bar while files are read
+) -> Audit:
+    """Look at every file of a data set once; nothing is changed on disk.
+
+    Raises `PairingError` where the folder is missing or has no layout that is known.
+
+    >>> report = audit("data")
+    >>> print(report)
+    >>> assert report.ok
+    """
+    if isinstance(path_or_pairs, str | os.PathLike):
+        root = Path(path_or_pairs)
+        found = _find(root, images, masks, prefix, suffix)
+        root = root if root.is_dir() else root.parent  # a table
+        if isinstance(found, Finding):
+            return Audit(root, "nothing pairs", 0, {}, (found,), quick=quick)
+    else:
+        found = path_or_pairs
+        root = _common_folder(found)
+    pairs = list(found)
+    stated = found if isinstance(found, PairList) else PairList(pairs, "pairs")
+    classes = classes if classes is not None else stated.classes
+    void = void if void is not None else (stated.void or None)
+
+    _check_colours(classes, void)
+    look = examine_headers if quick else examine
+    facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
+    material = Material(root, pairs, facts)
+    findings = list(_unpaired(material, stated))
+    if not quick:
+        material, understood = _understand(material, classes, void, instances)
+        findings += understood
+    findings += _check(material, quick)
+    findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
+    return _summary(material, stated.layout, tuple(findings), quick)
+
+
+def _find(root: Path, images, masks, prefix, suffix) -> PairList | Finding:
+    """The pairs; a finding where there is a layout in which nothing pairs."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is left over becomes a finding
+            return find_pairs(root, images, masks, prefix, suffix)
+    except PairingError as error:
+        folders = [root / folder for folder in (images, masks) if folder is not None]
+        known = all(map(Path.is_dir, folders)) if len(folders) == 2 else not folders
+        if not root.is_dir() or not known or not (folders or recognise(root)):
+            raise
+        return Finding("error", "nothing-pairs", str(error), "Mend this, then inspect again.")
+
+
+def _check_colours(classes: Classes, void: Void) -> None:
+    """Find a mistyped colour before all files have been read; raises `MaskValueError`."""
+    values = list(classes.values()) if isinstance(classes, Mapping) else []
+    values += [void] if isinstance(void, str) else void if isinstance(void, Sequence) else []
+    for value in values:
+        if isinstance(value, str) and value.startswith("#"):
+            parse_value(value)
+
+
+def _common_folder(pairs: Sequence[Pair]) -> Path:
+    if not pairs:
+        raise PairingError("There are no pairs to audit.")
+    folders = {os.fspath(file.parent) for pair in pairs for file in (pair.image, pair.mask)}
+    try:
+        return Path(os.path.commonpath(folders))
+    except ValueError:  # absolute and relative paths, or several drives
+        return Path()
+
+
+def _understand(
+    material: Material, classes: Classes, void: Void, instances: bool
+) -> tuple[Material, list[Finding]]:
+    """The material with its codec and what each mask holds by it."""
+    masks = {f.pair.mask: f.mask for f in material.facts if f.mask}
+    findings = []
+    codec = None
+    if masks:
+        try:
+            codec = infer_codec(masks, classes, void, instances)
+        except MaskValueError as error:
+            stated = classes is not None or void is not None or instances
+            findings.append(material.find(
+                "error", "classes-do-not-fit" if stated else "masks-not-understood",
+                str(error).replace(f"{material.root}{os.sep}", ""),
+                "Say what the masks hold: classes=, void= or instances=True; or mend them.",
+            ))  # fmt: skip
+    contents = {path: content(mask, codec) for path, mask in masks.items()} if codec else {}
+    return Material(material.root, material.pairs, material.facts, codec, contents), findings
+
+
+def _unpaired(material: Material, pairs: PairList) -> list[Finding]:
+    kinds = (
+        ("unpaired-image", "images have no mask", "masks for them", pairs.unpaired_images),
+        ("unpaired-mask", "masks have no image", "their images", pairs.unpaired_masks),
+    )
+    return [
+        material.find(
+            "warning",
+            code,
+            f"{{n}} {what} and are left out: {{files}}.",
+            f"Add {missing}, or take these files out.",
+            files,
+        )
+        for code, what, missing, files in kinds
+        if files
+    ]
+
+
+def _check(material: Material, quick: bool) -> list[Finding]:
+    run = [file_checks.check_files, file_checks.check_sizes, file_checks.check_groups]
+    if not quick:
+        run += [
+            file_checks.check_pixels,
+            file_checks.check_duplicates,
+            placement_checks.check_placement,
+        ]
+        run += [class_checks.check_lossy]
+    if material.codec:
+        run += [class_checks.check_values, class_checks.check_empty, class_checks.check_classes]
+    return [finding for check in run for finding in check(material)]
+
+
+def _summary(material: Material, layout: str, findings: tuple[Finding, ...], quick: bool) -> Audit:
+    codec = material.codec
+    images = [f.image for f in material.facts if f.image]
+    parts = Counter(pair.split for pair in material.pairs)
+    mean, std = _over_all(material.facts)
+    return Audit(
+        material.root, layout, len(material.pairs),
+        {part: parts[part] for part in material.splits},
+        findings,
+        task=codec.task if codec else None,
+        encoding=codec.encoding if codec else None,
+        classes=codec.classes if codec else (),
+        void=tuple(spell(code, codec.colour) for code in codec.void) if codec else (),
+        channels=None if quick else _one_or_all({image.channels for image in images}),
+        bit_depth=None if quick else _one_or_all({image.dtype.itemsize * 8 for image in images}),
+        sizes=_sizes([image.size for image in images]),
+        class_frequencies=class_checks.class_frequencies(material) if codec else {},
+        mean=mean, std=std, quick=quick, material=material,
+    )  # fmt: skip
+
+
+def _one_or_all(values: set[int]) -> int | tuple[int, ...] | None:
+    return tuple(sorted(values)) if len(values) > 1 else next(iter(values), None)
+
+
+def _sizes(sizes: Sequence[tuple[int, int]]) -> dict[str, int]:
+    common = Counter(map(file_checks.spell_size, sizes)).most_common()
+    rest = sum(count for _, count in common[_SIZES:])
+    return dict(common[:_SIZES]) | ({"other": rest} if rest else {})
+
+
+def _over_all(facts: Sequence[Facts]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel of all pixels, where the images are of one kind."""
+    images = [f.image for f in facts if f.image and len(f.image.mean)]
+    if len({(image.channels, image.dtype) for image in images}) != 1:
+        return (), ()
+    weights = np.array([image.size[0] * image.size[1] for image in images], np.float64)
+    means = np.array([image.mean for image in images])
+    squares = np.array([image.std**2 for image in images]) + means**2
+    mean = np.average(means, axis=0, weights=weights)
+    std = np.sqrt(np.maximum(np.average(squares, axis=0, weights=weights) - mean**2, 0))
+    return tuple(float(f"{v:.6g}") for v in mean), tuple(float(f"{v:.6g}") for v in std)

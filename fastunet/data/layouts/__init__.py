@@ -1,0 +1,1 @@
+"""How data folders are laid out: which folder or file says where images and masks lie."""

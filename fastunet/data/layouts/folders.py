@@ -1,0 +1,125 @@
+"""What a folder holds, and how it is to be read: the words that layouts are made of."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from fastunet.data.matching import Affix, Rule, Split, is_image, is_litter, split_of
+
+Classes = Sequence[str] | Mapping[str, int | str]
+
+IMAGES = (
+    *("images", "image", "imgs", "img", "inputs", "input", "jpegimages", "photos", "pictures"),
+    *("originals", "original", "frames", "scans", "rgb", "raw"),
+)
+MASKS = (
+    *("masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot"),
+    *("gt", "gts", "groundtruth", "ground_truth", "ground-truth", "groundtruths", "ground_truths"),
+    *("segmentation", "segmentations", "seg", "segs", "segmentationclass", "segmentation_class"),
+    *("targets", "target", "trimaps", "trimap", "outputs", "output"),
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A folder of images and the folder of their masks."""
+
+    images: Path
+    masks: Path
+    split: Split = ""
+    rule: Rule | None = None  # stated: other files are no concern; None: found out by the names
+    beside: Affix | None = None  # both lie in one folder, and this marks a mask
+    only: frozenset[str] | None = None  # the image stems that count
+    splits: Mapping[str, Split] = field(default_factory=dict)  # by image stem, where `split` errs
+    channels: bool = False  # files x_0000, x_0001, ... are the channels of one image
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a folder is to be read."""
+
+    name: str
+    parts: Sequence[Part]
+    classes: Classes | None = None
+    void: tuple[int | str, ...] = ()
+
+
+class Folder:
+    """A folder that is looked into once; names are compared without case."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @cached_property
+    def _entries(self) -> tuple[dict[str, "Folder"], dict[str, str]]:
+        with os.scandir(self.path) as found:
+            entries = sorted((e.name, e.is_dir()) for e in found if not is_litter(e.name))
+        folders = {name.lower(): Folder(self.path / name) for name, is_dir in entries if is_dir}
+        return folders, {name.lower(): name for name, is_dir in entries if not is_dir}
+
+    @property
+    def folders(self) -> dict[str, "Folder"]:
+        """Sub-folders by their name in lower case."""
+        return self._entries[0]
+
+    @property
+    def files(self) -> dict[str, str]:
+        """File names by their lower case."""
+        return self._entries[1]
+
+    @cached_property
+    def splits(self) -> dict[str, Split]:
+        """The sub-folders whose names say which part they are."""
+        named = {name: split_of(name) for name in self.folders}
+        return {name: split for name, split in named.items() if split is not None}
+
+    @cached_property
+    def has_images(self) -> bool:
+        """Whether an image file lies anywhere below."""
+        below = (folder.has_images for folder in self.folders.values())
+        return any(map(is_image, self.files)) or any(below)
+
+    def find(self, *names: str) -> "Folder | None":
+        """The first of these sub-folders, each a/b/c, that is there."""
+        for name in names:
+            here: Folder | None = self
+            for step in name.lower().split("/"):
+                here = here and here.folders.get(step)
+            if here:
+                return here
+        return None
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a text file in this folder; none where it is missing."""
+        if name.lower() not in self.files:
+            return []
+        text = (self.path / self.files[name.lower()]).read_text("utf-8", errors="replace")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def two_folders(root: Folder, filled: bool = True) -> tuple[Folder, Folder] | None:
+    """The folder of images and that of masks, with image files in both unless `filled` is False."""
+    sides = []
+    for names in (IMAGES, MASKS):
+        here = [root.folders[name] for name in names if name in root.folders]
+        sides.append(next((f for f in here if not filled or f.has_images), None))
+    return (sides[0], sides[1]) if all(sides) else None
+
+
+def images_and_masks(root: Folder, filled: bool = True) -> Layout | None:
+    """images/ + masks/, either with train/, val/, test/ inside."""
+    both = two_folders(root, filled)
+    if not both:
+        return None
+    images, masks = both
+    name = f"{images.path.name} + {masks.path.name}"
+    if not images.splits or any(map(is_image, images.files)):
+        return Layout(name, [Part(images.path, masks.path)])
+    partners = {split: folder for folder, split in masks.splits.items()}
+    parts = [Part(images.folders[folder].path, masks.folders[partners[split]].path, split)
+             for folder, split in images.splits.items() if split in partners]  # fmt: skip
+    if not parts:
+        return Layout(name, [Part(images.path, masks.path)])
+    return Layout(f"{name} / train|val|test", parts)

@@ -1,0 +1,144 @@
+"""The folder layouts that fastunet knows, in the order in which they are tried.
+
+What is stated most precisely comes first: a data set's own file names before folders called
+"images" and "masks", those before polygons that have yet to be drawn.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fastunet.data.affixes import infer_rule
+from fastunet.data.layouts import annotations, coco, published
+from fastunet.data.layouts.folders import MASKS, Folder, Layout, Part, images_and_masks, two_folders
+from fastunet.data.layouts.polygons import Drawn
+from fastunet.data.matching import Rule, apart, is_image, list_files, pair_up, stem_of
+
+
+def recognise(path: Path) -> Layout | None:
+    """The first layout of the table that a folder, or the only folder in it, has."""
+    root = Folder(path)
+    for layout in LAYOUTS:
+        found = layout(root)
+        if found:
+            return found
+    if len(root.folders) == 1:
+        return recognise(next(iter(root.folders.values())).path)
+    return None
+
+
+def splits_of_images_and_masks(root: Folder) -> Layout | None:
+    """train/, val/, test/, each with images/ + masks/."""
+    found = [(two_folders(root.folders[name]), split) for name, split in root.splits.items()]
+    parts = [Part(both[0].path, both[1].path, split) for both, split in found if both]
+    if not parts:
+        return None
+    inside = f"{parts[0].images.name} + {parts[0].masks.name}"
+    return Layout(f"train|val|test / {inside}", parts)
+
+
+def _suffixed(root: Folder, tails: Sequence[str]) -> Layout | None:
+    for tail in tails:
+        parts = [Part(root.folders[name].path, root.folders[name + tail].path, split)
+                 for name, split in root.splits.items() if name + tail in root.folders]  # fmt: skip
+        if parts:
+            return Layout(f"train + train{tail}", parts)
+    return None
+
+
+def carvana(root: Folder) -> Layout | None:
+    """train/ + train_masks/."""
+    return _suffixed(root, [f"_{name}" for name in MASKS])
+
+
+def segnet(root: Folder) -> Layout | None:
+    """train/ + trainannot/."""
+    return _suffixed(root, ("annot", "annotations", "masks"))
+
+
+def images_around_masks(root: Folder) -> Layout | None:
+    """Images with a folder masks/ among them, at the top or in train/, val/, test/."""
+    places = [(root.folders[name], split) for name, split in root.splits.items()] or [(root, "")]
+    parts = []
+    for folder, split in places:
+        inside = (folder.folders[name] for name in MASKS if name in folder.folders)
+        masks = next((inner for inner in inside if inner.has_images), None)
+        if masks and any(map(is_image, folder.files)):
+            parts.append(Part(folder.path, masks.path, split))
+    return Layout(f"x + {parts[0].masks.name}/x", parts) if parts else None
+
+
+_MASK_WORD = (
+    r"mask|masks|label|labels|labelled|seg|segm|segmentation|annotation|annot|annotated|gt|"
+    r"groundtruth|ground_truth|ground-truth|target|trimap|manual"
+)
+_MASK_AFFIX = re.compile(rf"^((?:{_MASK_WORD})[-_. ])|([-_. ](?:{_MASK_WORD}))$", re.IGNORECASE)
+
+
+def one_folder(root: Folder) -> Layout | None:
+    """img1.jpg and img1_mask.png lie side by side, in one folder or in train/, val/, test/."""
+    places = [(root.folders[name], split) for name, split in root.splits.items()] or [(root, "")]
+    parts = []
+    for folder, split in places:
+        files = list_files(folder.path)
+        stems = (stem_of(name) for names in files.values() for name in names)
+        marks = Counter(found.groups() for stem in stems if (found := _MASK_AFFIX.search(stem)))
+        for before, behind in [mark for mark, _ in marks.most_common(3)]:
+            affix = (before or "", behind or "")
+            images, masks = apart(files, affix)
+            if pair_up(images, masks, infer_rule(images, masks)).pairs:
+                parts.append(Part(folder.path, folder.path, split, beside=affix))
+                break
+    if not parts:
+        return None
+    example = f"{parts[0].beside[0]}x{parts[0].beside[1]}"
+    return Layout(f"x + {example} in one folder", parts)
+
+
+def unfilled(root: Folder) -> Layout | None:
+    """images/ + masks/ of which one is empty: a name to be said in the error."""
+    return images_and_masks(root, filled=False)
+
+
+def _drawn(name: str, found: Drawn | None) -> Layout | None:
+    if found is None:
+        return None
+    parts = [Part(images, masks, split, Rule(), only=only)
+             for images, masks, split, only in found.parts]  # fmt: skip
+    return Layout(name, parts, found.classes, found.void)
+
+
+def yolo(root: Folder) -> Layout | None:
+    """images/ + labels/ with a text file of polygons per image."""
+    return _drawn("YOLO polygons", annotations.yolo(root))
+
+
+def coco_polygons(root: Folder) -> Layout | None:
+    """A JSON file with the polygons of all images."""
+    return _drawn("COCO polygons", coco.coco(root))
+
+
+def labelme(root: Folder) -> Layout | None:
+    """A JSON file of polygons beside each image."""
+    return _drawn("LabelMe polygons", annotations.labelme(root))
+
+
+LAYOUTS: tuple[Callable[[Folder], Layout | None], ...] = (
+    published.pascal_voc,
+    published.cityscapes,
+    published.nnunet,
+    published.ade20k,
+    published.fastai_camvid,
+    published.oxford_pets,
+    images_and_masks,
+    splits_of_images_and_masks,
+    carvana,
+    segnet,
+    images_around_masks,
+    one_folder,
+    yolo,
+    coco_polygons,
+    labelme,
+    unfilled,
+)

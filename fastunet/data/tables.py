@@ -1,0 +1,145 @@
+"""Pairs from a table: a CSV or TSV file or a DataFrame with a row for each image."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastunet.data.matching import Split, split_of
+from fastunet.data.pairs import Pair, PairList
+from fastunet.errors import PairingError, listing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ALIASES = {
+    "image": ("image", "images", "image_path", "image_file", "image_filename", "img", "img_path",
+              "filename", "file_name", "file", "fname", "path", "input", "x"),
+    "mask": ("mask", "masks", "mask_path", "mask_file", "mask_filename", "label", "labels",
+             "label_path", "annotation", "annotation_path", "segmentation", "gt", "target", "y"),
+    "split": ("split", "set", "subset", "part", "partition", "fold_name"),
+    "group": ("group", "groups", "patient", "patient_id", "subject", "video", "scene"),
+}  # fmt: skip
+
+
+def pairs_from_table(
+    table: "str | os.PathLike | pd.DataFrame",  # a .csv or .tsv file, or a DataFrame
+    root: str | os.PathLike | None = None,  # of relative paths; None: the table's folder, or "."
+    image: str = "image",  # column of image files
+    mask: str = "mask",  # column of mask files
+    split: str = "split",  # column of train, val or test; may be missing
+    group: str = "group",  # column of what must stay in one part; may be missing
+) -> PairList:
+    """The pairs that a table lists, in its order.
+
+    Column names are compared without case; `image_path`, `filename`, `label` and the like stand in
+    for the defaults. Rows with an empty mask are left out and counted as unpaired.
+
+    Raises `PairingError` where a column or a file is missing, a split has an unknown name, or an
+    image is listed twice.
+    """
+    frame, name, folder = _frame(table)
+    folder = Path(root) if root is not None else folder
+    columns = list(map(str, frame.columns))
+    image_column = _column(columns, image, "image", name)
+    mask_column = _column(columns, mask, "mask", name)
+    images, masks = _texts(frame, image_column), _texts(frame, mask_column)
+    splits = _texts(frame, _column(columns, split, "split", name, needed=split != "split"))
+    groups = _texts(frame, _column(columns, group, "group", name, needed=group != "group"))
+
+    if not images:
+        raise PairingError(f"{name} has no rows; one for each image was expected.")
+    blank = [row for row, text in enumerate(images, 1) if not text]
+    if blank:
+        raise PairingError(f"{name} names no image in row {listing(blank)}. Fill {image_column!r}.")
+    parts = _parts(splits, name)
+    pairs, unpaired = [], []
+    for at, (image_file, mask_file) in enumerate(zip(images, masks, strict=True)):
+        if not mask_file:
+            unpaired.append(folder / image_file)
+            continue
+        pairs.append(Pair(folder / image_file, folder / mask_file, parts[at], groups[at]))
+    if not pairs:
+        raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
+    _check(pairs, name, folder)
+    return PairList(pairs, "table", unpaired)
+
+
+def _frame(table) -> tuple["pd.DataFrame", str, Path]:
+    """The table as text, what to call it, and the folder that its paths start from."""
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        return table, "The table", Path()
+    path = Path(table)
+    if not path.is_file():
+        raise PairingError(f"{path} is no file; a .csv or .tsv table was expected.")
+    separator = "\t" if path.suffix.lower() == ".tsv" else None
+    try:
+        if separator is None:  # spreadsheets of many countries write semicolons
+            with path.open(encoding="utf-8-sig") as file:
+                first = file.readline()
+            separator = max(",;\t", key=first.count)
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise PairingError(f"{path} cannot be read as a table: {error}") from error
+    return frame, str(path), path.parent
+
+
+def _column(
+    columns: Sequence[str], asked: str, meaning: str, table: str, needed: bool | None = None
+) -> str | None:
+    """The column that is asked for, or one of the names that usually stand for it."""
+    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    names = [asked.lower(), *(_ALIASES[meaning] if asked == meaning else ())]
+    found = next((by_name[name] for name in names if name in by_name), None)
+    if needed is None:
+        needed = meaning in ("image", "mask")
+    if found is None and needed:
+        raise PairingError(
+            f"{table} has no column {asked!r}; its columns are {listing(columns, 20)}. Say which "
+            f"one it is: {meaning}=..."
+        )
+    return found
+
+
+def _texts(frame: "pd.DataFrame", column: str | None) -> list[str]:
+    """The cells of a column as text, "" where there is nothing."""
+    if column is None:
+        return [""] * len(frame)
+    cells = frame[next(c for c in frame.columns if str(c) == column)]
+    cells = cells.astype(object).where(cells.notna(), "")
+    return [os.fspath(c).strip() if hasattr(c, "__fspath__") else str(c).strip() for c in cells]
+
+
+def _parts(splits: list[str], table: str) -> list[Split]:
+    parts = {text: "" if not text else split_of(text) for text in dict.fromkeys(splits)}
+    unknown = [text for text, part in parts.items() if part is None]
+    if unknown:
+        raise PairingError(
+            f"{table} has rows of split {listing(unknown)}; train, valid (or val) and test are "
+            "known. Rename them, or pass split= with the name of another column."
+        )
+    return [parts[text] for text in splits]
+
+
+def _check(pairs: list[Pair], table: str, folder: Path) -> None:
+    """Every file is there, and no image is listed twice."""
+    for what, files in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs])):
+        missing = [file for file in files if not file.is_file()]
+        if missing:
+            raise PairingError(
+                f"{table} lists {len(missing)} {what} files that do not exist: {listing(missing)}. "
+                f"Relative paths start from {folder.absolute()}; pass root= for another folder."
+            )
+    seen: set[Path] = set()
+    twice = [pair.image for pair in pairs if pair.image in seen or seen.add(pair.image)]
+    if twice:
+        raise PairingError(f"{table} lists images more than once: {listing(twice)}. Keep one row.")

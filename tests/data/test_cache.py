@@ -1,0 +1,102 @@
+"""Decode once: threads, memory, disk."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+
+from fastunet.data import cache
+from fastunet.data.cache import DiskCache, MemoryCache, fingerprint, in_threads
+
+ARRAYS = (np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.ones((2, 3), np.uint8))
+
+
+def test_results_come_in_the_order_of_the_items():
+    assert list(in_threads(lambda x: x * x, range(100))) == [x * x for x in range(100)]
+
+
+def test_an_endless_stream_of_items_is_worked_on_a_few_at_a_time():
+    taken = []
+
+    def endless():
+        for i in range(10**9):
+            taken.append(i)
+            yield i
+
+    results = in_threads(lambda x: x, endless(), progress=False)
+    assert [next(results) for _ in range(5)] == list(range(5))
+    results.close()
+    assert len(taken) < 200
+
+
+def test_an_error_in_one_item_stops_the_rest():
+    started = threading.Semaphore(0)
+
+    def work(x):
+        started.release()
+        if x == 3:
+            raise OSError("broken")
+        return x
+
+    with pytest.raises(OSError, match="broken"):
+        list(in_threads(work, range(100_000)))
+
+
+@pytest.fixture
+def disk(monkeypatch, tmp_path):
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
+    return DiskCache
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_what_is_put_is_got(kind, disk):
+    kept = MemoryCache(1000) if kind == "memory" else disk(1000)
+    assert kept.get("key") is None
+    assert kept.put("key", ARRAYS)
+    for ours, theirs in zip(kept.get("key"), ARRAYS, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", ["memory", "disk"])
+def test_no_more_is_kept_than_there_is_room(kind, disk):
+    kept = MemoryCache(150) if kind == "memory" else disk(150)
+    assert kept.put("a", ARRAYS)  # 102 bytes
+    assert not kept.put("b", ARRAYS)
+    assert kept.get("b") is None
+
+
+def test_the_disk_keeps_them_for_the_next_run(disk):
+    disk(1000).put("key", ARRAYS)
+    np.testing.assert_array_equal(disk(0).get("key")[0], ARRAYS[0])
+
+
+def _sum(kept: MemoryCache, answer) -> None:
+    image, mask = kept.get("key")
+    answer.put((image.sum().item(), mask.sum().item(), isinstance(image, np.memmap)))
+
+
+def test_a_spawned_process_maps_the_same_file_which_goes_with_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache.tempfile, "tempdir", str(tmp_path))
+    kept = MemoryCache(1000)
+    kept.put("key", ARRAYS)
+    spawn = multiprocessing.get_context("spawn")
+    answer = spawn.Queue()
+    process = spawn.Process(target=_sum, args=(kept, answer))
+    process.start()
+    assert answer.get(timeout=60) == (ARRAYS[0].sum(), ARRAYS[1].sum(), True)
+    process.join()
+    assert len(list(tmp_path.iterdir())) == 1
+    del kept
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_fingerprint_changes_with_the_file_and_the_settings(tmp_path):
+    file = tmp_path / "a.png"
+    file.write_bytes(b"one")
+    first = fingerprint([file], {"size": 1})
+    assert fingerprint([file], {"size": 1}) == first
+    assert fingerprint([file], {"size": 2}) != first
+    file.write_bytes(b"other")
+    assert fingerprint([file], {"size": 1}) != first
