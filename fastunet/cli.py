@@ -20,31 +20,48 @@ from fastunet.errors import FastunetError, TrainingError
 app = typer.Typer(
     name="fastunet",
     help="A folder of images and masks becomes a trained U-Net.\n\n"
-    "Start with: fastunet demo. Then: fastunet train DATA, where DATA holds\n"
-    "images/ and masks/ with equal names (or train/ and val/ with these inside,\n"
-    "or the Carvana or SegNet layout).",
+    "Start with: fastunet demo. Then: fastunet train DATA, where DATA has\n"
+    "images/ and masks/ with equal names, or has another common layout (see\n"
+    "fastunet inspect DATA, which also says what is wrong with it).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+_DATA, _SPLIT, _INPUT = "What the data are", "The split", "What the network sees"
+
 Data = Annotated[Path, typer.Argument(help="Folder of images and masks.", show_default=False)]
 Images = Annotated[
-    Path | None, typer.Option(help="Folder of images, if DATA has none of the known layouts.")
+    Path | None,
+    typer.Option(
+        help="Folder of images, if DATA has none of the known layouts.", rich_help_panel=_DATA
+    ),
 ]
-Masks = Annotated[Path | None, typer.Option(help="Folder of masks; goes with --images.")]
-Prefix = Annotated[str | None, typer.Option(help="What a mask's name has before the image's.")]
-Suffix = Annotated[str | None, typer.Option(help="What a mask's name has behind the image's.")]
+Masks = Annotated[
+    Path | None, typer.Option(help="Folder of masks; goes with --images.", rich_help_panel=_DATA)
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(help="What a mask's name has before the image's.", rich_help_panel=_DATA),
+]
+Suffix = Annotated[
+    str | None,
+    typer.Option(help="What a mask's name has behind the image's.", rich_help_panel=_DATA),
+]
 Classes = Annotated[
     str | None,
     typer.Option(
         help='Class names, by ascending value: "soil,weed,crop"; or with values or colours: '
-        '"soil=#000000,weed=#ff0000,crop=#00ff00".'
+        '"soil=#000000,weed=#ff0000,crop=#00ff00".',
+        rich_help_panel=_DATA,
     ),
 ]
 Void = Annotated[
     list[str] | None,
-    typer.Option(help="Mask value (11) or colour (#ffffff) that does not count. May be repeated."),
+    typer.Option(
+        help="Mask value (11) or colour (#ffffff) that does not count. May be repeated.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Arch = Annotated[str, typer.Option(help='"unet", or a torchvision encoder such as resnet34.')]
 Pretrained = Annotated[bool, typer.Option(help="Start such an encoder from ImageNet weights.")]
@@ -54,14 +71,24 @@ Width = Annotated[
 ]
 Size = Annotated[
     str | None,
-    typer.Option(help="Network input: 256, or HEIGHTxWIDTH.", show_default="256; on a CPU 128"),
+    typer.Option(
+        help="Network input: 256, or HEIGHTxWIDTH.",
+        show_default="256; on a CPU 128",
+        rich_help_panel=_INPUT,
+    ),
 ]
 Patch = Annotated[
     str | None,
-    typer.Option(help="Instead of the whole image: random patches of this size, as --size."),
+    typer.Option(
+        help="Instead of the whole image: random patches of this size, as --size.",
+        rich_help_panel=_INPUT,
+    ),
 ]
 Scale = Annotated[
-    float, typer.Option(help="Share of the image's resolution at which patches are cut.")
+    float,
+    typer.Option(
+        help="Share of the image's resolution at which patches are cut.", rich_help_panel=_INPUT
+    ),
 ]
 AugmentOption = Annotated[
     str | None,
@@ -69,39 +96,71 @@ AugmentOption = Annotated[
         "--augment",
         help='"scene" (has an up and a down), "free" (microscopy, aerial), "light" or "none".',
         show_default="scene",
+        rich_help_panel=_INPUT,
     ),
 ]
 CacheOption = Annotated[
-    str, typer.Option("--cache", help='Decoded pixels are kept: "auto", "ram", "disk" or "none".')
+    str,
+    typer.Option(
+        "--cache",
+        help='Decoded pixels are kept: "auto", "ram", "disk" or "none".',
+        rich_help_panel=_INPUT,
+    ),
 ]
 Instances = Annotated[
-    bool, typer.Option("--instances", help="The masks number objects: all are the foreground.")
+    bool,
+    typer.Option(
+        "--instances",
+        help="The masks number objects: all are the foreground.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Unknown = Annotated[
-    str, typer.Option(help='Mask values that --classes does not name: "error" or "void".')
+    str,
+    typer.Option(
+        help='Mask values that --classes does not name: "error" or "void".', rich_help_panel=_DATA
+    ),
 ]
 Groups = Annotated[
     str | None,
     typer.Option(
         help='What stays in one part: "auto" (found from the names), or a regular expression '
-        "whose group is the key, such as '^(.*)_[0-9]+$'."
+        "whose group is the key, such as '^(.*)_[0-9]+$'.",
+        rich_help_panel=_SPLIT,
     ),
 ]
 Fold = Annotated[
-    str | None, typer.Option(help="Cross-validation: 2/5 validates on the second of five parts.")
+    str | None,
+    typer.Option(
+        help="Cross-validation: 2/5 validates on the second of five parts.", rich_help_panel=_SPLIT
+    ),
 ]
 SplitFile = Annotated[
-    Path | None, typer.Option("--split", help="The split.json of another run, to repeat its split.")
+    Path | None,
+    typer.Option(
+        "--split",
+        help="The split.json of another run, to repeat its split.",
+        rich_help_panel=_SPLIT,
+    ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse data in which `inspect` finds an error.")
+    bool,
+    typer.Option(
+        "--strict", help="Refuse data in which `inspect` finds an error.", rich_help_panel=_DATA
+    ),
 ]
 BatchSize = Annotated[
-    int | None, typer.Option("--bs", help="Batch size.", show_default="16, fewer for few images")
+    int | None,
+    typer.Option(
+        "--bs", help="Batch size.", show_default="16, fewer for few images", rich_help_panel=_INPUT
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Of the split, the weights and the augmentation.")]
 ValidPct = Annotated[
-    float, typer.Option(help="Share held out, where the data have no split of their own.")
+    float,
+    typer.Option(
+        help="Share held out, where the data have no split of their own.", rich_help_panel=_SPLIT
+    ),
 ]
 PrecisionOption = Annotated[
     str, typer.Option("--precision", help="auto (what is fast on the device), bf16, fp16 or fp32.")

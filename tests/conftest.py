@@ -1,6 +1,8 @@
 """Small real files on disk, and the real data sets where they lie beside the checkout."""
 
 import os
+import sys
+import warnings
 from pathlib import Path
 
 import cv2
@@ -83,3 +85,23 @@ def in_tmp(tmp_path, monkeypatch) -> Path:
     """A scratch working directory, for what writes relative to it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, in_tmp):
+    """Type a command; returns (exit code, stdout, stderr)."""
+    from fastunet import cli
+
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+
+    def command(*words):
+        monkeypatch.setattr(sys, "argv", ["fastunet", *map(str, words)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return command

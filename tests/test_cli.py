@@ -4,33 +4,12 @@ import csv
 import json
 import subprocess
 import sys
-import warnings
 
 import cv2
 import numpy as np
 import pytest
 
-from fastunet import cli
-
 FAST = ("--size", "32", "--bs", "2", "--width", "4")
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, in_tmp):
-    """Type a command; returns (exit code, stdout, stderr)."""
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["fastunet", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return command
 
 
 def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp):

@@ -1,37 +1,15 @@
 """`fastunet inspect`, as a person types it."""
 
 import json
-import sys
-import warnings
 
 import cv2
 import numpy as np
 import pytest
 
-from fastunet import cli
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, in_tmp):
-    """Type `fastunet inspect ...`; returns (exit code, stdout, stderr)."""
-    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
-
-    def command(*words):
-        monkeypatch.setattr(sys, "argv", ["fastunet", "inspect", *map(str, words)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return command
-
 
 def test_good_data_end_in_the_next_command_and_exit_code_0(run, write_pairs, in_tmp):
     write_pairs(6, size=(96, 128))
-    code, out, err = run("data")
+    code, out, err = run("inspect", "data")
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "No errors. Next: fastunet train data"
     assert "binary, 2 classes: background, foreground" in out
@@ -41,7 +19,7 @@ def test_good_data_end_in_the_next_command_and_exit_code_0(run, write_pairs, in_
 def test_errors_end_in_exit_code_1_and_say_what_to_do(run, write_pairs):
     root = write_pairs(6, size=(96, 128))
     (root / "masks/02.png").write_bytes(b"")
-    code, out, err = run("data")
+    code, out, err = run("inspect", "data")
     assert (code, err) == (1, "")
     assert "Errors (1)\n  empty-file: " in out
     assert "masks/02.png" in out
@@ -52,16 +30,16 @@ def test_errors_end_in_exit_code_1_and_say_what_to_do(run, write_pairs):
 def test_warnings_alone_are_no_failure_and_unpaired_files_are_told_once(run, write_pairs):
     root = write_pairs(6, size=(96, 128))
     cv2.imwrite(str(root / "images/lonely.png"), np.zeros((9, 9), np.uint8))
-    code, out, err = run("data")
+    code, out, err = run("inspect", "data")
     assert (code, err) == (0, "")
     assert out.count("images/lonely.png") == 1
 
 
 def test_json_is_one_object_and_nothing_else(run, write_pairs):
     root = write_pairs(6, size=(96, 128))
-    assert run("data", "--json")[0] == 0
+    assert run("inspect", "data", "--json")[0] == 0
     (root / "masks/02.png").write_bytes(b"")
-    code, out, _ = run("data", "--json", "--html", "page.html")
+    code, out, _ = run("inspect", "data", "--json", "--html", "page.html")
     assert code == 1
     said = json.loads(out)
     assert list(said) == [
@@ -76,7 +54,7 @@ def test_json_is_one_object_and_nothing_else(run, write_pairs):
 
 def test_a_page_is_written_beside_the_report(run, write_pairs, in_tmp):
     write_pairs(6, size=(96, 128))
-    code, out, _ = run("data", "--html", "page.html")
+    code, out, _ = run("inspect", "data", "--html", "page.html")
     assert code == 0
     assert "page.html" in out
     assert (in_tmp / "page.html").read_text().startswith("<!doctype html>")
@@ -86,18 +64,18 @@ def test_classes_void_and_folders_are_taken_as_in_train(run, write_pairs):
     root = write_pairs(6, (0, 1, 9), (96, 128))
     (root / "masks").rename(root / "truth")
     words = ("--images", "images", "--masks", "truth", "--classes", "soil=0,crop=1", "--void", 9)
-    code, out, _ = run("data", "--json", *words)
+    code, out, _ = run("inspect", "data", "--json", *words)
     said = json.loads(out)
     assert (code, said["classes"], said["void"]) == (0, ["soil", "crop"], [9])
-    assert run("data", "--json", *words[:4], "--classes", "soil=0,crop=1")[0] == 1
+    assert run("inspect", "data", "--json", *words[:4], "--classes", "soil=0,crop=1")[0] == 1
 
 
 def test_instances_and_quick(run, write_pairs):
     root = write_pairs(6, (0, 1, 2), (96, 128))
-    code, out, _ = run("data", "--json", "--instances")
+    code, out, _ = run("inspect", "data", "--json", "--instances")
     assert json.loads(out)["encoding"] == "instance map"
     (root / "masks/02.png").write_bytes(b"")
-    code, out, _ = run("data", "--quick")
+    code, out, _ = run("inspect", "data", "--quick")
     assert code == 1
     assert "empty-file" in out
 
@@ -114,7 +92,7 @@ def test_instances_and_quick(run, write_pairs):
 )
 def test_a_mistake_is_one_line_and_exit_code_2(run, write_pairs, words, message):
     write_pairs(4)
-    code, out, err = run(*words)
+    code, out, err = run("inspect", *words)
     assert (code, out) == (2, "")
     assert err.startswith("fastunet: error: ")
     assert message in err
@@ -122,4 +100,4 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, write_pairs, words, message)
 
 
 def test_help_names_the_command(run):
-    assert "--html" in run("--help")[1]
+    assert "--html" in run("inspect", "--help")[1]

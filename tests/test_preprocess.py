@@ -61,6 +61,50 @@ def test_any_size_goes_in_and_comes_back(size, channels, own):
     assert pre.resize_mask(np.zeros(own, np.uint8)).shape == size
 
 
+def test_deep_pixels_are_scaled_by_percentiles_so_that_hot_ones_do_not_press_the_rest(tmp_path):
+    rng = np.random.default_rng(0)
+    deep = rng.integers(1000, 3000, (64, 64, 5), dtype=np.uint16)
+    deep[..., 2] *= 2
+    deep[0, 0] = 65_535
+    np.save(tmp_path / "a.npy", deep)
+    pre = Preprocess.infer([tmp_path / "a.npy"], size=64)
+    low, high = np.percentile(deep.reshape(-1, 5), (0.5, 99.5), axis=0)
+    np.testing.assert_allclose((pre.low, pre.high), (low, high), rtol=1e-5)
+    prepared = pre.prepare(tmp_path / "a.npy")
+    assert np.percentile(prepared, (1, 99)) == pytest.approx((0, 1), abs=0.02)
+    by_type = Preprocess.infer([tmp_path / "a.npy"], size=64, scaling="dtype")
+    assert by_type.low == ()
+    np.testing.assert_allclose(by_type.prepare(tmp_path / "a.npy"), deep / 65_535, atol=1e-6)
+
+
+def test_patches_are_seen_at_a_share_of_the_images_resolution():
+    pre = Preprocess((64, 64), policy="patch", scale=0.5)
+    assert pre.seen_size((101, 300)) == (50, 150)
+    assert pre.resize(np.zeros((101, 300, 3), np.uint8)).shape == (50, 150, 3)
+    assert pre.resize_mask(np.zeros((101, 300), np.uint8)).shape == (50, 150)
+    assert Preprocess((64, 64)).seen_size((101, 300)) == (64, 64)
+
+
+@given(
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    st.sampled_from([0.3, 0.5, 1, 2]),
+)
+def test_a_smooth_picture_comes_back_from_the_networks_resolution(size, own, scale):
+    for pre in (Preprocess(size, 1), Preprocess(size, 1, policy="patch", scale=scale)):
+        flat = np.full((*own, 1), 77, np.uint8)
+        seen = torch.from_numpy(pre.resize(flat)).permute(2, 0, 1)[None].float()
+        back = pre.restore(seen, own)
+        assert back.shape == (1, 1, *own)
+        torch.testing.assert_close(back, torch.full_like(back, 77))
+
+
+def test_a_bundle_of_an_earlier_version_is_still_understood():
+    old = {"policy": "resize", "size": [8, 9], "channels": 1, "values": "uint8", "mean": [0.5],
+           "std": [0.2]}  # fmt: skip
+    assert Preprocess.from_dict(old) == Preprocess((8, 9), 1, "uint8", (0.5,), (0.2,))
+
+
 def test_normalising_has_an_inverse():
     pre = Preprocess((4, 4), 2, mean=(0.1, 0.7), std=(0.5, 0.2))
     images = torch.rand(3, 2, 4, 4)
@@ -68,7 +112,7 @@ def test_normalising_has_an_inverse():
 
 
 def test_json_makes_the_same_object_again():
-    pre = Preprocess((96, 128), 3, "float", (0.1, 0.2, 0.3), (1, 2, 3))
+    pre = Preprocess((96, 128), 3, "float", (0.1, 0.2, 0.3), (1, 2, 3), "patch", 0.5, (0,), (9,))
     assert Preprocess.from_dict(json.loads(json.dumps(pre.to_dict()))) == pre
 
 

@@ -76,6 +76,7 @@ FLOORS = [
     ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
     ["fastunet.data.reader", "fastunet.data.public", "fastunet.data.samples"],
     ["fastunet.data.audit"],
+    ["fastunet.data.transforms", "fastunet.data.loader"],
     ["fastunet.data.block", "fastunet.models", "fastunet.losses"],
     ["fastunet.metrics", "fastunet.inference"],
     ["fastunet.callback", "fastunet.learner"],

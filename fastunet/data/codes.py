@@ -75,7 +75,9 @@ def _decode(path: Path) -> tuple[str, np.ndarray, np.ndarray | None]:
             if file.width * file.height > MAX_PIXELS:
                 raise ImageReadError(too_large(path, file.height, file.width))
             mask = ImageOps.exif_transpose(file)
-            if mask.mode in ("1", "L", "RGB", "RGBA", "P", "F") or mask.mode.startswith("I"):
+            if mask.mode == "1":  # black and white, as in files of more bits beside it
+                array = np.asarray(mask.convert("L"))
+            elif mask.mode in ("L", "RGB", "RGBA", "P", "F") or mask.mode.startswith("I"):
                 array = np.asarray(mask)
             elif mask.mode in ("LA", "PA", "CMYK", "La", "RGBa"):
                 array = np.asarray(mask.convert("RGBA"))

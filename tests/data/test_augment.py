@@ -171,7 +171,8 @@ def test_settings_that_are_none_are_refused():
 
 
 def test_any_albumentations_transform_keeps_classes_and_void():
-    albumentations = pytest.importorskip("albumentations")
+    import albumentations
+
     transform = albumentations.Compose([
         albumentations.D4(p=1.0),
         albumentations.Affine(scale=(0.5, 1.5), rotate=(-90, 90), p=1.0),

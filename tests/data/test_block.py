@@ -11,6 +11,7 @@ import pytest
 import torch
 from fastai.data.block import DataBlock
 from fastai.data.transforms import RandomSplitter
+from fastai.torch_core import set_seed
 from fastai.vision.augment import Brightness, Rotate, aug_transforms
 from PIL import Image
 
@@ -70,9 +71,11 @@ def test_blocks_work_in_a_plain_datablock_with_fastais_batch_transforms(write_pa
 
 def test_workers_read_the_same_data(write_pairs):
     root = write_pairs(8)
-    plain, workers = loaders(root, bs=2), loaders(root, bs=2, num_workers=2)
-    for ours, theirs in zip(plain.valid, workers.valid, strict=True):
-        torch.testing.assert_close(ours[0], theirs[0])
+    plain = loaders(root, bs=2)
+    for processes in (False, True):
+        workers = loaders(root, bs=2, num_workers=2, processes=processes)
+        for ours, theirs in zip(plain.valid, workers.valid, strict=True):
+            torch.testing.assert_close(ours[0], theirs[0])
 
 
 def test_patches_are_cut_at_the_images_own_resolution(write_pairs):
@@ -135,7 +138,8 @@ def test_fastais_batch_transforms_work(write_pairs):
 
 
 def test_albumentations_take_the_place_of_our_views(write_pairs):
-    albumentations = pytest.importorskip("albumentations")
+    import albumentations
+
     turned = Albumentations(albumentations.VerticalFlip(p=1.0))
     root = write_pairs(6, size=(32, 32))
     dls = loaders(root, bs=4, augment=turned, num_workers=2)
@@ -151,7 +155,7 @@ from fastunet.data.block import ImageMaskDataLoaders
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")
     dls = ImageMaskDataLoaders.from_folder(
-        sys.argv[1], size=32, bs=2, num_workers=2, device="cpu", cache=sys.argv[2]
+        sys.argv[1], size=32, bs=2, num_workers=2, processes=True, device="cpu", cache=sys.argv[2]
     )
     print(sum(len(images) for images, _ in dls.train), sum(len(i) for i, _ in dls.valid))
 """
@@ -178,6 +182,29 @@ def test_a_split_is_repeated_from_its_file_and_folds_cover_all_pairs(write_pairs
         pair.image for i in range(5) for pair in loaders(root, bs=2, fold=(i, 5)).pairs["valid"]
     ]
     assert sorted(held_out) == sorted((root / "images").iterdir())
+
+
+def test_a_random_split_through_groups_that_the_names_show_is_warned_of(write_pairs):
+    root = write_pairs(8)
+    for part in ("images", "masks"):
+        for i, file in enumerate(sorted((root / part).iterdir())):
+            file.rename(file.with_name(f"car{i // 2:03x}a_{i % 2:02d}.png"))
+    with pytest.warns(UserWarning, match='4 groups .*groups="auto"'):
+        loaders(root, bs=2)
+    parts = loaders(root, bs=2, groups="auto").pairs
+    cars = [{pair.image.stem.split("_")[0] for pair in parts[part]} for part in ("train", "valid")]
+    assert cars[0].isdisjoint(cars[1])
+
+
+def test_the_number_of_threads_does_not_change_the_batches(write_pairs):
+    root = write_pairs(12)
+    batches = []
+    for threads in (0, 1, 3):
+        set_seed(5)
+        batches.append([images for images, _ in loaders(root, bs=2, num_workers=threads).train])
+    for others in batches[1:]:
+        for ours, theirs in zip(batches[0], others, strict=True):
+            torch.testing.assert_close(ours, theirs)
 
 
 def test_strict_refuses_what_can_train_but_is_wrong(write_pairs):

@@ -22,7 +22,8 @@ def saved(path, array, **options):
     if path.suffix == ".npy":
         np.save(path, array)
     else:
-        tifffile = pytest.importorskip("tifffile")
+        import tifffile
+
         tifffile.imwrite(path, array, photometric="minisblack", **options)
     return path
 

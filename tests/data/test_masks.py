@@ -165,6 +165,16 @@ def test_one_bit_masks_are_binary(tmp_path):
     np.testing.assert_array_equal(codec.read(tmp_path / "m.png"), grid(0, 1))
 
 
+def test_one_bit_masks_may_lie_among_those_of_bytes(tmp_path):
+    paths = [tmp_path / "bit.png", tmp_path / "bytes.png"]
+    Image.fromarray(grid(0, 255).astype(np.uint8)).convert("1").save(paths[0])
+    Image.fromarray(grid(0, 255).astype(np.uint8)).save(paths[1])
+    codec = MaskCodec.infer(paths)
+    assert codec.codes == (0, 255)
+    for path in paths:
+        np.testing.assert_array_equal(codec.read(path), grid(0, 1))
+
+
 # --- what the user says -------------------------------------------------------------------------
 
 

@@ -1,0 +1,78 @@
+"""fastai's data loader, with threads for workers and batches as networks take them fastest."""
+
+import random
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import starmap
+
+import numpy as np
+import torch
+from fastai.data.core import TfmdDL
+
+from fastunet.data.transforms import ImageTensor, drawing
+
+
+class PairDL(TfmdDL):
+    """fastai's `TfmdDL`, with threads for workers, and batches in channels_last.
+
+    Decoding and warping leave Python's lock, so threads do what fastai's processes do, without
+    starting them each epoch, copying batches between them, or pickling; also where fastai starts
+    none (macOS, notebooks on Windows). The batches are the same for any number of threads.
+    """
+
+    def __init__(
+        self,
+        dataset,
+        *args,
+        threads: int = 0,  # that make batches ahead of the training loop
+        **kwargs,  # as of `TfmdDL`; `num_workers` are processes
+    ):
+        super().__init__(dataset, *args, **kwargs)
+        self.threads = threads
+
+    def new(self, dataset=None, cls=None, **kwargs):
+        return super().new(dataset, cls, **{"threads": self.threads, **kwargs})
+
+    def create_batches(self, samples):
+        if self.prebatched or not self.indexed:
+            yield from super().create_batches(samples)
+            return
+        rng = random.Random(self.rng.getrandbits(64) + self.offs)  # a process has its own offset
+        seeded = ((indices, [rng.getrandbits(64) for _ in indices])
+                  for indices in self.chunkify(samples))  # fmt: skip
+        if not self.threads:
+            yield from starmap(self._made, seeded)
+            return
+        waiting: deque[Future] = deque()
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            for work in seeded:
+                waiting.append(pool.submit(self._made, *work))
+                if len(waiting) > 2 * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _made(self, indices: Sequence[int], seeds: Sequence[int]):
+        """A batch, its views drawn from the seeds."""
+        items = []
+        for index, seed in zip(indices, seeds, strict=True):
+            drawing.rng = random.Random(seed)
+            items.append(self.do_item(index))
+        drawing.rng = random
+        return self.do_batch(items)
+
+    def create_batch(self, samples):
+        if self.prebatched or not isinstance(samples[0][0], ImageTensor):
+            return super().create_batch(samples)
+        images, *masks = zip(*samples, strict=True)
+        pixels = _stacked([image.permute(1, 2, 0) for image in images])
+        return pixels.permute(0, 3, 1, 2), *map(_stacked, masks)
+
+
+def _stacked(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """By numpy: `torch.stack` wakes all threads for so little, and waits where cores are busy."""
+    return torch.from_numpy(np.stack([t.as_subclass(torch.Tensor).numpy() for t in tensors]))

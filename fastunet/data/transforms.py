@@ -1,0 +1,184 @@
+"""A pair on its way to a batch: fastai transforms of single items and of batches.
+
+Those of single items override `__call__`: fastai's dispatch by type would take longer than they do.
+"""
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from fastai.torch_core import TensorImage, TensorMask
+from fasttransform import Transform
+
+from fastunet.data.augment import Albumentations, Augment
+from fastunet.data.masks import MaskCodec
+from fastunet.data.pairs import Pair
+from fastunet.data.reader import PairReader, Tile
+from fastunet.preprocess import Preprocess
+
+drawing = threading.local()  # `rng`: what the views of this thread are drawn from
+
+
+class ImageTensor(TensorImage):
+    """(C, H, W) pixels as read; (B, C, H, W) normalised float32 once in a batch."""
+
+
+class MaskTensor(TensorMask):
+    """(H, W) or (B, H, W) class indices, 255 where void."""
+
+
+# --- single items -------------------------------------------------------------------------------
+
+
+class Pixels(np.ndarray):
+    """(H, W, C) pixels of an item, before its view is taken."""
+
+
+class Labels(np.ndarray):
+    """(H, W) class indices of an item, before its view is taken."""
+
+    spots: Sequence[np.ndarray] = ()  # places of its rarer classes; see `PairReader.spots`
+
+
+class LoadImage(Transform):
+    """An item to its image: a `Pair`, or what is given to `predict`: a path or an array."""
+
+    input_types = (Pair, str, Path, np.ndarray)
+
+    def __init__(self, reader: PairReader):
+        super().__init__()
+        self.reader, self.preprocess = reader, reader.preprocess
+
+    def __call__(self, item, **_):
+        if isinstance(item, Pair | Tile):
+            image, _ = self.reader.read(item)
+        else:
+            image = self.preprocess.resize(self.preprocess.prepare(item))
+        return image.view(Pixels)
+
+
+class LoadMask(Transform):
+    """A `Pair` to its mask."""
+
+    input_types = (Pair,)
+
+    def __init__(self, reader: PairReader):
+        super().__init__()
+        self.reader, self.codec, self.task = reader, reader.codec, reader.codec.task
+
+    def __call__(self, item, **_):
+        labels = self.reader.read(item)[1].view(Labels)
+        if isinstance(item, Pair) and self.reader.preprocess.policy == "patch":
+            labels.spots = self.reader.spots(item)
+        return labels
+
+
+class RandomView(Transform):
+    """Image and mask as tensors of the network's size: in training one random view of both.
+
+    With the policy "patch" a share of the views is centred on one of the image's rarer classes.
+    """
+
+    split_idx = None
+
+    def __init__(self, preprocess: Preprocess, augment: Augment | Albumentations):
+        super().__init__()
+        self.preprocess, self.augment = preprocess, augment
+
+    def __call__(self, sample, split_idx=None, **_):
+        image, *masks = (np.asarray(array) for array in sample)
+        if split_idx == 0 and masks:
+            rng = getattr(drawing, "rng", random)
+            image, *masks = self.augment(
+                image,
+                masks[0],
+                self.preprocess.size,
+                fit=self.preprocess.policy == "resize",
+                centre=self._centre(sample[1].spots, rng),
+                rng=rng,
+            )
+        elif self.preprocess.policy == "resize":
+            image = self.preprocess.resize(image)
+            masks = [self.preprocess.resize_mask(mask) for mask in masks]
+        # else the reader has cut a tile, or predicts the whole image
+        tensors = [MaskTensor(torch.from_numpy(mask)) for mask in masks]
+        return ImageTensor(torch.from_numpy(image).permute(2, 0, 1)), *tensors
+
+    def _centre(self, spots: Sequence[np.ndarray], rng) -> tuple[int, int] | None:
+        if not spots or rng.random() >= self.augment.rare:
+            return None
+        row, column = rng.choice(rng.choice(spots)).tolist()
+        return row, column
+
+
+# --- batches ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _one_thread(x: torch.Tensor):
+    """Within, PyTorch leaves the other cores to what makes the next batches.
+
+    For one pass over a small batch it would wait for them longer than they save.
+    """
+    threads = torch.get_num_threads()
+    if x.is_cuda or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+class ScalePixels(Transform):
+    """A batch of pixels to floats, full scale to 1; before fastai's own batch transforms."""
+
+    order = 10
+
+    def __init__(self, preprocess: Preprocess):
+        super().__init__()
+        self.preprocess = preprocess
+
+    def encodes(self, x: ImageTensor):
+        with _one_thread(x):
+            return self.preprocess.scale_values(x)
+
+
+class NormalisePixels(Transform):
+    """A batch in 0..1 to mean 0 and standard deviation 1; after fastai's own batch transforms."""
+
+    order = 99
+
+    def __init__(self, preprocess: Preprocess):
+        super().__init__()
+        self.preprocess = preprocess
+
+    def encodes(self, x: ImageTensor):
+        with _one_thread(x):
+            return self.preprocess.normalise(x)
+
+    def decodes(self, x: ImageTensor):
+        return self.preprocess.denormalise(x)
+
+
+class MaskLegend(Transform):
+    """Masks to int64 for the loss; back with their codec, so that they can be drawn."""
+
+    order = 10
+
+    def __init__(self, codec: MaskCodec):
+        super().__init__()
+        self.codec = codec
+
+    def encodes(self, x: MaskTensor):
+        with _one_thread(x):
+            return x.long()
+
+    def decodes(self, x: MaskTensor):
+        x.codec = self.codec
+        return x
