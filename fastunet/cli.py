@@ -315,7 +315,8 @@ def train(
 
     if lr == "find":
         settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
-    out = out or _free_folder(Path("runs"), data.resolve().name)
+    name = data.stem if data.is_file() else data.resolve().name
+    out = out or _free_folder(Path("runs"), name)
     run.train(settings, out, overwrite)
     print(f"\nThe run is in {out}/. Next: fastunet predict {out} IMAGES...")
 
@@ -382,7 +383,8 @@ def predict(
     """Segment images: OUT/<stem>.png holds each pixel's class index.
 
     Masks have the images' own size. With --overlay, OUT/<stem>_overlay.png
-    shows the classes over the image.
+    shows the classes over the image. x_0000.png, x_0001.png, ... are the
+    channels of one image, x.
     """
     import cv2
     from tqdm import tqdm
@@ -391,21 +393,22 @@ def predict(
     from fastunet.files import write_atomically
     from fastunet.inference import Segmenter
 
-    files = _image_files(images)
+    sources = _image_files(images)
     segmenter = Segmenter.load(bundle)
     out.mkdir(parents=True, exist_ok=True)
 
     def write(name: str, pixels) -> None:
         write_atomically(out / name, cv2.imencode(".png", pixels)[1].tobytes())
 
-    for file in tqdm(files, "Predicting", leave=False, disable=None):
-        pixels = segmenter.preprocess.prepare(file)
-        mask = segmenter.predict(file)
-        write(f"{file.stem}.png", mask)
+    for name, files in tqdm(sources.items(), "Predicting", leave=False, disable=None):
+        mask = segmenter.predict(files)
+        write(f"{name}.png", mask)
         if overlay:
-            write(f"{file.stem}_overlay.png", draw(pixels, mask, segmenter.codec)[..., ::-1])
+            pixels = segmenter.preprocess.prepare(files)
+            write(f"{name}_overlay.png", draw(pixels, mask, segmenter.codec)[..., ::-1])
     legend = ", ".join(f"{i} = {name}" for i, name in enumerate(segmenter.classes))
-    print(f"{len(files)} mask{'s' if len(files) != 1 else ''} in {out}/; class indices: {legend}")
+    many = "s" if len(sources) != 1 else ""
+    print(f"{len(sources)} mask{many} in {out}/; class indices: {legend}")
 
 
 # --- what a user types, as values ---------------------------------------------------------------
@@ -500,8 +503,9 @@ def _class_names(text: str | None) -> list[str] | dict[str, str] | None:
     return names
 
 
-def _image_files(paths: list[Path]) -> list[Path]:
-    from fastunet.data.pairs import EXTENSIONS
+def _image_files(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
+    """The file or channel files of each image, by the name that its mask gets."""
+    from fastunet.data.matching import EXTENSIONS, channel_sets
 
     files: list[Path] = []
     for path in paths:
@@ -514,14 +518,7 @@ def _image_files(paths: list[Path]) -> list[Path]:
             files.append(path)
         else:
             raise FastunetError(f"{path} does not exist.")
-    stems: dict[str, Path] = {}
-    for file in files:
-        if stems.setdefault(file.stem, file) != file:
-            raise FastunetError(
-                f"{stems[file.stem]} and {file} would both be written to {file.stem}.png; "
-                "predict them into different --out folders."
-            )
-    return files
+    return channel_sets(dict.fromkeys(files))
 
 
 def _free_folder(parent: Path, name: str) -> Path:

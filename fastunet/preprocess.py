@@ -131,7 +131,8 @@ class Preprocess:
         source: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
     ) -> np.ndarray:  # (H, W, channels) at its own size, uint8 or float32 as `values` says
         """An image with the channels and the value range of the training set."""
-        name = "the image" if isinstance(source, np.ndarray) else source
+        first = source[0] if isinstance(source, list | tuple) else source
+        name = first if isinstance(first, str | os.PathLike) else "the image"
         image = with_channels(as_image(source), self.channels, name)
         if not self.low:
             return full_scale(image, self.values)

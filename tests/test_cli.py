@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 
@@ -87,6 +88,23 @@ def test_a_torchvision_encoder_trains_from_the_command_line(run, write_pairs, in
     assert code == 0
     assert "resnet18" in out
     assert run("predict", "r", "data/images/00.png")[0] == 0
+
+
+def test_channels_in_files_of_their_own_train_and_predict(run, write_pairs, in_tmp):
+    root = write_pairs(6, (0, 1), channels=1)
+    (root / "imagesTr").mkdir()
+    (root / "masks").rename(root / "labelsTr")
+    for file in sorted((root / "images").iterdir()):
+        for number in (0, 1):
+            shutil.copy(file, root / f"imagesTr/{file.stem}_000{number}.png")
+    shutil.rmtree(root / "images")
+    assert run("train", root, "--epochs", 1, "--out", "r", *FAST)[0] == 0
+    code, out, _ = run("predict", "r", "data/imagesTr", "--out", "p")
+    assert (code, out.split()[:2]) == (0, ["6", "masks"])
+    assert cv2.imread("p/03.png") is not None
+    code, _, err = run("predict", "r", "data/labelsTr/00.png")
+    assert code == 2
+    assert "1 channels were found where 2 are expected" in err
 
 
 # --- mistakes -------------------------------------------------------------------------------------

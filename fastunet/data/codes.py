@@ -51,7 +51,7 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
             return from_array(read_image(path), path)
     mode, array, table = _decode(path)
     if mode != "P":
-        return from_array(array, path)
+        return from_array(array, path, colours=True)
     if palette == "index":
         return RawMask(array, colour=False)
     return RawMask(array, colour=True, table=table)
@@ -105,7 +105,11 @@ def _palette(mask) -> np.ndarray:
     return colour_codes(rgba[None])[0]
 
 
-def from_array(array: np.ndarray, path: Path) -> RawMask:
+def from_array(
+    array: np.ndarray,
+    path: Path,  # for the error message
+    colours: bool = False,  # three or four bands of bytes are colours, whatever they hold
+) -> RawMask:
     """An array as a mask: (H, W) values, (H, W, 3 or 4) colours, or a stack of one band per class.
 
     Raises `MaskValueError` naming the file where it is none of these.
@@ -116,7 +120,7 @@ def from_array(array: np.ndarray, path: Path) -> RawMask:
         raise MaskValueError(f"{path}: a {array.dtype} array of shape {array.shape} is not a mask.")
     if array.ndim == 2:
         return RawMask(_whole(array, path), colour=False)
-    if not is_stack(array):
+    if (colours and array.dtype == np.uint8 and array.shape[2] in (3, 4)) or not is_stack(array):
         return RawMask(colour_codes(array), colour=True)
     if array.shape[2] in (3, 4) and _is_grey(array):
         return RawMask(_whole(array[..., 0], path), colour=False)

@@ -285,8 +285,8 @@ def with_channels(
     have = image.shape[2]
     if have == channels:
         return image
-    if have == 1:
-        return np.repeat(image, channels, axis=2)
+    if have == 1 and channels == 3:
+        return np.repeat(image, 3, axis=2)
     if have in (3, 4) and channels == 1:
         grey = image[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
         if np.issubdtype(image.dtype, np.integer):

@@ -154,7 +154,7 @@ class MaskCodec:
     ) -> np.ndarray:  # (H, W) uint8
         """Class indices. Raises `MaskValueError` on codes that are not known."""
         if not isinstance(mask, RawMask):
-            mask = from_array(np.asarray(mask), Path(name))
+            mask = from_array(np.asarray(mask), Path(name), colours=self.colour)
         indices = self.lookup(mask)
         if indices.min() < 0:
             raise MaskValueError(self._unknown(mask, indices, name))

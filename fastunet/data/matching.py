@@ -1,11 +1,14 @@
 """Which file names belong together: what two folders hold, paired by a rule."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
+
+from fastunet.errors import PairingError
 
 EXTENSIONS = {
     *(".png", ".jpg", ".jpeg", ".jfif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
@@ -22,6 +25,7 @@ _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "valid"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_CHANNEL = re.compile(r"_\d{4}$")
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}  # left behind by unpackers and file managers
 
 
@@ -179,3 +183,28 @@ def nearest(name: str, candidates: Sequence[str]) -> str | None:
     """The candidate that looks most like a name, among at most 1000 of them."""
     pool = candidates[:: max(1, len(candidates) // 1000)]
     return next(iter(get_close_matches(name, pool, n=1, cutoff=0.5)), None)
+
+
+def channel_sets(
+    files: Iterable[Path],
+) -> dict[str, tuple[Path, ...]]:  # the files of each image, by its name
+    """Files that are one image: `x_0000` with `x_0001`, ... as nnU-Net names channels; else alone.
+
+    Raises `PairingError` where two images have one name.
+    """
+    files = list(files)
+    firsts = {(f.parent, f.stem[:-5]) for f in files if f.stem.endswith("_0000")}
+    sets: dict[tuple[Path, str], list[Path]] = {}
+    for file in files:
+        whole = (file.parent, file.stem[:-5])
+        numbered = whole in firsts and _CHANNEL.search(file.stem)
+        sets.setdefault(whole if numbered else (file, file.stem), []).append(file)
+    named: dict[str, tuple[Path, ...]] = {}
+    for (_, name), members in sets.items():
+        if name in named:
+            raise PairingError(
+                f"{named[name][0]} and {members[0]} would both be written to {name}.png; predict "
+                "them into different --out folders."
+            )
+        named[name] = tuple(sorted(members))
+    return named

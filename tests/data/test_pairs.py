@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastunet.data.affixes import infer_rule
-from fastunet.data.matching import Rule, pair_up
+from fastunet.data.matching import Rule, channel_sets, pair_up
 from fastunet.data.pairs import find_pairs
 from fastunet.errors import PairingError
 
@@ -284,3 +284,15 @@ def test_the_real_data_sets_pair_completely(shared, name, layout, count, splits)
     assert pairs.splits == splits
     assert not pairs.unpaired_images
     assert not pairs.unpaired_masks
+
+
+def test_files_numbered_by_channel_are_one_image():
+    files = [Path(f"d/{name}") for name in ("a_0001.png", "a_0000.png", "b.png", "c_0007.png")]
+    assert channel_sets(files) == {
+        "a": (files[1], files[0]), "b": (files[2],), "c_0007": (files[3],)
+    }  # fmt: skip
+
+
+def test_two_images_of_one_name_are_told_apart_by_the_user():
+    with pytest.raises(PairingError, match=r"a\.png and e.a\.jpg would both"):
+        channel_sets([Path("d/a.png"), Path("e/a.jpg")])

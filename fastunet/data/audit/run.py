@@ -33,6 +33,7 @@ class Audit:
     `bit_depth` are None.
     """
 
+    source: Path  # what was looked at: a folder, or a table
     root: Path  # file names of findings are relative to it
     layout: str
     pairs: int  # how many
@@ -105,14 +106,14 @@ def audit(
     >>> assert report.ok
     """
     if isinstance(path_or_pairs, str | os.PathLike):
-        root = Path(path_or_pairs)
-        found = _find(root, images, masks, prefix, suffix)
-        root = root if root.is_dir() else root.parent  # a table
+        source = Path(path_or_pairs)
+        found = _find(source, images, masks, prefix, suffix)
+        root = source if source.is_dir() else source.parent
         if isinstance(found, Finding):
-            return Audit(root, "nothing pairs", 0, {}, (found,), quick=quick)
+            return Audit(source, root, "nothing pairs", 0, {}, (found,), quick=quick)
     else:
         found = path_or_pairs
-        root = _common_folder(found)
+        source = root = _common_folder(found)
     pairs = list(found)
     stated = found if isinstance(found, PairList) else PairList(pairs, "pairs")
     classes = classes if classes is not None else stated.classes
@@ -128,7 +129,7 @@ def audit(
         findings += understood
     findings += _check(material, quick)
     findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
-    return _summary(material, stated.layout, tuple(findings), quick)
+    return _summary(material, source, stated.layout, tuple(findings), quick)
 
 
 def _find(root: Path, images, masks, prefix, suffix) -> PairList | Finding:
@@ -217,13 +218,15 @@ def _check(material: Material, quick: bool) -> list[Finding]:
     return [finding for check in run for finding in check(material)]
 
 
-def _summary(material: Material, layout: str, findings: tuple[Finding, ...], quick: bool) -> Audit:
+def _summary(
+    material: Material, source: Path, layout: str, findings: tuple[Finding, ...], quick: bool
+) -> Audit:
     codec = material.codec
     images = [f.image for f in material.facts if f.image]
     parts = Counter(pair.split for pair in material.pairs)
     mean, std = _over_all(material.facts)
     return Audit(
-        material.root, layout, len(material.pairs),
+        source, material.root, layout, len(material.pairs),
         {part: parts[part] for part in material.splits},
         findings,
         task=codec.task if codec else None,

@@ -31,7 +31,7 @@ def as_text(audit: "Audit") -> str:
 
 def facts_of(audit: "Audit") -> Iterator[tuple[str, str]]:
     """What was understood, as (name, text)."""
-    yield "data", str(audit.root)
+    yield "data", str(audit.source)
     yield "layout", audit.layout
     parts = ", ".join(f"{count} {part}" for part, count in audit.splits.items())
     yield "pairs", f"{audit.pairs}" + (f" ({parts})" if parts else " (no split yet)")
@@ -49,12 +49,12 @@ def facts_of(audit: "Audit") -> Iterator[tuple[str, str]]:
 
 def next_steps(audit: "Audit") -> list[str]:
     """The verdict and the command to type."""
-    folder = shlex.quote(str(audit.root))
+    data = shlex.quote(str(audit.source))
     if not audit.ok:
         n = len(audit.errors)
-        return [f"{n} error{'' if n == 1 else 's'} to mend. Then: fastunet inspect {folder}"]
+        return [f"{n} error{'' if n == 1 else 's'} to mend. Then: fastunet inspect {data}"]
     looked = "No errors in names and headers" if audit.quick else "No errors"
-    return [f"{looked}. Next: fastunet train {folder}"]
+    return [f"{looked}. Next: fastunet train {data}"]
 
 
 def _kind(audit: "Audit") -> str:
