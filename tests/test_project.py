@@ -81,7 +81,7 @@ FLOORS = [
     ["fastunet.metrics", "fastunet.inference"],
     ["fastunet.callback", "fastunet.learner"],
     ["fastunet.report"],
-    ["fastunet.run"],
+    ["fastunet.run", "fastunet.options"],
     ["fastunet.cli", "fastunet.all"],
 ]
 

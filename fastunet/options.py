@@ -1,0 +1,252 @@
+"""What a user types: the options that commands share, and their text as values."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastunet.errors import TrainingError
+
+_DATA, _SPLIT, _INPUT = "What the data are", "The split", "What the network sees"
+
+Data = Annotated[Path, typer.Argument(help="Folder of images and masks.", show_default=False)]
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of images, if DATA has none of the known layouts.", rich_help_panel=_DATA
+    ),
+]
+Masks = Annotated[
+    Path | None, typer.Option(help="Folder of masks; goes with --images.", rich_help_panel=_DATA)
+]
+Prefix = Annotated[
+    str | None,
+    typer.Option(help="What a mask's name has before the image's.", rich_help_panel=_DATA),
+]
+Suffix = Annotated[
+    str | None,
+    typer.Option(help="What a mask's name has behind the image's.", rich_help_panel=_DATA),
+]
+Classes = Annotated[
+    str | None,
+    typer.Option(
+        help='Class names, by ascending value: "soil,weed,crop"; or with values or colours: '
+        '"soil=#000000,weed=#ff0000,crop=#00ff00".',
+        rich_help_panel=_DATA,
+    ),
+]
+Void = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Mask value (11) or colour (#ffffff) that does not count. May be repeated.",
+        rich_help_panel=_DATA,
+    ),
+]
+Arch = Annotated[str, typer.Option(help='"unet", or a torchvision encoder such as resnet34.')]
+Pretrained = Annotated[bool, typer.Option(help="Start such an encoder from ImageNet weights.")]
+Width = Annotated[
+    int | None,
+    typer.Option(help='Channels of "unet" at full resolution.', show_default="32; on a CPU 16"),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        help="Network input: 256, or HEIGHTxWIDTH.",
+        show_default="256; on a CPU 128",
+        rich_help_panel=_INPUT,
+    ),
+]
+Patch = Annotated[
+    str | None,
+    typer.Option(
+        help="Instead of the whole image: random patches of this size, as --size.",
+        rich_help_panel=_INPUT,
+    ),
+]
+Scale = Annotated[
+    float,
+    typer.Option(
+        help="Share of the image's resolution at which patches are cut.", rich_help_panel=_INPUT
+    ),
+]
+AugmentOption = Annotated[
+    str | None,
+    typer.Option(
+        "--augment",
+        help='"scene" (has an up and a down), "free" (microscopy, aerial), "light" or "none".',
+        show_default="scene",
+        rich_help_panel=_INPUT,
+    ),
+]
+CacheOption = Annotated[
+    str,
+    typer.Option(
+        "--cache",
+        help='Decoded pixels are kept: "auto", "ram", "disk" or "none".',
+        rich_help_panel=_INPUT,
+    ),
+]
+Instances = Annotated[
+    bool,
+    typer.Option(
+        "--instances",
+        help="The masks number objects: all are the foreground.",
+        rich_help_panel=_DATA,
+    ),
+]
+Unknown = Annotated[
+    str,
+    typer.Option(
+        help='Mask values that --classes does not name: "error" or "void".', rich_help_panel=_DATA
+    ),
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        help='What stays in one part: "auto" (found from the names), or a regular expression '
+        "whose group is the key, such as '^(.*)_[0-9]+$'.",
+        rich_help_panel=_SPLIT,
+    ),
+]
+Fold = Annotated[
+    str | None,
+    typer.Option(
+        help="Cross-validation: 2/5 validates on the second of five parts.", rich_help_panel=_SPLIT
+    ),
+]
+SplitFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--split",
+        help="The split.json of another run, to repeat its split.",
+        rich_help_panel=_SPLIT,
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="Refuse data in which `inspect` finds an error.", rich_help_panel=_DATA
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        "--bs", help="Batch size.", show_default="16, fewer for few images", rich_help_panel=_INPUT
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Of the split, the weights and the augmentation.")]
+ValidPct = Annotated[
+    float,
+    typer.Option(
+        help="Share held out, where the data have no split of their own.", rich_help_panel=_SPLIT
+    ),
+]
+PrecisionOption = Annotated[
+    str, typer.Option("--precision", help="auto (what is fast on the device), bf16, fp16 or fp32.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a run in the --out folder.")]
+
+
+# --- as values ----------------------------------------------------------------------------------
+
+
+def settings_of(
+    *,
+    classes: str | None,
+    void: list[str] | None,
+    size: str | None,
+    patch: str | None,
+    scale: float,
+    precision: str,
+    unknown: str,
+    augment: str | None,
+    cache: str,
+    fold: str | None = None,
+    **rest,
+):
+    """`run.Settings` of the options that commands share; mistakes are found before the imports."""
+    if size and patch:
+        raise TrainingError("--size and --patch were both given; the network sees one of them.")
+    if scale <= 0:
+        raise TrainingError(f"--scale {scale:g}: a number above 0, such as 0.5, was expected.")
+    if scale != 1 and not patch:
+        raise TrainingError("--scale goes with --patch; --size sets the resolution by itself.")
+    kept = _one_of("--cache", cache, ("auto", "ram", "disk", "none"))
+    read = {
+        "classes": class_names(classes),
+        "void": void or None,
+        "size": _size("--size", size),
+        "patch": _size("--patch", patch),
+        "scale": scale,
+        "precision": _one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32")),
+        "unknown": _one_of("--unknown", unknown, ("error", "void")),
+        "augment": augment and _one_of("--augment", augment, ("scene", "free", "light", "none")),
+        "cache": None if kept == "none" else kept,
+        "fold": _fold(fold),
+    }
+    quiet_plots()
+    from fastunet.run import Settings
+
+    return Settings(**read, **rest, command=command_line())
+
+
+def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
+    if text not in choices:
+        raise TrainingError(f"{option} {text}: one of {', '.join(choices)} was expected.")
+    return text
+
+
+def _size(option: str, text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdigit() and int(side) > 0 for side in sides):
+        raise TrainingError(
+            f"{option} {text}: a number (256) or HEIGHTxWIDTH (192x256) was expected."
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _fold(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    number, _, k = text.partition("/")
+    if not (number.isdigit() and k.isdigit() and 1 <= int(number) <= int(k) >= 2):
+        raise TrainingError(f"--fold {text}: a fold and their number, such as 1/5, was expected.")
+    return int(number) - 1, int(k)
+
+
+def learning_rate(text: str | None) -> float | None:
+    if text in (None, "find"):
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if rate <= 0:
+        raise TrainingError(f'--lr {text}: a rate above 0, such as 0.003, or "find" was expected.')
+    return rate
+
+
+def class_names(text: str | None) -> list[str] | dict[str, str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",")]
+    if any("=" in name for name in names):
+        if not all("=" in name for name in names):
+            raise TrainingError(f"--classes {text}: give a value to each name, or to none.")
+        return dict(name.split("=", 1) for name in names)
+    return names
+
+
+def command_line() -> str:
+    return shlex.join(["fastunet", *sys.argv[1:]])
+
+
+def quiet_plots() -> None:
+    """Draw to files, on machines without a screen too."""
+    import matplotlib
+
+    matplotlib.use("Agg")
