@@ -1,0 +1,39 @@
+"""Losses on logits and class indices, with void left out; and what logits mean.
+
+Every loss takes (B, C, H, W) logits and (B, H, W) class indices, and serves fastai's Learner as it
+is. All names end in `Loss`; `Pixel` and `Soft` leave `CrossEntropyLoss` to torch, and `FocalLoss`
+and `DiceLoss` to fastai.
+"""
+
+from fastunet.losses.base import Batch, Reduction, SegmentationLoss
+from fastunet.losses.boundary import BoundaryLoss
+from fastunet.losses.combined import CombinedLoss
+from fastunet.losses.lovasz import LovaszLoss
+from fastunet.losses.meaning import activate, decide
+from fastunet.losses.pixel import PixelCrossEntropyLoss, PixelFocalLoss, TopKLoss
+from fastunet.losses.region import (
+    FocalTverskyLoss,
+    GeneralisedDiceLoss,
+    SoftDiceLoss,
+    TverskyLoss,
+)
+from fastunet.losses.weights import class_weights
+
+__all__ = [
+    "Batch",
+    "BoundaryLoss",
+    "CombinedLoss",
+    "FocalTverskyLoss",
+    "GeneralisedDiceLoss",
+    "LovaszLoss",
+    "PixelCrossEntropyLoss",
+    "PixelFocalLoss",
+    "Reduction",
+    "SegmentationLoss",
+    "SoftDiceLoss",
+    "TopKLoss",
+    "TverskyLoss",
+    "activate",
+    "class_weights",
+    "decide",
+]
