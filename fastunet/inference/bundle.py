@@ -34,6 +34,10 @@ class Bundle:
     preprocess: Preprocess
     metrics: dict = field(default_factory=dict)  # what was measured, and on what
     training: dict = field(default_factory=dict)  # how it was made, for the reader
+    threshold: float = 0.5  # binary: foreground is what is more probable than this
+
+    def __post_init__(self):
+        check_threshold(self.threshold)
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write both files, each beside and then renamed; the JSON last. Returns the folder."""
@@ -47,6 +51,7 @@ class Bundle:
             "architecture": self.architecture,
             "masks": self.codec.to_dict(),
             "preprocess": self.preprocess.to_dict(),
+            "threshold": self.threshold,
             "metrics": self.metrics,
             "training": self.training,
             "weights": {
@@ -94,12 +99,19 @@ class Bundle:
                 Preprocess.from_dict(document["preprocess"]),
                 document["metrics"],
                 document["training"],
+                document.get("threshold", 0.5),  # older bundles have none
             )
         except (ValueError, KeyError, TypeError) as error:
             raise BundleError(
                 f"{json_path} is cut short or not a bundle's ({type(error).__name__}: {error}). "
                 "Save the bundle again."
             ) from error
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise `ValueError` unless a probability can be above and below it."""
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold={threshold}; a probability from 0 to below 1 was expected.")
 
 
 def _read_weights(folder: Path, entry: Mapping) -> dict[str, torch.Tensor]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError
-from fastunet.inference.bundle import Bundle
+from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
 from fastunet.models.build import rebuild
@@ -29,10 +29,13 @@ class Segmenter:
         preprocess: Preprocess,
         device: str | torch.device | None = None,  # None: where the model is
         precision: Precision = "auto",
+        threshold: float = 0.5,  # binary: foreground is what is more probable than this
     ):
+        check_threshold(threshold)
         self.device = torch.device(device) if device else next(model.parameters()).device
         self.model, self.codec, self.preprocess = model.to(self.device), codec, preprocess
         self.dtype = choose_dtype(self.device, precision)
+        self.threshold = threshold
         self.metrics: dict = {}
 
     @classmethod
@@ -55,7 +58,9 @@ class Segmenter:
         except RuntimeError as error:
             raise BundleError(f"{path}: the weights do not fit the network. {error}") from error
         model = model.to(memory_format=torch.channels_last)
-        segmenter = cls(model, bundle.codec, bundle.preprocess, device, precision)
+        segmenter = cls(
+            model, bundle.codec, bundle.preprocess, device, precision, bundle.threshold
+        )  # fmt: skip
         segmenter.metrics = bundle.metrics
         return segmenter
 
@@ -101,5 +106,12 @@ class Segmenter:
         image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
     ) -> np.ndarray:  # (H, W) uint8 class indices
         """The class of each pixel, at the image's own size."""
-        scores = torch.from_numpy(self.probabilities(image))[None]
-        return decide(scores)[0].numpy().astype(np.uint8)
+        return self.classify(self.probabilities(image))
+
+    def classify(
+        self,
+        probabilities: np.ndarray,  # (C, H, W), as `probabilities` gives them
+    ) -> np.ndarray:  # (H, W) uint8 class indices
+        """The class of each pixel: the most probable one; binary: by `threshold`."""
+        scores = torch.from_numpy(probabilities)[None]
+        return decide(scores, self.threshold)[0].numpy().astype(np.uint8)

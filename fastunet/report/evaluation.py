@@ -1,101 +1,191 @@
-"""What a model scores on image/mask pairs at the images' own size."""
+"""What a model scores on images and masks: one pass at the images' own size, an image at a time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
-from fastunet.data.pairs import Pair
+from fastunet.data.cache import in_threads
+from fastunet.data.groups import Groups, relative_names, with_groups
+from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.data.reader import read_pair
+from fastunet.data.split import PARTS, load_split
+from fastunet.errors import SplitError, listing
 from fastunet.inference import Segmenter
-from fastunet.metrics import Confusion
+from fastunet.metrics.threshold import ThresholdCurve
+from fastunet.report.bootstrap import Bootstrap
+from fastunet.report.result import Evaluation, EvaluationError
+from fastunet.report.scorer import Scorer
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores from pixels counted over all images, void left out."""
+class HasSegmenter(Protocol):
+    """A `SegmentationLearner`, or whatever else knows how it predicts."""
 
-    split: str
-    images: int
-    classes: tuple[str, ...]
-    confusion: Confusion = field(repr=False)
+    def segmenter(self) -> Segmenter: ...
 
-    @property
-    def dice(self) -> float:
-        """Binary: of the foreground. Multiclass: the mean over classes; absent ones left out."""
-        return self.confusion.mean_dice()
 
-    @property
-    def mean_iou(self) -> float:
-        """As `dice`, of the intersection over union."""
-        return self.confusion.mean_iou()
+class HasPairs(Protocol):
+    """`ImageMaskDataLoaders`, or whatever else holds pairs by part."""
 
-    def to_dict(self) -> dict:
-        """Plain JSON values, with what they mean."""
-        return {
-            "split": self.split,
-            "images": self.images,
-            "resolution": "the images' own size",
-            "reduction": "pixels counted over all images"
-            + ("; foreground" if len(self.classes) == 2 else "; mean over classes"),
-            "dice": _number(self.dice),
-            "mean_iou": _number(self.mean_iou),
-            "pixel_accuracy": _number(self.confusion.accuracy()),
-            "per_class": {
-                name: {"dice": _number(dice), "iou": _number(iou)}
-                for name, dice, iou in zip(
-                    self.classes,
-                    self.confusion.dice().tolist(),
-                    self.confusion.iou().tolist(),
-                    strict=True,
-                )
-            },
-        }
+    pairs: Mapping[str, Sequence[Pair]]
 
-    def __str__(self) -> str:
-        """A table for people."""
-        scores = self.to_dict()
-        width = max(5, *(len(name) for name in self.classes))
-        rows = [
-            f"  {name:<{width}}  {_shown(row['dice'])}  {_shown(row['iou'])}"
-            for name, row in scores["per_class"].items()
-        ]
-        mean = "foreground" if len(self.classes) == 2 else "mean over classes"
-        return "\n".join([
-            f"{self.split}: {self.images} images at their own size, pixels counted over all",
-            f"  {'class':<{width}}    Dice     IoU",
-            *rows,
-            f"  Dice {self.dice:.4f}, mean IoU {self.mean_iou:.4f} ({mean}), "
-            f"pixel accuracy {self.confusion.accuracy():.4f}",
-        ])  # fmt: skip
+
+Model = Segmenter | HasSegmenter | str | os.PathLike
+Data = Sequence[Pair] | HasPairs | str | os.PathLike
 
 
 def evaluate(
-    segmenter: Segmenter,
-    pairs: Sequence[Pair],
-    split: str = "valid",  # what the pairs are, for the report
+    model: Model,  # a `Segmenter`, a learner, or the folder of a bundle
+    data: Data,  # pairs, DataLoaders, a data folder or a .csv table
+    split: str | None = None,  # the part; None: test, or else valid, or else all
+    *,
+    calibration: bool = True,  # what the probabilities are worth; about 0.1 s per megapixel
+    objects: bool = True,  # binary: count the objects of the foreground
+    boundary: bool = False,  # HD95, surface Dice, boundary IoU; up to 0.5 s per megapixel and class
+    groups: Groups | Mapping[Pair, str] | None = None,  # resampled as a whole; None: the pairs'
+    n_boot: int = 1000,  # resamples for the intervals; 0: none
+    seed: int = 0,  # of the resamples
+    confidence: float = 0.95,  # of the intervals
     progress: bool = True,  # a bar where there is a terminal
 ) -> Evaluation:
     """Predict every image as a user would and compare with its mask, both at their own size.
 
-    One image at a time, so that memory does not grow with their number.
+    Memory does not grow with the images but for a few numbers that are kept of each. `groups` as in
+    `split_pairs`: "auto", an expression, a function, or the group of each pair. `split` is the name
+    of pairs that are given without parts. The bundle's codec reads the masks.
+
+    Raises `SplitError` where there is no such part, `EvaluationError` where there are no pairs, and
+    what reading an image or a mask raises.
+
+    >>> print(evaluate("cells-unet", "cells"))
     """
-    confusion = Confusion()
-    for pair in tqdm(pairs, f"Evaluating {split}", leave=False, disable=None if progress else True):
-        image, truth = read_pair(pair, segmenter.codec)
-        predicted = segmenter.predict(image)
-        confusion.update(
-            torch.from_numpy(predicted).long(),
-            torch.from_numpy(truth).long(),
-            len(segmenter.classes),
+    bootstrap = Bootstrap(n_boot, seed, confidence)
+    segmenter = _segmenter(model)
+    split, pairs = _part(data, split, model)
+    pairs = with_groups(pairs, groups.__getitem__ if isinstance(groups, Mapping) else groups)
+    scorer = Scorer(segmenter.classes, objects=objects, boundary=boundary)
+    predictions = _predictions(segmenter, pairs, f"Evaluating {split}", progress)
+    for pair, name, (truth, scores) in zip(pairs, _names(pairs), predictions, strict=True):
+        kept = scores if calibration else None
+        scorer.add(
+            name, segmenter.classify(scores), truth, probabilities=kept, group=pair.group
+        )  # fmt: skip
+    binary = segmenter.codec.task == "binary"
+    return scorer.result(split, segmenter.threshold if binary else None, bootstrap)
+
+
+def best_threshold(
+    model: Model,  # as in `evaluate`
+    data: Data,
+    split: str | None = "valid",  # not the part that is to be scored by it
+    progress: bool = True,
+) -> float:
+    """The threshold of a binary model with the highest Dice, pixels of all images taken together.
+
+    One of 0, 1/1024, ... 1023/1024; of equals the one nearest to 0.5. Put it into use by
+    `segmenter.threshold = ...`, or for good with `Bundle(..., threshold=...)`.
+
+    Raises `EvaluationError` for more than two classes, and what `evaluate` raises.
+    """
+    segmenter = _segmenter(model)
+    if segmenter.codec.task != "binary":
+        raise EvaluationError(
+            f"There are {len(segmenter.classes)} classes: the most probable one is taken, and no "
+            "threshold decides. Only a binary model has one."
         )
-    return Evaluation(split, len(pairs), segmenter.classes, confusion)
+    _, pairs = _part(data, split, model)
+    curve = ThresholdCurve()
+    for truth, scores in _predictions(segmenter, pairs, "Choosing a threshold", progress):
+        curve.update(torch.from_numpy(scores)[None], torch.from_numpy(truth)[None])
+    return curve.best_threshold()
 
 
-def _number(value: float) -> float | None:
-    return None if value != value else round(value, 6)  # JSON has no nan
+def _predictions(
+    segmenter: Segmenter, pairs: Sequence[Pair], label: str, progress: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(H, W) truth and (C, H, W) probabilities of each pair; threads decode ahead."""
+    read = in_threads(lambda pair: read_pair(pair, segmenter.codec), pairs, progress=False)
+    bar = tqdm(read, label, len(pairs), leave=False, disable=None if progress else True)
+    for image, truth in bar:
+        yield truth, segmenter.probabilities(image)
 
 
-def _shown(value: float | None) -> str:
-    return "absent" if value is None else f"{value:.4f}"
+# --- what is meant -------------------------------------------------------------------------------
+
+
+def _segmenter(model: Model) -> Segmenter:
+    if isinstance(model, Segmenter):
+        return model
+    if isinstance(model, str | os.PathLike):
+        return Segmenter.load(model)
+    if hasattr(model, "segmenter"):
+        return model.segmenter()
+    raise TypeError(
+        f"{type(model).__name__} is no model to evaluate: a Segmenter, a learner of "
+        "segmentation_learner, or the folder of a bundle was expected."
+    )
+
+
+def _part(data: Data, split: str | None, model: Model) -> tuple[str, list[Pair]]:
+    """The name of a part and its pairs."""
+    if isinstance(data, str | os.PathLike):
+        data = find_pairs(data)
+    if isinstance(getattr(data, "pairs", None), Mapping):
+        pairs = [pair for part in data.pairs.values() for pair in part]
+    else:
+        pairs = list(data)
+    if not all(isinstance(pair, Pair) for pair in pairs):
+        raise TypeError(
+            f"{type(data).__name__} holds no pairs: those of find_pairs, a data folder, or "
+            "ImageMaskDataLoaders were expected."
+        )
+    if not pairs:
+        raise EvaluationError("There are no pairs; one image with its mask at least is needed.")
+    if isinstance(data, PairList) and isinstance(model, str | os.PathLike):
+        pairs = _as_split_for_training(pairs, Path(model))
+    parts = {part: [pair for pair in pairs if pair.split == part] for part in (*PARTS, "")}
+    there = [part for part, some in parts.items() if part and some]
+    if split is None:
+        split = next((part for part in ("test", "valid") if part in there), "all")
+    if split in there:
+        return split, parts[split]
+    if split == "all" or not (there or isinstance(data, PairList)):
+        return split, pairs
+    raise SplitError(
+        f"There is no {split!r} part; the data have "
+        + (f"{listing(there)}. Name one of them" if there else "no split. Leave split out")
+        + ', or take split="all".'
+    )
+
+
+def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
+    """Pairs without parts get those of the run that made the bundle, if it was on these images."""
+    file = bundle / "split.json"
+    if any(pair.split for pair in pairs) or not file.is_file():
+        return pairs
+    try:
+        parts = load_split(pairs, file)
+    except SplitError:
+        warnings.warn(
+            f"{bundle} was trained on other images than these, by its split.json; all of these "
+            "are evaluated. If some were trained on, their scores are too good.",
+            stacklevel=4,
+        )
+        return pairs
+    return [pair for part in parts.values() for pair in part]
+
+
+def _names(pairs: Sequence[Pair]) -> list[str]:
+    """The image of each pair by its path below the common folder; with its mask if it has many."""
+    names = relative_names(pair.image for pair in pairs)
+    many = Counter(pair.image for pair in pairs)
+    return [
+        names[pair.image] + (f" ({pair.mask.name})" if many[pair.image] > 1 else "")
+        for pair in pairs
+    ]

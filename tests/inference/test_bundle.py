@@ -19,7 +19,7 @@ def bundle():
     model = UNet(3, 1, depth=1, width=2).to(memory_format=torch.channels_last)
     return Bundle(
         describe(model), model.state_dict(), MaskCodec(("a", "b"), (0, 255)), Preprocess((8, 8)),
-        {"dice": 0.5},
+        {"dice": 0.5}, threshold=0.25,
     )  # fmt: skip
 
 
@@ -31,6 +31,7 @@ def test_what_is_saved_is_loaded(bundle, tmp_path):
         assert (again.architecture, again.codec, again.preprocess, again.metrics) == (
             bundle.architecture, bundle.codec, bundle.preprocess, bundle.metrics
         )  # fmt: skip
+        assert again.threshold == 0.25
         torch.testing.assert_close(dict(again.weights), dict(bundle.weights))
 
 
@@ -40,7 +41,22 @@ def test_the_json_says_what_a_reader_wants_to_know(bundle, tmp_path):
     assert document["architecture"]["kind"] == "unet"
     assert document["masks"]["values"] == [0, 255]
     assert document["metrics"] == {"dice": 0.5}
+    assert document["threshold"] == 0.25
     assert {"fastunet", "torch", "python"} <= document["versions"].keys()
+
+
+def test_an_older_bundle_without_a_threshold_decides_at_a_half(bundle, tmp_path):
+    path = bundle.save(tmp_path) / "bundle.json"
+    path.write_text(path.read_text().replace('"threshold": 0.25,', ""))
+    assert Bundle.load(tmp_path).threshold == 0.5
+
+
+@pytest.mark.parametrize("threshold", ["1.0", "-0.1", "NaN", '"half"', "null"])
+def test_a_threshold_that_is_no_probability_is_refused(bundle, tmp_path, threshold):
+    path = bundle.save(tmp_path) / "bundle.json"
+    path.write_text(path.read_text().replace('"threshold": 0.25', f'"threshold": {threshold}'))
+    with pytest.raises(BundleError, match=r"threshold|not supported"):
+        Bundle.load(tmp_path)
 
 
 @pytest.mark.parametrize("file", ["bundle.json", "model.safetensors"])

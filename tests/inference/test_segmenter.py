@@ -50,6 +50,20 @@ def test_without_resizing_it_is_exact():
     np.testing.assert_array_equal(mask, PHOTO[..., 0] > 127.5)
 
 
+def test_foreground_is_what_is_more_probable_than_the_threshold(tmp_path):
+    model = UNet(3, 1, depth=1, width=2)
+    probabilities = Segmenter(model, BINARY, Preprocess((16, 16))).probabilities(PHOTO)[0]
+    threshold = float(np.median(probabilities))
+    Bundle(
+        describe(model), model.state_dict(), BINARY, Preprocess((16, 16)), threshold=threshold
+    ).save(tmp_path)  # fmt: skip
+    mask = Segmenter.load(tmp_path, device="cpu").predict(PHOTO)
+    np.testing.assert_array_equal(mask, probabilities > threshold)
+    assert 0 < mask.mean() < 1
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        bright((8, 8), threshold=1)
+
+
 @pytest.mark.parametrize("codec", [BINARY, THREE])
 def test_probabilities_are_of_the_images_size_and_sum_to_one(codec):
     model = UNet(3, codec.n_out, depth=2, width=4)
