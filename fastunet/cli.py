@@ -1,4 +1,4 @@
-"""The commands: `fastunet demo`, `inspect`, `train`, `lr-find`, `predict`.
+"""The commands: demo, inspect, train, lr-find, evaluate, compare, predict, encoders.
 
 A user's mistake ends in one line and exit code 2, a bug of ours in a traceback. PyTorch and fastai
 are imported by the commands that need them, so that `--help` is instant.
@@ -41,6 +41,7 @@ from fastunet.options import (
     Unknown,
     ValidPct,
     Void,
+    Weights,
     Width,
     class_names,
     command_line,
@@ -166,6 +167,7 @@ def train(
     ] = None,
     width: Width = None,
     pretrained: Pretrained = True,
+    weights: Weights = None,
     classes: Classes = None,
     void: Void = None,
     images: Images = None,
@@ -199,10 +201,10 @@ def train(
     rate = learning_rate(lr)
     settings = settings_of(
         data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
-        void=void, arch=arch, pretrained=pretrained, width=width, size=size, bs=bs, seed=seed,
-        precision=precision, epochs=epochs, minutes=minutes, lr=rate, valid_pct=valid_pct,
-        patch=patch, scale=scale, instances=instances, unknown=unknown, strict=strict,
-        augment=augment, groups=groups, fold=fold, split=split, cache=cache,
+        void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
+        bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
+        valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
+        strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
     )  # fmt: skip
     from fastunet import run
 
@@ -225,6 +227,7 @@ def lr_find(
     bs: BatchSize = None,
     width: Width = None,
     pretrained: Pretrained = True,
+    weights: Weights = None,
     classes: Classes = None,
     void: Void = None,
     images: Images = None,
@@ -245,9 +248,9 @@ def lr_find(
     """
     settings = settings_of(
         data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
-        void=void, arch=arch, pretrained=pretrained, width=width, size=size, bs=bs, seed=seed,
-        precision=precision, patch=patch, scale=scale, instances=instances, unknown=unknown,
-        augment=augment, cache=cache,
+        void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
+        bs=bs, seed=seed, precision=precision, patch=patch, scale=scale, instances=instances,
+        unknown=unknown, augment=augment, cache=cache,
     )  # fmt: skip
     import tempfile
 
@@ -262,6 +265,72 @@ def lr_find(
         learn = run.learner(settings, dls, Path(scratch))
         rate = run.find_lr(settings, learn, out)
     print(f"Next: fastunet train {data} --lr {rate:.2g}")
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="A run folder, or what save_bundle wrote.")],
+    data: Data,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="The part: train, valid, test or all.", show_default="test, or else valid, or all"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write JSON, tables and a picture to this folder.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+    boundary: Annotated[
+        bool, typer.Option("--boundary", help="Also measure the outlines: HD95, surface Dice.")
+    ] = False,
+    groups: Groups = None,
+    images: Images = None,
+    masks: Masks = None,
+    prefix: Prefix = None,
+    suffix: Suffix = None,
+):
+    """Score a model on images and masks, at the images' own size.
+
+    Dice, IoU and more for each class, with bootstrap intervals. Data without
+    a split of their own that the model was trained on are split as then.
+    Images of one group (--groups) are resampled together.
+
+    Example: fastunet evaluate cells-unet cells --out cells-scores
+    """
+    quiet_plots()
+    from fastunet.data.pairs import find_pairs
+    from fastunet.report.evaluation import evaluate as score
+
+    pairs = find_pairs(data, images, masks, prefix, suffix)
+    result = score(bundle, pairs, split, boundary=boundary, groups=groups)
+    if out is not None:
+        result.save(out)
+    if json:
+        print(dumps(result.to_dict(), indent=2))
+        return
+    print(result)
+    if out is not None:
+        print(f"The evaluation is in {out}/. Compare it: fastunet compare {out} OTHER")
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="What fastunet evaluate --out wrote.")],
+    b: Annotated[Path, typer.Argument(help="Another one, of the same images.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")] = False,
+):
+    """Compare two evaluations of the same images: is A better than B?
+
+    Both are scored on the same bootstrap resamples of the images.
+
+    Example: fastunet compare scores-new scores-old
+    """
+    from fastunet.report.compare import compare as difference
+    from fastunet.report.result import Evaluation
+
+    found = difference(Evaluation.load(a), Evaluation.load(b))
+    print(dumps(found.to_dict(), indent=2) if json else found)
 
 
 @app.command()
@@ -302,6 +371,25 @@ def predict(
     legend = ", ".join(f"{i} = {name}" for i, name in enumerate(segmenter.classes))
     many = "s" if len(sources) != 1 else ""
     print(f"{len(sources)} mask{many} in {out}/; class indices: {legend}")
+
+
+@app.command()
+def encoders(
+    pattern: Annotated[
+        str, typer.Argument(help='Such as "resnet*" or "convnext*".', show_default="all")
+    ] = "*",
+):
+    """List the encoders that --arch takes: timm's, with size and weights.
+
+    Strides are those of the feature maps; weights are installed (a package),
+    cached, to be downloaded, or none.
+
+    Example: fastunet encoders "efficientnet*"
+    """
+    from fastunet.models.encoders import available_encoders
+
+    table = available_encoders(pattern)
+    print(table.to_string(index=False))
 
 
 # --- files ---------------------------------------------------------------------------------------

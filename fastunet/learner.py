@@ -1,32 +1,31 @@
 """`segmentation_learner`: a network on image/mask pairs, as a fastai `Learner`."""
 
+import inspect
 import math
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import torch
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import SaveModelCallback
 from fastai.learner import Learner
-from fastai.torch_core import trainable_params
-from fastai.vision.learner import unet_learner
 from fastcore.foundation import L
 from torch import nn
 
 from fastunet.callback.budget import Schedule, measure, schedule, short_epochs
 from fastunet.callback.checkpoint import SaveBestModel
 from fastunet.callback.precision import AutoPrecision
-from fastunet.errors import ArchitectureError, TrainingError
+from fastunet.data.block import renormalised
+from fastunet.errors import TrainingError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle
 from fastunet.losses import CombinedLoss
-from fastunet.metrics import default_metrics
-from fastunet.models.build import describe
-from fastunet.models.unet import Norm, UNet
+from fastunet.metrics import default_metrics, loss_terms
+from fastunet.models.build import build, describe
+from fastunet.models.groups import normalisation_of, split_parameters
 from fastunet.precision import Precision
 from fastunet.preprocess import Source
 
@@ -35,6 +34,7 @@ class SegmentationLearner(Learner):
     """A fastai `Learner` that keeps its best model, predicts at full size and saves bundles."""
 
     save_best: bool = True  # load the weights of the best epoch when a fit ends
+    threshold: float = 0.5  # binary: foreground is what is more probable than this
 
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0):
         """As `Learner.fit`; the weights of the best epoch are loaded when it ends.
@@ -69,7 +69,8 @@ class SegmentationLearner(Learner):
 
     def segmenter(self) -> Segmenter:
         """This model, with its preprocessing and classes, as it predicts once it is saved."""
-        return Segmenter(self.model, self.dls.codec, self.dls.preprocess)
+        codec, preprocess = self.dls.codec, self.dls.preprocess
+        return Segmenter(self.model, codec, preprocess, threshold=self.threshold)
 
     def predict_mask(
         self,
@@ -94,6 +95,7 @@ class SegmentationLearner(Learner):
             self.dls.preprocess,
             metrics,
             training or {},
+            threshold=self.threshold,
         ).save(path)
 
     def _last_metrics(self) -> dict:
@@ -109,96 +111,80 @@ class SegmentationLearner(Learner):
 
 def segmentation_learner(
     dls,  # `ImageMaskDataLoaders`, or a `DataBlock`'s of `PairImageBlock` and `PairMaskBlock`
-    arch: str | Callable | nn.Module = "unet",  # "unet", a torchvision builder, or a network
+    arch: str | Callable | nn.Module = "unet",  # which network; see below
     *,
-    pretrained: bool = True,  # for a torchvision builder: start from ImageNet weights
-    width: int | None = None,  # of "unet", channels at full resolution; None: 32, or 16 on a CPU
-    depth: int | None = None,  # of "unet", how often the resolution is halved; None: 4
-    norm: Norm | None = None,  # of "unet"; None: "batch"
+    pretrained: bool = True,  # an encoder starts from ImageNet weights, frozen
+    weights: str | os.PathLike | None = None,  # a file of such weights, instead of the published
+    normalize: bool = True,  # pretrained encoders get pixels normalised as they know them
     loss_func: Callable | None = None,  # None: `CombinedLoss()`
-    metrics: Sequence | None = None,  # None: `DiceScore`, `MeanIoU`, `PixelAccuracy`
+    metrics: Sequence | None = None,  # None: Dice, IoU, accuracy, and each term of the loss
     lr: float = 3e-3,  # peak learning rate where none is given to fit
     precision: Precision = "auto",  # "bf16", "fp16", "fp32", or what is fast on the device
     channels_last: bool = True,  # memory format
     save_best: bool = True,  # keep and load the epoch with the best first metric
     path: str | os.PathLike | None = None,  # models are written below; None: that of `dls`
     cbs: Sequence | None = None,
-    **kwargs,  # of fastai's `Learner`; for a torchvision builder, of its `unet_learner`
+    **kwargs,  # of fastai's `Learner`; all others are options of the network
 ) -> SegmentationLearner:
     """A Learner with loss, metrics, mixed precision and the best model kept, for both tasks.
 
-    `arch` is "unet" (the scratch U-Net), a torchvision callable such as `resnet34` (fastai's own
-    `unet_learner` builds the network and its parameter groups), or any `nn.Module` that maps
-    (B, channels, H, W) to logits (B, 1 or classes, H, W).
+    `arch` is "unet" (the scratch `UNet`; its width is 32, and 16 on a CPU, unless you say), the
+    name of a timm encoder (a `TimmUNet` over it; `available_encoders` lists them), a torchvision
+    callable such as `resnet34` (the network of fastai's `unet_learner`), or any `nn.Module` that
+    maps (B, channels, H, W) to logits (B, 1 or classes, H, W).
 
     >>> learn = segmentation_learner(dls)
-    >>> learn.fit_one_cycle(10, learn.lr_find().valley)
+    >>> learn = segmentation_learner(dls, "convnext_tiny")
+    >>> learn = segmentation_learner(dls, UNet(3, 1, depth=5, norm="group", residual=True))
 
-    Raises `ArchitectureError` where `arch` is none of these.
+    As in fastai a pretrained encoder starts frozen: train decoder and head, then `unfreeze()`, or
+    call `fine_tune`. The parameter groups are fastai's too: early encoder, late encoder, decoder
+    and head. With the encoder's own mean and standard deviation the learner has its own `dls`;
+    yours stays as it is. Untrained networks of ours start with a bias that predicts each class as
+    often as the training masks show it.
+
+    Raises `ArchitectureError` where `arch` is none of these, and where weights cannot be had.
     """
     if not (hasattr(dls, "codec") and hasattr(dls, "preprocess")):
         raise TrainingError(
             "These DataLoaders do not say what their masks hold. Make them with "
             "ImageMaskDataLoaders, or with a DataBlock of PairImageBlock and PairMaskBlock."
         )
-    n_in, n_out = dls.preprocess.channels, dls.codec.n_out
-    loss_func = loss_func if loss_func is not None else CombinedLoss()
-    splitter, frozen = trainable_params, False
-    options = {"width": width, "depth": depth, "norm": norm}
-    options = {name: value for name, value in options.items() if value is not None}
-    if options and arch != "unet":
-        raise ArchitectureError(f'{", ".join(options)}: these belong to arch="unet".')
-    if isinstance(arch, nn.Module):
-        model = arch
-    elif arch == "unet":
-        default_width = 16 if torch.device(dls.device).type == "cpu" else 32
-        model = UNet(n_in, n_out, **{"width": default_width, **options})
-    elif callable(arch):
-        model, splitter = _fastai_unet(dls, arch, n_in, n_out, pretrained, loss_func, kwargs)
-        frozen = pretrained
-    else:
-        raise ArchitectureError(
-            f'arch={arch!r} is unknown: "unet", a torchvision callable such as resnet34, or an '
-            "nn.Module was expected."
-        )
+    options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
+    if arch == "unet":
+        options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
+    preprocess = dls.preprocess
+    model = build(arch, preprocess.channels, dls.codec.n_out, preprocess.size, pretrained, weights,
+                  options)  # fmt: skip
+    statistics = normalisation_of(model) if normalize else None
+    if statistics is not None:
+        dls = renormalised(dls, *statistics)
+    if model is not arch and hasattr(model, "set_prior"):
+        counts = _class_counts(dls, sample=_MASKS)
+        model.set_prior((counts / max(1, counts.sum())).tolist())
+    loss_func = CombinedLoss() if loss_func is None else loss_func
+    if getattr(loss_func, "needs_counts", False):
+        loss_func.set_class_counts(_class_counts(dls))
     learn = SegmentationLearner(
         dls,
         model,
         loss_func=loss_func,
-        metrics=default_metrics() if metrics is None else metrics,
+        metrics=[*default_metrics(), *loss_terms(loss_func)] if metrics is None else metrics,
         lr=lr,
         path=path,
         cbs=[AutoPrecision(precision, channels_last), *L(cbs)],
-        **{"splitter": splitter, **kwargs},
+        **{"splitter": split_parameters, **kwargs},
     )
     learn.save_best = save_best
-    if frozen:
+    if model is not arch and arch != "unet" and pretrained:
         learn.freeze()
     return learn
 
 
-def _fastai_unet(dls, arch, n_in, n_out, pretrained, loss_func, kwargs):
-    """Network and splitter of fastai's `unet_learner`; its options are taken out of `kwargs`."""
-    theirs = ("weights", "cut", "blur", "blur_final", "self_attention", "y_range", "last_cross",
-              "bottle", "act_cls", "init", "norm_type")  # fmt: skip
-    options = {name: kwargs.pop(name) for name in theirs if name in kwargs}
-    try:
-        made = unet_learner(
-            dls, arch, normalize=False, n_out=n_out, n_in=n_in, pretrained=pretrained,
-            loss_func=loss_func, **options,
-        )  # fmt: skip
-    except URLError as error:
-        raise ArchitectureError(
-            f"The ImageNet weights of {arch.__name__} could not be downloaded ({error.reason}). "
-            "Start without them: pretrained=False, or --no-pretrained. Or fetch the file elsewhere "
-            f"and put it into {torch.hub.get_dir()}/checkpoints."
-        ) from error
-    if not options.keys() - {"weights"}:
-        made.model.fastunet_spec = {
-            "kind": "fastai",
-            "encoder": arch.__name__,
-            "n_classes": n_out,
-            "size": list(dls.preprocess.size),
-            "in_channels": n_in,
-        }
-    return made.model, made.splitter
+_LEARNERS_OWN = inspect.signature(Learner.__init__).parameters.keys()
+_MASKS = 100  # that are looked at for the frequency of the classes
+
+
+def _class_counts(dls, sample: int | None = None) -> np.ndarray:
+    """(classes,) pixels of each class in the training masks, or in some of them."""
+    return dls.reader.class_counts(list(dict.fromkeys(dls.train_ds.items)), sample)

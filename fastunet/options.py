@@ -44,11 +44,32 @@ Void = Annotated[
         rich_help_panel=_DATA,
     ),
 ]
-Arch = Annotated[str, typer.Option(help='"unet", or a torchvision encoder such as resnet34.')]
-Pretrained = Annotated[bool, typer.Option(help="Start such an encoder from ImageNet weights.")]
+_NETWORK = "The network"
+Arch = Annotated[
+    str,
+    typer.Option(
+        help='"unet", any timm encoder ("resnet34"; see fastunet encoders), or '
+        '"fastai:resnet34", the network of fastai\'s unet_learner.',
+        rich_help_panel=_NETWORK,
+    ),
+]
+Pretrained = Annotated[
+    bool, typer.Option(help="Start an encoder from ImageNet weights.", rich_help_panel=_NETWORK)
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="A file with the encoder's weights (.safetensors, .pth), instead of a download.",
+        rich_help_panel=_NETWORK,
+    ),
+]
 Width = Annotated[
     int | None,
-    typer.Option(help='Channels of "unet" at full resolution.', show_default="32; on a CPU 16"),
+    typer.Option(
+        help='Channels of "unet" at full resolution.',
+        show_default="32; on a CPU 16",
+        rich_help_panel=_NETWORK,
+    ),
 ]
 Size = Annotated[
     str | None,

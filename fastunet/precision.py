@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import Literal
 
 import torch
+from torch import nn
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 
@@ -31,6 +32,26 @@ def choose_dtype(
     if kind == "cpu" and cpu_computes_bf16():
         return torch.bfloat16
     return torch.float32
+
+
+def training_dtype(
+    model: nn.Module,
+    device: str | torch.device,
+    precision: Precision = "auto",
+) -> torch.dtype:
+    """The dtype to train `model` in: that of `choose_dtype`, but float32 where bfloat16 is slower.
+
+    That is on CPUs for networks of depthwise convolutions (EfficientNet, MobileNet), whose
+    gradients PyTorch computes slower in bfloat16; prediction is faster in it all the same.
+    """
+    if precision == "auto" and torch.device(device).type == "cpu" and _is_depthwise(model):
+        return torch.float32
+    return choose_dtype(device, precision)
+
+
+def _is_depthwise(model: nn.Module) -> bool:
+    convolutions = (m for m in model.modules() if isinstance(m, nn.Conv2d))
+    return any(m.groups == m.in_channels > 1 for m in convolutions)
 
 
 def cpu_computes_bf16() -> bool:

@@ -5,14 +5,13 @@ A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import matplotlib.pyplot as plt
 import torch
-import torchvision
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
 from fastai.vision.learner import model_meta
@@ -27,8 +26,9 @@ from fastunet.errors import ArchitectureError, TrainingError
 from fastunet.files import write_atomically
 from fastunet.inference.bundle import JSON_NAME
 from fastunet.learner import SegmentationLearner, segmentation_learner
-from fastunet.precision import Precision, choose_dtype
-from fastunet.report.evaluation import Evaluation, evaluate
+from fastunet.precision import Precision, training_dtype
+from fastunet.report.evaluation import best_threshold, evaluate
+from fastunet.report.result import Evaluation
 
 EPOCHS = 20  # where neither epochs nor minutes are given
 LR_FIND_BATCHES = 100
@@ -50,6 +50,7 @@ class Settings:
     strict: bool = False  # refuse data in which the audit finds an error
     arch: str = "unet"
     pretrained: bool = True
+    weights: Path | None = None  # of the encoder, instead of those that are published
     width: int | None = None
     epochs: int | None = None
     minutes: float | None = None
@@ -111,38 +112,42 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
 
 
 def learner(settings: Settings, dls: ImageMaskDataLoaders, path: Path) -> SegmentationLearner:
-    """The learner of a run, with progress for terminals."""
+    """The learner of a run, all of it trainable, with progress for terminals."""
+    if settings.width is not None and settings.arch != "unet":
+        raise ArchitectureError('--width: this belongs to --arch "unet".')
     learn = segmentation_learner(
         dls,
         _architecture(settings.arch),
         pretrained=settings.pretrained,
-        width=settings.width,
+        weights=settings.weights,
         precision=settings.precision,
         path=path,
+        **({} if settings.width is None else {"width": settings.width}),
     )
+    learn.unfreeze()
     learn.remove_cb(ProgressCallback)
     learn.add_cb(EpochLog())
     count = sum(p.numel() for p in learn.model.parameters())
-    dtype = str(choose_dtype(settings.device, settings.precision)).removeprefix("torch.")
+    dtype = training_dtype(learn.model, settings.device, settings.precision)
     width = f" of width {learn.model.config['width']}" if settings.arch == "unet" else ""
-    where = f"{settings.device.type}, {dtype}"
+    where = f"{settings.device.type}, {str(dtype).removeprefix('torch.')}"
     if settings.device.type == "cpu":
         where += f", {torch.get_num_threads()} threads"
     print(f"Network: {settings.arch}{width}, {count:,} parameters; {where}")
     return learn
 
 
-def _architecture(name: str):
-    if name == "unet":
+_FASTAI = "fastai:"  # --arch fastai:resnet34 is the network of fastai's unet_learner
+
+
+def _architecture(name: str) -> str | Callable:
+    if not name.startswith(_FASTAI):
         return name
     known = {builder.__name__: builder for builder in model_meta}
-    if name not in known:
-        names = ", ".join(sorted(name for name in known if name.startswith("resnet")))
-        raise ArchitectureError(
-            f'--arch {name} is unknown. Take "unet" or one of fastai\'s encoders: {names}, '
-            f"... ({len(known)} in all)."
-        )
-    return getattr(torchvision.models, name)
+    encoder = name.removeprefix(_FASTAI)
+    if encoder not in known:
+        raise ArchitectureError(f"--arch {name} is unknown; fastai has {', '.join(sorted(known))}.")
+    return known[encoder]
 
 
 def find_lr(settings: Settings, learn: SegmentationLearner, picture: Path) -> float:
@@ -182,6 +187,8 @@ def train(settings: Settings, out: Path, overwrite: bool = False) -> Evaluation:
         learn.fit_one_cycle(epochs, rate, cbs=logger)
     seconds = time.time() - start
 
+    if dls.task == "binary":
+        learn.threshold = best_threshold(learn, dls.pairs["valid"])
     segmenter = learn.segmenter()
     scores = {
         part: evaluate(segmenter, dls.pairs[part], part)
@@ -209,7 +216,8 @@ def train(settings: Settings, out: Path, overwrite: bool = False) -> Evaluation:
     print(f"Trained for {seconds:.0f} s; the best epoch by Dice on the validation part was kept.\n")
     print(final)
     if final.split == "valid":
-        print("  (the best epoch was chosen on these images; a test/ part would be independent)")
+        chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
+        print(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
     return final
 
 

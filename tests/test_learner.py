@@ -2,22 +2,27 @@
 
 import json
 import math
+from dataclasses import replace
 from urllib.error import URLError
 
 import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import segmentation_models_pytorch as smp
 import tifffile
 import torch
-from fastai.torch_core import set_seed
+from fastai.torch_core import norm_bias_params, set_seed
 from fastai.vision.all import SegmentationDataLoaders, resnet18
 from torch import nn
 
 from fastunet.data.block import ImageMaskDataLoaders
+from fastunet.data.pairs import find_pairs
 from fastunet.errors import ArchitectureError, TrainingError
 from fastunet.inference import Segmenter
 from fastunet.learner import segmentation_learner
+from fastunet.losses import activate
+from fastunet.models.unet import UNet
 
 TASKS = {"binary": (0, 255), "multiclass": (0, 1, 2)}
 
@@ -31,17 +36,25 @@ def dls(request, write_pairs, in_tmp):
     return made
 
 
-@pytest.mark.parametrize("arch", ["unet", resnet18], ids=["unet", "resnet18"])
-def test_the_whole_way_through(dls, arch):
-    options = {"width": 8, "depth": 3} if arch == "unet" else {"pretrained": False}
+@pytest.mark.parametrize(
+    ("arch", "options"),
+    [
+        ("unet", {"width": 8, "depth": 3}),
+        ("test_resnet", {"pretrained": False}),
+        (resnet18, {"pretrained": False}),
+    ],
+    ids=["unet", "timm", "fastai"],
+)
+def test_the_whole_way_through(dls, arch, options):
     learn = segmentation_learner(dls, arch, **options)
     rate = learn.lr_find(num_it=10, show_plot=False).valley
     assert 1e-7 < rate < 10
     learn.fit_one_cycle(2, 3e-3)
     learn.fine_tune(1)
 
-    loss, dice, iou, accuracy = learn.validate()
-    assert loss > 0
+    loss, dice, iou, accuracy, ce, dice_loss = learn.validate()
+    assert loss == pytest.approx(ce + dice_loss)  # the terms, logged one by one
+    assert learn.recorder.metric_names[-3:-1] == ["ce_loss", "dice_loss"]
     assert all(0 <= score <= 1 for score in (dice, iou, accuracy))
 
     channels = 1 if dls.task == "binary" else 3
@@ -203,22 +216,113 @@ def test_no_time_is_no_training(dls, minutes):
         segmentation_learner(dls, width=4, depth=2).fit_minutes(minutes)
 
 
-def test_weights_that_cannot_be_downloaded_name_the_ways_out(dls):
-    def resnet(**_):
+def test_a_pretrained_encoder_starts_frozen_under_its_own_normalisation(dls):
+    learn = segmentation_learner(dls, "tf_efficientnet_lite0")
+    assert learn.dls.preprocess.mean == learn.dls.preprocess.std == (0.5, 0.5, 0.5)
+    assert dls.preprocess.mean != learn.dls.preprocess.mean  # those of the caller stay
+    assert learn.dls.pairs is dls.pairs
+    assert len(learn.opt.param_lists) == 3
+    norms = {id(p) for p in norm_bias_params(learn.model)}
+    rest = [p for p in learn.model.encoder.parameters() if id(p) not in norms]
+    assert not any(p.requires_grad for p in rest)
+    assert all(p.requires_grad for p in learn.model.decoder.parameters())
+    before = [p.detach().clone() for p in rest]
+    learn.fit_one_cycle(1)
+    assert all(torch.equal(a, b) for a, b in zip(before, rest, strict=True))
+    photo = dls.pairs["valid"][0].image
+    bundle = learn.save_bundle("transfer")
+    again = Segmenter.load(bundle, device="cpu")
+    np.testing.assert_array_equal(again.predict(photo), learn.predict_mask(photo))
+    assert again.preprocess.mean == (0.5, 0.5, 0.5)
+
+
+def test_the_data_keep_their_own_normalisation_where_the_user_says_so(dls):
+    learn = segmentation_learner(dls, "tf_efficientnet_lite0", normalize=False)
+    assert learn.dls is dls
+    learn = segmentation_learner(dls, "tf_efficientnet_lite0", pretrained=False)
+    assert learn.dls is dls  # a random encoder knows no other
+    assert all(p.requires_grad for p in learn.model.parameters())
+
+
+def test_a_network_of_segmentation_models_pytorch_gets_groups_and_a_bundle(dls):
+    model = smp.UnetPlusPlus("resnet18", encoder_weights=None, classes=dls.codec.n_out)
+    learn = segmentation_learner(dls, model)
+    assert learn.dls is dls
+    learn.freeze()
+    learn.fit(1)
+    assert len(learn.opt.param_lists) == 3
+    photo = dls.pairs["valid"][0].image
+    again = Segmenter.load(learn.save_bundle("smp"), device="cpu")
+    np.testing.assert_array_equal(again.predict(photo), learn.predict_mask(photo))
+
+
+def test_an_untrained_network_predicts_how_frequent_the_classes_are(dls):
+    learn = segmentation_learner(dls, width=8, depth=2)
+    counts = dls.reader.class_counts(list(dls.train_ds.items))
+    share = counts / counts.sum()
+    images, _ = dls.one_batch()
+    with torch.inference_mode():
+        scores = activate(learn.model.eval()(images)).mean((0, 2, 3)).numpy()
+    expected = share[1:] if dls.task == "binary" else share
+    np.testing.assert_allclose(scores, expected, atol=0.2)  # weights are random beside the bias
+
+
+def test_a_network_that_is_trained_already_keeps_its_bias(dls):
+    model = UNet(3, dls.codec.n_out, depth=2, width=4)
+    before = model.head.bias.detach().clone()
+    segmentation_learner(dls, model)
+    torch.testing.assert_close(model.head.bias, before, rtol=0, atol=0)
+
+
+def test_deep_supervision_trains_and_predicts(dls):
+    learn = segmentation_learner(dls, width=4, depth=3, deep_supervision=True)
+    learn.fit_one_cycle(2)
+    assert learn.recorder.values[-1][1] > 0
+    assert learn.predict_mask(dls.pairs["valid"][0].image).shape == (50, 70)
+
+
+def test_four_pictures_can_be_learned_by_heart(shared, in_tmp):
+    """Each network has the capacity, the gradients and the resolution that this takes."""
+    for arch, options in {
+        "unet": {"width": 16},
+        "tf_efficientnet_lite0": {},
+        resnet18: {"pretrained": False},
+    }.items():
+        set_seed(0)
+        pairs = [replace(p, split="train") for p in find_pairs(shared("dsb2018"))[:4]]
+        pairs += [replace(p, split="valid") for p in pairs]
+        dls = ImageMaskDataLoaders.from_pairs(
+            pairs, size=128, bs=4, augment="none", device="cpu", progress=False
+        )
+        learn = segmentation_learner(dls, arch, **options)
+        learn.unfreeze()
+        with learn.no_bar(), learn.no_logging():
+            learn.fit_one_cycle(80, 3e-3)
+        assert learn.validate()[1] > 0.99
+
+
+def test_weights_that_cannot_be_had_name_the_ways_out(dls, monkeypatch):
+    def offline(*_, **__):
         raise URLError("no network")
 
-    with pytest.raises(ArchitectureError, match=r"resnet.*no network.*pretrained=False"):
-        segmentation_learner(dls, resnet)
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    monkeypatch.setenv("TORCH_HOME", "empty")
+    with pytest.raises(ArchitectureError, match=r"resnet18.*no network.*pretrained=False"):
+        segmentation_learner(dls, resnet18)
 
 
-def test_options_of_another_network_are_refused(dls):
-    with pytest.raises(ArchitectureError, match='width: these belong to arch="unet"'):
-        segmentation_learner(dls, resnet18, width=8)
+def test_options_that_nobody_knows_are_named(dls):
+    with pytest.raises(ArchitectureError, match=r"widht: no options .*width, norm.*"):
+        segmentation_learner(dls, widht=8)
+    with pytest.raises(ArchitectureError, match="width: the network is built already"):
+        segmentation_learner(dls, nn.Conv2d(3, 1, 1), width=8)
 
 
-def test_an_unknown_architecture_is_named(dls):
-    with pytest.raises(ArchitectureError, match="'vgg'"):
-        segmentation_learner(dls, "vgg")
+def test_an_unknown_architecture_is_named_with_what_is_near(dls):
+    with pytest.raises(ArchitectureError, match=r"'resnet43'.*resnet34"):
+        segmentation_learner(dls, "resnet43")
+    with pytest.raises(ArchitectureError, match="arch=3"):
+        segmentation_learner(dls, 3)
 
 
 def test_dataloaders_without_a_codec_are_refused(write_pairs):

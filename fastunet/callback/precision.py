@@ -3,14 +3,14 @@
 import torch
 from fastai.callback.core import Callback, CancelStepException
 
-from fastunet.precision import Precision, autocast, choose_dtype
+from fastunet.precision import Precision, autocast, training_dtype
 
 
 class AutoPrecision(Callback):
     """Train in the number format that is fast on the device, with weights in float32.
 
     bfloat16 where the device computes in it, float16 with a gradient scaler on older CUDA, float32
-    otherwise; see `fastunet.precision.choose_dtype`. Unlike fastai's `MixedPrecision` it works on
+    otherwise; see `fastunet.precision.training_dtype`. Unlike fastai's `MixedPrecision` it works on
     CPUs too. `learn.auto_precision.dtype` is what was chosen.
     """
 
@@ -29,7 +29,7 @@ class AutoPrecision(Callback):
 
     def before_fit(self):
         device = next(self.model.parameters()).device
-        self.dtype = choose_dtype(device, self.precision)
+        self.dtype = training_dtype(self.model, device, self.precision)
         if self.channels_last:
             self.model.to(memory_format=torch.channels_last)
         needs_scaling = self.dtype == torch.float16
@@ -46,7 +46,8 @@ class AutoPrecision(Callback):
 
     def after_pred(self):
         self._leave()
-        self.learn.pred = self.pred.float()
+        deep = isinstance(self.pred, list | tuple)  # supervision: logits of several depths
+        self.learn.pred = [p.float() for p in self.pred] if deep else self.pred.float()
 
     def after_cancel_batch(self):
         self._leave()

@@ -14,7 +14,6 @@ class EpochLog(Callback):
     """
 
     order = 60  # as fastai's ProgressCallback
-    _WIDTH = 16
     bar: tqdm | None = None
 
     def before_fit(self):
@@ -30,7 +29,9 @@ class EpochLog(Callback):
         self.quiet = self.learn.logger is noop
         if not self.quiet:
             self.old_logger, self.learn.logger = self.learn.logger, self._line
-            self._line(self.recorder.metric_names)
+            names = self.recorder.metric_names
+            self.widths = [6, *(max(10, len(name) + 2) for name in names[1:])]
+            self._line(names)
 
     def after_batch(self):
         if self.training:
@@ -48,6 +49,4 @@ class EpochLog(Callback):
 
     def _line(self, row: Sequence):
         cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
-        tqdm.write(
-            "".join(f"{cell:>{6 if i == 0 else self._WIDTH}}" for i, cell in enumerate(cells))
-        )
+        tqdm.write("".join(f"{cell:>{w}}" for cell, w in zip(cells, self.widths, strict=True)))

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -241,6 +242,27 @@ class ImageMaskDataLoaders(DataLoaders):
         dls = cls(*made.loaders, device=device)
         dls.pairs = parts
         return dls
+
+
+def renormalised(
+    dls: DataLoaders,
+    mean: Sequence[float],  # per channel, of pixels scaled to 0..1
+    std: Sequence[float],
+) -> DataLoaders:
+    """The same data under another mean and standard deviation; `dls` stays as it is."""
+    preprocess = replace(dls.preprocess, mean=tuple(mean), std=tuple(std))
+    normalise = NormalisePixels(preprocess)
+    loaders = []
+    for loader in dls.loaders:
+        batch_tfms = [
+            normalise if isinstance(t, NormalisePixels) else t for t in loader.after_batch
+        ]
+        loaders.append(loader.new(after_batch=batch_tfms))
+    made = type(dls)(*loaders, path=dls.path, device=dls.device)
+    made.preprocess = preprocess
+    if hasattr(dls, "pairs"):
+        made.pairs = dls.pairs
+    return made
 
 
 # --- before anything is decoded -----------------------------------------------------------------

@@ -106,6 +106,19 @@ class PairReader:
             self._spots[pair] = _spots(self.read(pair)[1])
         return self._spots[pair]
 
+    def class_counts(
+        self,
+        pairs: Sequence[Pair],
+        sample: int | None = None,  # how many are read, spread over the list; None: all
+        progress: bool = True,
+    ) -> np.ndarray:  # (classes,) int64
+        """How many pixels each class has in the masks as they are read, void left out."""
+        pairs = pairs[:: max(1, len(pairs) // sample)] if sample else pairs
+        total = np.zeros(256, np.int64)
+        for _, mask in in_threads(self.read, pairs, "Counting classes", progress):
+            total += np.bincount(mask.ravel(), minlength=256)
+        return total[: len(self.codec.classes)]
+
     def _key(self, pair: Pair):
         if isinstance(self._cache, MemoryCache):
             return pair

@@ -68,12 +68,12 @@ class LoadMask(Transform):
 
     def __init__(self, reader: PairReader):
         super().__init__()
-        self.reader, self.codec, self.task = reader, reader.codec, reader.codec.task
+        self._reader, self.codec, self.task = reader, reader.codec, reader.codec.task
 
     def __call__(self, item, **_):
-        labels = self.reader.read(item)[1].view(Labels)
-        if isinstance(item, Pair) and self.reader.preprocess.policy == "patch":
-            labels.spots = self.reader.spots(item)
+        labels = self._reader.read(item)[1].view(Labels)
+        if isinstance(item, Pair) and self._reader.preprocess.policy == "patch":
+            labels.spots = self._reader.spots(item)
         return labels
 
 

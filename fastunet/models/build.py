@@ -1,9 +1,65 @@
-"""A network as JSON, and back: what a bundle says of its architecture."""
+"""An `arch` argument becomes a network, a network JSON, and JSON a network again."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
 
 from torch import nn
 
 from fastunet.errors import ArchitectureError, BundleError
-from fastunet.models.unet import UNet
+from fastunet.models.smp import describe_smp
+
+# kind, as bundles name it -> where that is which builds it again, a class by `Class(**config)`
+_NETWORKS = {
+    "unet": ("fastunet.models.unet", "UNet"),
+    "timm": ("fastunet.models.timm_unet", "TimmUNet"),
+    "fastai": ("fastunet.models.fastai_unet", "FastaiUNet"),
+    "smp": ("fastunet.models.smp", "rebuild_smp"),
+}
+
+
+def build(
+    arch: str | Callable | nn.Module,  # "unet", a timm name, a torchvision builder, or a network
+    in_channels: int,
+    n_classes: int,  # channels of the logits
+    size: tuple[int, int],  # (height, width) at which it will be trained
+    pretrained: bool = True,  # an encoder starts from ImageNet weights
+    weights: str | Path | None = None,  # a file of such weights; None: downloaded or installed
+    options: Mapping | None = None,  # of the network's constructor
+) -> nn.Module:
+    """The network that `arch` means; one that is built already is given back as it is.
+
+    Raises `ArchitectureError` where `arch` or an option is unknown, and where weights are asked
+    for that cannot be had.
+    """
+    options = dict(options or {})
+    shape = {"in_channels": in_channels, "n_classes": n_classes}
+    start = weights if weights is not None and pretrained else pretrained
+    if isinstance(arch, nn.Module):
+        if options:
+            raise ArchitectureError(
+                f"{', '.join(options)}: the network is built already; these are no options of a "
+                "Learner, and those of a network go to its constructor."
+            )
+        return arch
+    if arch == "unet":
+        network = _builder("unet")
+        known = inspect.signature(network).parameters
+        if unknown := options.keys() - known:
+            raise ArchitectureError(
+                f"{', '.join(sorted(unknown))}: no options of the scratch U-Net (which has "
+                f"{', '.join(name for name in known if name not in shape)}), nor of a Learner."
+            )
+        return network(**shape, **options)
+    if isinstance(arch, str):
+        return _builder("timm")(arch, **shape, image_size=size, weights=start, **options)
+    if callable(arch):
+        return _builder("fastai")(arch.__name__, **shape, size=size, weights=start, **options)
+    raise ArchitectureError(
+        f'arch={arch!r} is unknown: "unet", the name of a timm encoder, a torchvision callable '
+        "such as resnet34, or an nn.Module was expected."
+    )
 
 
 def describe(model: nn.Module) -> dict:
@@ -11,12 +67,11 @@ def describe(model: nn.Module) -> dict:
 
     A network of the user's own is only named: its code is not stored.
     """
-    if isinstance(model, UNet):
-        return {"kind": "unet", **model.config}
-    if hasattr(model, "fastunet_spec"):
-        return dict(model.fastunet_spec)
-    cls = type(model)
-    return {"kind": "module", "class": f"{cls.__module__}.{cls.__qualname__}"}
+    place = type(model).__module__, type(model).__qualname__
+    kinds = [kind for kind, builder in _NETWORKS.items() if builder == place]
+    if kinds and model.config is not None:
+        return {"kind": kinds[0], **model.config}
+    return describe_smp(model) or {"kind": "module", "class": ".".join(place)}
 
 
 def rebuild(architecture: dict) -> nn.Module:
@@ -27,15 +82,15 @@ def rebuild(architecture: dict) -> nn.Module:
     """
     options = dict(architecture)
     kind = options.pop("kind")
-    try:
-        if kind == "unet":
-            return UNet(**options)
-        if kind == "fastai":
-            return _fastai_unet(**options)
-    except TypeError as error:
-        raise BundleError(
-            f"The bundle's architecture {architecture} is damaged: {error}"
-        ) from error
+    if kind in _NETWORKS:
+        if "weights" in options:
+            raise BundleError("The bundle's architecture names weights of its own; none may.")
+        try:
+            return _builder(kind)(**options)
+        except TypeError as error:
+            raise BundleError(
+                f"The bundle's architecture {architecture} is damaged: {error}"
+            ) from error
     if kind == "module":
         raise ArchitectureError(
             f"The bundle's network is {options.get('class')}, which a bundle does not contain. "
@@ -47,12 +102,7 @@ def rebuild(architecture: dict) -> nn.Module:
     )
 
 
-def _fastai_unet(encoder: str, n_classes: int, size: list[int], in_channels: int) -> nn.Module:
-    """What fastai's `unet_learner` builds with its defaults over a torchvision encoder."""
-    import torchvision
-    from fastai.vision.learner import create_unet_model
-
-    return create_unet_model(
-        getattr(torchvision.models, encoder), n_classes, tuple(size), pretrained=False,
-        n_in=in_channels,
-    )  # fmt: skip
+def _builder(kind: str) -> Callable[..., nn.Module]:
+    """Imported only now: timm and fastai are slow to import, and prediction may need neither."""
+    module, name = _NETWORKS[kind]
+    return getattr(import_module(module), name)

@@ -1,40 +1,41 @@
-"""The scratch U-Net, for any height and width, and a look at the shapes inside a network.
+"""The scratch U-Net, for any height and width.
 
-Source: Ronneberger, Fischer, Brox: U-Net (MICCAI 2015), with padded convolutions, so that the
-logits have the size of the input.
+Source: Ronneberger, Fischer, Brox: U-Net (MICCAI 2015, https://arxiv.org/abs/1505.04597), with
+padded convolutions, so that the logits have the size of the input.
 """
 
-from typing import Literal, get_args
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastunet.errors import ArchitectureError
+from fastunet.models.layers import (
+    Activation,
+    AttentionGate,
+    DoubleConv,
+    Norm,
+    ResidualConv,
+    Up,
+    activation_layer,
+    he_initialise,
+    pad_to_step,
+    set_prior,
+    upsample,
+)
 
-Norm = Literal["batch", "none"]
-
-
-class DoubleConv(nn.Sequential):
-    """Two 3x3 convolutions, each followed by its normalisation and a ReLU."""
-
-    def __init__(self, in_channels: int, out_channels: int, norm: Norm):
-        layers = []
-        for channels in (in_channels, out_channels):
-            layers.append(nn.Conv2d(channels, out_channels, 3, padding=1, bias=norm == "none"))
-            if norm == "batch":
-                layers.append(nn.BatchNorm2d(out_channels))
-            layers.append(nn.ReLU(inplace=True))
-        super().__init__(*layers)
+COARSER_LEVELS = 3  # at most so many are supervised besides the finest
 
 
 class UNet(nn.Module):
-    """The U-Net of the paper: double convolutions, max-pooling, transposed convolutions, skips.
-
-    With `norm="none"`, width 64 and depth 4 it is the network of the tutorials: 31,031,745
-    parameters for three channels and one class.
+    """The U-Net of the paper: double convolutions, max-pooling, enlargement, skips.
 
     >>> logits = UNet(3, 1)(torch.randn(1, 3, 101, 67))  # (1, 1, 101, 67)
+
+    The network of the tutorials is `UNet(3, 1, norm="none")`, 31,031,745 parameters; some of them
+    put a ReLU behind each transposed convolution: `UNet(3, 1, norm="none", up_activation=True)`.
+    `UNet(**model.config)` builds a network again, with untrained weights.
 
     Raises `ArchitectureError` where an option is none of those that there are.
     """
@@ -46,101 +47,126 @@ class UNet(nn.Module):
         depth: int = 4,  # how often height and width are halved
         width: int = 64,  # channels at full resolution, doubled each time these are halved
         norm: Norm = "batch",  # behind each convolution
+        activation: Activation = "relu",  # behind each norm
+        up: Up = "transposed",  # how a coarser map is enlarged
+        residual: bool = False,  # a shortcut around each double convolution
+        attention: bool = False,  # a gate on each skip
+        dropout: float = 0.0,  # share of channels dropped behind the bottleneck, in training
+        deep_supervision: bool = False,  # logits of coarser decoder levels, too, in training
+        up_activation: bool = False,  # an activation behind each enlargement
     ):
         super().__init__()
-        numbers = {"in_channels": in_channels, "n_classes": n_classes, "depth": depth,
-                   "width": width}  # fmt: skip
-        for name, value in numbers.items():
-            if value < 1:
-                raise ArchitectureError(f"UNet's {name} is {value}; 1 or more was expected.")
-        if norm not in get_args(Norm):
-            raise ArchitectureError(f"UNet's norm is {norm!r}; {get_args(Norm)} were expected.")
-        self.config = {**numbers, "norm": norm}
-        widths = [width * 2**level for level in range(depth + 1)]
+        self.config = {
+            "in_channels": in_channels,
+            "n_classes": n_classes,
+            "depth": depth,
+            "width": width,
+            "norm": norm,
+            "activation": activation,
+            "up": up,
+            "residual": residual,
+            "attention": attention,
+            "dropout": dropout,
+            "deep_supervision": deep_supervision,
+            "up_activation": up_activation,
+        }
+        _check(self.config)
+        self.deep_supervision = deep_supervision
+
+        def convolve(channels: int, out: int) -> nn.Module:
+            block = ResidualConv if residual else DoubleConv
+            return block(channels, out, norm, activation)
+
+        def enlarge(channels: int, out: int) -> nn.Module:
+            layer = upsample(up, channels, out)
+            return nn.Sequential(layer, activation_layer(activation)) if up_activation else layer
+
+        *widths, deepest = (width * 2**level for level in range(depth + 1))
         self.enc = nn.ModuleList(
-            DoubleConv(a, b, norm)
-            for a, b in zip([in_channels, *widths], widths[:-1], strict=False)
+            convolve(a, b) for a, b in zip([in_channels, *widths], widths, strict=False)
         )
         self.pool = nn.MaxPool2d(2)
-        self.bottleneck = DoubleConv(widths[-2], widths[-1], norm)
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
-        self.dec = nn.ModuleList(DoubleConv(2 * w, w, norm) for w in widths[:-1])
+        self.bottleneck = convolve(widths[-1], deepest)
+        self.dropout = nn.Dropout2d(dropout)  # the end of the contracting path, as in the paper
+        self.up = nn.ModuleList(enlarge(2 * w, w) for w in widths)
+        self.gate = nn.ModuleList(AttentionGate(w, w, activation) for w in widths if attention)
+        self.dec = nn.ModuleList(convolve(2 * w, w) for w in widths)
         self.head = nn.Conv2d(width, n_classes, 1)
-        self.apply(_initialise)
+        self.coarse_heads = nn.ModuleList(
+            nn.Conv2d(w, n_classes, 1) for w in widths[1 : COARSER_LEVELS + 1] if deep_supervision
+        )
+        he_initialise(self)
 
     def forward(
         self,
         x: Tensor,  # (B, in_channels, H, W) float
-    ) -> Tensor:  # (B, n_classes, H, W) float, raw scores
+    ) -> Tensor | list[Tensor]:  # (B, n_classes, H, W) float, raw scores
+        """The logits; in training with deep supervision a list of them, the finest level first.
+
+        Those of the coarser levels are enlarged to the size of the input. Source: Lee et al.,
+        Deeply-supervised nets, https://arxiv.org/abs/1409.5185.
+        """
         height, width = x.shape[-2:]
-        x = _pad_to_multiple(x, 2 ** len(self.enc))
+        x = pad_to_step(x, 2 ** len(self.enc))
         skips = []
         for encode in self.enc:
             x = encode(x)
             skips.append(x)
             x = self.pool(x)
-        x = self.bottleneck(x)
-        for up, decode, skip in zip(
-            reversed(self.up), reversed(self.dec), reversed(skips), strict=True
-        ):
-            x = decode(torch.cat([skip, up(x)], dim=1))
-        return self.head(x)[..., :height, :width]
+        x = self.dropout(self.bottleneck(x))
+        coarser = []
+        for level in reversed(range(len(skips))):
+            skip, x = skips.pop(), self.up[level](x)
+            if self.gate:
+                skip = self.gate[level](skip, x)
+            x = self.dec[level](torch.cat([skip, x], dim=1))
+            if self.training and 0 < level <= len(self.coarse_heads):
+                coarse = self.coarse_heads[level - 1](x)
+                coarser.append(F.interpolate(coarse, scale_factor=2**level, mode="bilinear"))
+        logits = [one[..., :height, :width] for one in (self.head(x), *reversed(coarser))]
+        return logits if self.training and self.deep_supervision else logits[0]
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """The encoder, the decoder and the head: each parameter is in one of them."""
+        return {
+            "encoder": [*self.enc, self.bottleneck],
+            "decoder": [*self.up, *self.gate, *self.dec],
+            "head": [self.head, *self.coarse_heads],
+        }
+
+    def set_prior(
+        self,
+        frequencies: Sequence[float],  # share of each class, class 0 first; binary: both classes
+    ) -> None:
+        """Let the untrained network predict how frequent the classes are; see `layers.set_prior`.
+
+        Raises `ArchitectureError` where the frequencies are not one per class.
+        """
+        for head in self.parts()["head"]:
+            set_prior(head, frequencies)
 
 
-def _pad_to_multiple(x: Tensor, step: int) -> Tensor:
-    """Repeat the last row and column until height and width are multiples of `step`."""
-    height, width = x.shape[-2:]
-    down, right = -height % step, -width % step
-    return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+def _check(options: dict) -> None:
+    """Raise `ArchitectureError` where a number or a switch is none; the layers check the rest."""
+    for expected, (names, fits) in _EXPECTED.items():
+        for name in names:
+            value = options[name]
+            if not fits(value):
+                raise ArchitectureError(f"UNet's {name} is {value!r}; {expected} was expected.")
 
 
-def _initialise(module: nn.Module) -> None:
-    """He initialisation (He et al., ICCV 2015): a deep ReLU network without norm also learns."""
-    if isinstance(module, nn.Conv2d) and module.kernel_size != (1, 1):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-
-
-def trace_shapes(
-    model: nn.Module,
-    size: int | tuple[int, int] = 128,  # height and width of the input, pixels
-    in_channels: int | None = None,  # None: those of the model's first convolution
-) -> None:
-    """Print the shape of the tensor after each stage of a network, in the order they run.
-
-    >>> trace_shapes(UNet(3, 1))  # Input: (1, 3, 128, 128), After enc1: (1, 64, 128, 128), ...
-    """
-    height, width = (size, size) if isinstance(size, int) else size
-    parameter = next(model.parameters())
-    if in_channels is None:
-        first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
-        in_channels = first.in_channels
-    hooks = [
-        stage.register_forward_hook(
-            lambda _module, _inputs, out, name=name: print(f"After {name}: {tuple(out.shape)}")
-        )
-        for name, stage in _stages(model)
-    ]
-    training = model.training
-    try:
-        x = torch.zeros(1, in_channels, height, width, device=parameter.device)
-        print(f"Input: {tuple(x.shape)}")
-        with torch.inference_mode():
-            out = model.eval()(x)
-        print(f"Output: {tuple(out.shape)}")
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-
-
-def _stages(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """A network's children by name; those of a list as `enc1`, `enc2`, ..."""
-    stages = []
-    for name, child in model.named_children():
-        if isinstance(child, nn.ModuleList):
-            stages += [(f"{name}{i}", stage) for i, stage in enumerate(child, 1)]
-        elif name != "pool":
-            stages.append((name, child))
-    return stages
+# what is expected -> of which options, and whether a value is that
+_EXPECTED = {
+    "a whole number from 1 on": (
+        ("in_channels", "n_classes", "depth", "width"),
+        lambda value: isinstance(value, int) and value >= 1,
+    ),
+    "a share from 0 to below 1": (
+        ("dropout",),
+        lambda value: isinstance(value, (int, float)) and 0 <= value < 1,
+    ),
+    "True or False": (
+        ("residual", "attention", "deep_supervision", "up_activation"),
+        lambda value: isinstance(value, bool),
+    ),
+}

@@ -34,3 +34,23 @@ def test_a_kind_of_the_future_asks_for_an_upgrade():
 def test_a_damaged_description_is_refused():
     with pytest.raises(BundleError, match="damaged"):
         rebuild({"kind": "unet", "in_channels": 3})
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"kind": "timm", "encoder": "test_resnet", "weights": "evil.pth"},
+        {"kind": "timm", "encoder": "test_resnet", "checkpoint_path": "evil.pth"},
+        {"kind": "timm", "encoder": "test_resnet", "pretrained_cfg_overlay": {"file": "evil.pth"}},
+        {"kind": "timm", "encoder": "local-dir:evil"},
+        {"kind": "fastai", "encoder": "resnet18", "weights": True},
+    ],
+)
+def test_a_foreign_description_opens_no_file_and_no_connection(foreign, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("something was opened")
+
+    monkeypatch.setattr("torch.load", refuse)
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", refuse)
+    with pytest.raises((ArchitectureError, BundleError)):
+        rebuild(foreign)

@@ -1,0 +1,201 @@
+"""A U-Net over any of timm's encoders, for any height and width.
+
+Source: Ronneberger et al., https://arxiv.org/abs/1505.04597. The contracting half is an image
+classifier's, pretrained if wished; the expanding half is light and sized to it.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fastunet.errors import ArchitectureError
+from fastunet.models.encoders import plan_encoder
+from fastunet.models.groups import Statistics, for_channels
+from fastunet.models.layers import DoubleConv, he_initialise, pad_to_step, set_prior
+from fastunet.models.weights import Weights, load_encoder
+
+
+class TimmUNet(nn.Module):
+    """A timm encoder, and a decoder that meets its features level by level on the way up.
+
+    At strides finer than the encoder's first feature the skip is the image itself, shrunk to the
+    level: thin structures come out at full resolution. Each level enlarges by nearest neighbour.
+
+    A plain encoder (ViT, DINO, BEiT, EVA, mixers: every block at one stride) gets a `Pyramid`. An
+    encoder of one image size sees the image resized to it, while the decoder ends at the image's
+    own. Weights: see `fastunet.models.weights.load_encoder`.
+
+    >>> model = TimmUNet("convnext_tiny", n_classes=3, weights=True)
+    >>> logits = model(torch.randn(2, 3, 101, 67))  # (2, 3, 101, 67)
+
+    `TimmUNet(**model.config)` is the same network with random weights. Raises `ArchitectureError`
+    where timm has no such encoder or it gives no feature maps, where the weights cannot be had,
+    and where an option is none of those that there are.
+    """
+
+    def __init__(
+        self,
+        encoder: str,  # name of a timm model, with or without a tag; see available_encoders()
+        in_channels: int = 3,  # of the images
+        n_classes: int = 1,  # channels of the logits; 1 for binary
+        decoder_channels: Sequence[int] | None = None,  # of each level, coarsest first
+        image_size: tuple[int, int] | None = None,  # height, width in training, for a fixed size
+        weights: Weights = False,  # True: timm's pretrained ones; a path: a file of them
+        **encoder_options: object,  # of the timm model, as drop_path_rate=0.1
+    ):
+        super().__init__()
+        for option, value in {"in_channels": in_channels, "n_classes": n_classes}.items():
+            if value < 1:
+                raise ArchitectureError(f"TimmUNet's {option} is {value}; 1 or more was expected.")
+        plan = plan_encoder(encoder, in_channels, image_size, **encoder_options)
+        self.step, self.size, self.channels_last = plan.step, plan.size, plan.channels_last
+        self.encoder = load_encoder(encoder, in_channels, weights, **plan.options)
+        _retire(self.encoder, plan.idle)
+        self.pyramid = Pyramid(plan.channels, plan.strides[0]) if plan.plain else None
+        features = self.pyramid or plan
+
+        self.image_strides = [s for s in (32, 16, 8, 4, 2, 1) if s < features.strides[0]]
+        skips = [*features.channels[-2::-1], *(in_channels for _ in self.image_strides)]
+        if decoder_channels is None:
+            decoder_channels = [
+                *map(_width, features.strides[-2::-1], features.channels[-2::-1]),
+                *map(_width, self.image_strides),
+            ]
+        if len(decoder_channels) != len(skips) or min(decoder_channels) < 1:
+            raise ArchitectureError(
+                f"TimmUNet's decoder_channels are {list(decoder_channels)}; {len(skips)} numbers "
+                f"from 1 on were expected, one for each level above {encoder}'s last feature."
+            )
+        widths = [features.channels[-1], *decoder_channels]
+        self.decoder = nn.ModuleList(map(DecoderLevel, widths[:-1], skips, widths[1:]))
+        self.head = nn.Conv2d(widths[-1], n_classes, 1)
+        he_initialise(self.decoder)
+        expected = self.encoder.pretrained_cfg
+        self.normalisation: Statistics | None = (
+            for_channels(expected["mean"], expected["std"], in_channels) if weights else None
+        )
+        self.config = {
+            "encoder": encoder,
+            "in_channels": in_channels,
+            "n_classes": n_classes,
+            "decoder_channels": list(decoder_channels),
+            "image_size": None if image_size is None else list(image_size),
+            **encoder_options,
+        }
+
+    def forward(
+        self,
+        image: Tensor,  # (B, in_channels, H, W) float, any height and width
+    ) -> Tensor:  # (B, n_classes, H, W) float, raw scores
+        height, width = image.shape[-2:]
+        image = pad_to_step(image, self.step)
+        *skips, x = self.features(image)
+        skips = [*reversed(skips), *(_shrink(image, stride) for stride in self.image_strides)]
+        for decode, skip in zip(self.decoder, skips, strict=True):
+            x = decode(x, skip)
+        return self.head(x)[..., :height, :width]
+
+    def features(
+        self,
+        image: Tensor,  # (B, in_channels, H, W), multiples of `step`
+    ) -> list[Tensor]:  # each (B, C, H / stride, W / stride), finest first
+        """What the encoder makes of the image, as a pyramid."""
+        if self.size is not None:
+            image = F.interpolate(image, self.size, mode="bilinear")
+        features = self.encoder(image)
+        if self.channels_last:
+            features = [feature.permute(0, 3, 1, 2) for feature in features]
+        return features if self.pyramid is None else self.pyramid(features)
+
+    def parts(self) -> dict[str, list[nn.Module]]:
+        """The network's modules as encoder, decoder and head: for learning rates of their own.
+
+        A pyramid belongs to the decoder, which like it starts untrained.
+        """
+        decoder = [self.decoder] if self.pyramid is None else [self.pyramid, self.decoder]
+        return {"encoder": [self.encoder], "decoder": decoder, "head": [self.head]}
+
+    def set_prior(
+        self,
+        frequencies: Sequence[float],  # share of each class, class 0 first; binary: both
+    ) -> None:
+        """Let the untrained network predict how frequent the classes are."""
+        set_prior(self.head, frequencies)
+
+
+class Pyramid(nn.Module):
+    """The blocks of a plain encoder, the earlier the finer, each half as coarse as the next.
+
+    A transposed convolution unfolds each position of a block into the pixels of its patch. Sources:
+    UNETR, https://arxiv.org/abs/2103.10504 (which blocks go where); ViTDet,
+    https://arxiv.org/abs/2203.16527 (one layer for each level is enough).
+    """
+
+    def __init__(
+        self,
+        channels: list[int],  # of each block
+        stride: int,  # of every block
+    ):
+        super().__init__()
+        factors = [2**level for level in reversed(range(len(channels)))]
+        self.strides = [stride / factor for factor in factors]
+        self.channels = [*map(_width, self.strides[:-1], channels), channels[-1]]
+        self.unfold = nn.ModuleList(
+            nn.ConvTranspose2d(block, out, factor, stride=factor)
+            for block, out, factor in zip(channels[:-1], self.channels, factors, strict=False)
+        )
+
+    def forward(
+        self,
+        blocks: list[Tensor],  # each (B, C, H, W)
+    ) -> list[Tensor]:  # each (B, C', H * factor, W * factor), finest first
+        *early, last = blocks
+        unfolded = [unfold(block) for unfold, block in zip(self.unfold, early, strict=True)]
+        return [*unfolded, last]
+
+
+class DecoderLevel(nn.Module):
+    """The coarser map, brought to this level's channels and size, and the skip, convolved."""
+
+    def __init__(
+        self,
+        in_channels: int,  # of the coarser map
+        skip_channels: int,
+        out_channels: int,
+    ):
+        super().__init__()
+        # Reducing before enlarging costs a fraction of letting the 3x3 convolution do it.
+        reduce = in_channels > out_channels
+        self.reduce = nn.Conv2d(in_channels, out_channels, 1, bias=False) if reduce else None
+        self.conv = DoubleConv(min(in_channels, out_channels) + skip_channels, out_channels)
+
+    def forward(
+        self,
+        x: Tensor,  # (B, in_channels, h, w)
+        skip: Tensor,  # (B, skip_channels, H, W)
+    ) -> Tensor:  # (B, out_channels, H, W)
+        if self.reduce is not None:
+            x = self.reduce(x)
+        x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
+        return self.conv(torch.cat([x, skip], dim=1))
+
+
+def _retire(module: nn.Module, parameters: list[str]) -> None:
+    """Make buffers of parameters that no gradient reaches: they are kept, but not trained."""
+    for name in parameters:
+        path, _, last = name.rpartition(".")
+        owner = module.get_submodule(path)
+        value = getattr(owner, last).detach()
+        delattr(owner, last)
+        owner.register_buffer(last, value)
+
+
+def _width(stride: float, skip_channels: int = 256) -> int:
+    """Channels of a level: those of its skip, no more than 16 per pixel of its stride, or 256."""
+    return min(skip_channels, 256, int(16 * stride))
+
+
+def _shrink(image: Tensor, stride: int) -> Tensor:
+    return image if stride == 1 else F.avg_pool2d(image, stride, ceil_mode=True)
