@@ -1,7 +1,8 @@
 """One training run: a data folder in, a run folder out. What `fastunet train` and `demo` do.
 
 A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv`, the pictures,
-`split.json` (which image was in which part) and `command.txt`.
+`split.json` (which image was in which part), `evaluation/` (the scores with their intervals, as
+JSON, tables and a picture) and `command.txt`.
 """
 
 import time
@@ -209,6 +210,7 @@ def train(settings: Settings, out: Path, overwrite: bool = False) -> Evaluation:
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
     learn.save_bundle(out, {**final.to_dict(), **_others(scores, final)}, training)
+    final.save(out / "evaluation")
     write_atomically(out / "command.txt", (settings.command + "\n").encode())
     save_split(dls.pairs, out / "split.json")
     _remove_checkpoint(learn)

@@ -19,7 +19,7 @@ def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp)
     assert code == 0
     assert {f.name for f in (in_tmp / "r").iterdir()} == {
         "bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt",
-        "split.json",
+        "split.json", "evaluation",
     }  # fmt: skip
     assert "6 train, 2 valid" in out
     assert "foreground" in out
@@ -35,6 +35,9 @@ def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp)
     assert [row["epoch"] for row in rows] == ["0", "1"]
     assert {"train_loss", "valid_loss", "dice"} <= rows[0].keys()
     assert cv2.imread(str(in_tmp / "r/results.png")) is not None
+    threshold = document["threshold"]
+    assert 0 <= threshold < 1
+    assert f"threshold {threshold:g}" in out
 
     code, out, _ = run("predict", "r", root / "images", "--out", "p", "--overlay")
     assert code == 0
@@ -82,11 +85,12 @@ def test_runs_are_numbered_and_never_written_over(run, write_pairs, in_tmp):
     assert (in_tmp / "runs/data-1/bundle.json").read_bytes() == before
 
 
-def test_a_torchvision_encoder_trains_from_the_command_line(run, write_pairs, in_tmp):
-    words = ("--arch", "resnet18", "--no-pretrained", "--epochs", 1, "--size", "32x64", "--bs", 2)
+@pytest.mark.parametrize("arch", ["test_resnet", "fastai:resnet18"])
+def test_an_encoder_trains_from_the_command_line(run, write_pairs, in_tmp, arch):
+    words = ("--arch", arch, "--no-pretrained", "--epochs", 1, "--size", "32x64", "--bs", 2)
     code, out, _ = run("train", write_pairs(4), "--out", "r", *words)
     assert code == 0
-    assert "resnet18" in out
+    assert f"Network: {arch}, " in out
     assert run("predict", "r", "data/images/00.png")[0] == 0
 
 
@@ -136,6 +140,13 @@ MISTAKES = {
     "all-void masks": (["train", "data", "--void", "0", "--void", "255"], None, "but void"),
     "batch larger than the data": (["train", "data", "--bs", "99"], None, "bs=99"),
     "unknown architecture": (["train", "data", "--arch", "resnet17"], None, "resnet18"),
+    "unknown encoder of fastai": (["train", "data", "--arch", "fastai:res"], None, "fastai:res is"),
+    "weights that are not there": (
+        ["train", "data", "--arch", "test_resnet", "--weights", "no.pth"], None, "no file no.pth",
+    ),
+    "a width of another network": (
+        ["train", "data", "--arch", "test_resnet", "--width", "8"], None, '--arch "unet"',
+    ),
     "unreadable size": (["train", "data", "--size", "big"], None, "--size big"),
     "unreadable rate": (["train", "data", "--lr", "-1"], None, "--lr -1"),
     "epochs and minutes": (["train", "data", "--epochs", "1", "--minutes", "1"], None, "both"),
@@ -198,6 +209,17 @@ def test_unpaired_files_are_warned_of_in_one_line(write_pairs, in_tmp):
         "fastunet: warning: Images without a mask are left out (1): images/lonely.png"
     ]
     assert "\r" not in done.stdout  # a log file gets lines, no bars
+
+
+def test_encoders_are_listed_with_what_one_chooses_by(run):
+    code, out, _ = run("encoders", "tf_efficientnet_lite0")
+    assert code == 0
+    assert out.split()[:4] == ["name", "parameters", "strides", "weights"]
+    assert "tf_efficientnet_lite0" in out
+    assert "2 4 8 16 32 installed" in out
+    code, _, err = run("encoders", "efficientnat")
+    assert code == 2
+    assert "efficientnet" in err
 
 
 def test_help_and_version(run):

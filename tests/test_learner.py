@@ -21,7 +21,7 @@ from fastunet.data.pairs import find_pairs
 from fastunet.errors import ArchitectureError, TrainingError
 from fastunet.inference import Segmenter
 from fastunet.learner import segmentation_learner
-from fastunet.losses import activate
+from fastunet.losses import CombinedLoss, activate, class_weights
 from fastunet.models.unet import UNet
 
 TASKS = {"binary": (0, 255), "multiclass": (0, 1, 2)}
@@ -267,6 +267,30 @@ def test_an_untrained_network_predicts_how_frequent_the_classes_are(dls):
     np.testing.assert_allclose(scores, expected, atol=0.2)  # weights are random beside the bias
 
 
+def test_class_weights_by_name_are_made_from_the_training_masks(dls):
+    loss = CombinedLoss(dice=0, class_weights="inverse")
+    segmentation_learner(dls, width=4, depth=2, loss_func=loss)
+    counts = dls.reader.class_counts(list(dls.train_ds.items))
+    by_hand = CombinedLoss(dice=0, class_weights=class_weights(counts, "inverse").tolist())
+    channels = 1 if dls.task == "binary" else 3
+    logits, target = torch.randn(2, channels, 8, 8), torch.randint(0, 2, (2, 8, 8))
+    torch.testing.assert_close(loss(logits, target), by_hand(logits, target))
+
+
+def test_the_best_threshold_is_kept_in_the_bundle_and_decides(write_pairs, in_tmp):
+    dls = ImageMaskDataLoaders.from_folder(write_pairs(8), size=32, bs=4, device="cpu")
+    learn = segmentation_learner(dls, width=4, depth=2)
+    learn.fit(1)
+    photo = dls.pairs["valid"][0].image
+    probability = learn.segmenter().probabilities(photo)[0]
+    learn.threshold = float(np.median(probability))
+    expected = probability > learn.threshold
+    loaded = Segmenter.load(learn.save_bundle("b"), device="cpu")
+    assert loaded.threshold == learn.threshold
+    np.testing.assert_array_equal(learn.predict_mask(photo), expected)
+    np.testing.assert_array_equal(loaded.predict(photo), expected)
+
+
 def test_a_network_that_is_trained_already_keeps_its_bias(dls):
     model = UNet(3, dls.codec.n_out, depth=2, width=4)
     before = model.head.bias.detach().clone()
@@ -281,24 +305,44 @@ def test_deep_supervision_trains_and_predicts(dls):
     assert learn.predict_mask(dls.pairs["valid"][0].image).shape == (50, 70)
 
 
-def test_four_pictures_can_be_learned_by_heart(shared, in_tmp):
+@pytest.mark.parametrize(
+    ("arch", "options"),
+    [
+        ("unet", {"width": 16, "depth": 3}),
+        ("tf_efficientnet_lite0", {}),
+        (resnet18, {"pretrained": False}),
+    ],
+    ids=["unet", "timm", "fastai"],
+)
+def test_four_photos_can_be_learned_by_heart(shared, in_tmp, arch, options):
     """Each network has the capacity, the gradients and the resolution that this takes."""
-    for arch, options in {
-        "unet": {"width": 16},
-        "tf_efficientnet_lite0": {},
-        resnet18: {"pretrained": False},
-    }.items():
-        set_seed(0)
-        pairs = [replace(p, split="train") for p in find_pairs(shared("dsb2018"))[:4]]
-        pairs += [replace(p, split="valid") for p in pairs]
-        dls = ImageMaskDataLoaders.from_pairs(
-            pairs, size=128, bs=4, augment="none", device="cpu", progress=False
-        )
-        learn = segmentation_learner(dls, arch, **options)
-        learn.unfreeze()
-        with learn.no_bar(), learn.no_logging():
-            learn.fit_one_cycle(80, 3e-3)
-        assert learn.validate()[1] > 0.99
+    pairs = [replace(pair, split="train") for pair in find_pairs(shared("carvana"))[:4]]
+    again = [replace(pair, split="valid") for pair in pairs]
+    set_seed(0)
+    dls = ImageMaskDataLoaders.from_pairs(
+        [*pairs * 30, *again], size=64, bs=4, augment="none", device="cpu", progress=False
+    )
+    learn = segmentation_learner(dls, arch, **options)
+    learn.unfreeze()
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(5, 1e-2)
+    as_trained = learn.dls.train.one_batch()  # validation resizes the photos in another way
+    assert learn.validate(dl=[as_trained])[1] > 0.99
+
+
+@pytest.mark.parametrize("weights", [{"ce": 0}, {"dice": 0}, {}], ids=["Dice", "CE", "both"])
+def test_the_loss_and_each_of_its_terms_alone_learn_membranes(shared, in_tmp, weights):
+    set_seed(0)
+    dls = ImageMaskDataLoaders.from_folder(
+        shared("isbi2012"), patch=64, bs=8, device="cpu", progress=False
+    )
+    learn = segmentation_learner(dls, width=8, depth=3, loss_func=CombinedLoss(**weights))
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(1, 1e-2)
+    learn.validate()
+    membrane, cell = learn.metrics[0].confusion.iou().tolist()
+    assert membrane > 0.45  # a fifth of the pixels: calling all of them so gives 0.2, none 0
+    assert cell > 0.8
 
 
 def test_weights_that_cannot_be_had_name_the_ways_out(dls, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fastunet import precision
-from fastunet.precision import autocast, choose_dtype
+from fastunet.precision import autocast, choose_dtype, training_dtype
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,14 @@ def test_other_devices_get_float32_and_the_user_decides():
     assert choose_dtype("cuda", "fp32") == torch.float32
     with pytest.raises(ValueError, match="precision='int8'"):
         choose_dtype("cpu", "int8")
+
+
+def test_depthwise_networks_train_in_float32_on_a_cpu_that_computes_in_bfloat16(monkeypatch):
+    monkeypatch.setattr(precision.torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    dense, depthwise = torch.nn.Conv2d(8, 8, 3), torch.nn.Conv2d(8, 8, 3, groups=8)
+    assert training_dtype(torch.nn.Sequential(dense), "cpu") == torch.bfloat16
+    assert training_dtype(torch.nn.Sequential(dense, depthwise), "cpu") == torch.float32
+    assert training_dtype(depthwise, "cpu", "bf16") == torch.bfloat16  # the user decides
 
 
 def test_autocast_computes_in_the_dtype():

@@ -7,7 +7,6 @@ dict, are run one after the other. fastai is needed to build the network, not to
 """
 
 import os
-from bisect import bisect_left
 from collections.abc import Callable
 from difflib import get_close_matches
 from enum import Enum
@@ -284,4 +283,4 @@ def _least_side(
         except RuntimeError:  # torch's, for an image smaller than a kernel
             return 0
 
-    return 1 + bisect_left(range(1, _LARGEST), pixels, key=deepest)
+    return next(side for side in range(1, _LARGEST) if deepest(side) >= pixels)

@@ -16,7 +16,12 @@ from fastai.vision.augment import Brightness, Rotate, aug_transforms
 from PIL import Image
 
 from fastunet.data.augment import Albumentations, Augment
-from fastunet.data.block import ImageMaskDataLoaders, PairImageBlock, PairMaskBlock
+from fastunet.data.block import (
+    ImageMaskDataLoaders,
+    PairImageBlock,
+    PairMaskBlock,
+    renormalised,
+)
 from fastunet.data.images import read_image
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
@@ -67,6 +72,13 @@ def test_blocks_work_in_a_plain_datablock_with_fastais_batch_transforms(write_pa
     assert set(masks.unique().tolist()) <= {0, 1, 2, VOID}
     assert dls.codec == codec
     assert dls.task == "multiclass"
+    other = renormalised(dls, (0.1,) * 3, (0.2,) * 3)
+    ours, theirs = (made.valid.one_batch()[0] for made in (dls, other))
+    assert other.preprocess.mean == (0.1,) * 3 != dls.preprocess.mean
+    torch.testing.assert_close(
+        other.preprocess.denormalise(theirs), dls.preprocess.denormalise(ours)
+    )
+    assert [type(t) for t in other.train.after_batch] == [type(t) for t in dls.train.after_batch]
 
 
 def test_workers_read_the_same_data(write_pairs):

@@ -41,6 +41,15 @@ def test_what_is_kept_in_memory_is_what_is_read_from_disk(parts):
         assert kept.read(pair) is kept.read(pair)
 
 
+def test_classes_are_counted_in_the_masks_without_void(write_pairs):
+    pairs = find_pairs(write_pairs(4, values=(0, 1, 9)))
+    reader = PairReader(MaskCodec(("soil", "crop"), (0, 1), void=(9,)), Preprocess((40, 48)))
+    masks = [cv2.imread(str(pair.mask), 0) for pair in pairs]  # at most 1.5 times as large: as is
+    expected = [[(mask == value).sum() for value in (0, 1)] for mask in masks]
+    np.testing.assert_array_equal(reader.class_counts(pairs), np.sum(expected, axis=0))
+    np.testing.assert_array_equal(reader.class_counts(pairs, sample=1), expected[0])
+
+
 def test_what_does_not_fit_is_read_when_it_is_needed(parts, monkeypatch):
     monkeypatch.setattr(reader_module, "room_in_memory", lambda: 10_000)  # one of the two
     reader = make_reader()
