@@ -224,6 +224,22 @@ def he_initialise(network: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def logit_layer(
+    in_channels: int,
+    n_classes: int,  # channels of the logits
+) -> nn.Conv2d:
+    """The last layer of a network, a 1x1 convolution: (B, in_channels, H, W) to its logits.
+
+    Its weights start at the scale that keeps the variance of the maps (Glorot & Bengio, AISTATS
+    2010, their uniform distribution). torch's own start is several times smaller, and logits that
+    start near 0 are long on their way to a probability that says something.
+    """
+    layer = nn.Conv2d(in_channels, n_classes, 1)
+    nn.init.xavier_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def set_prior(
     head: nn.Conv2d,  # the last convolution, with one logit channel per class (binary: one)
     frequencies: Sequence[float],  # share of each class, class 0 first; binary: both classes

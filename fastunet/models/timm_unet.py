@@ -13,7 +13,13 @@ from torch.nn import functional as F
 from fastunet.errors import ArchitectureError
 from fastunet.models.encoders import plan_encoder
 from fastunet.models.groups import Statistics, for_channels
-from fastunet.models.layers import DoubleConv, he_initialise, pad_to_step, set_prior
+from fastunet.models.layers import (
+    DoubleConv,
+    he_initialise,
+    logit_layer,
+    pad_to_step,
+    set_prior,
+)
 from fastunet.models.weights import Weights, load_encoder
 
 
@@ -70,7 +76,7 @@ class TimmUNet(nn.Module):
             )
         widths = [features.channels[-1], *decoder_channels]
         self.decoder = nn.ModuleList(map(DecoderLevel, widths[:-1], skips, widths[1:]))
-        self.head = nn.Conv2d(widths[-1], n_classes, 1)
+        self.head = logit_layer(widths[-1], n_classes)
         he_initialise(self.decoder)
         expected = self.encoder.pretrained_cfg
         self.normalisation: Statistics | None = (

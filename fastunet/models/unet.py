@@ -20,6 +20,7 @@ from fastunet.models.layers import (
     Up,
     activation_layer,
     he_initialise,
+    logit_layer,
     pad_to_step,
     set_prior,
     upsample,
@@ -91,9 +92,9 @@ class UNet(nn.Module):
         self.up = nn.ModuleList(enlarge(2 * w, w) for w in widths)
         self.gate = nn.ModuleList(AttentionGate(w, w, activation) for w in widths if attention)
         self.dec = nn.ModuleList(convolve(2 * w, w) for w in widths)
-        self.head = nn.Conv2d(width, n_classes, 1)
+        self.head = logit_layer(width, n_classes)
         self.coarse_heads = nn.ModuleList(
-            nn.Conv2d(w, n_classes, 1) for w in widths[1 : COARSER_LEVELS + 1] if deep_supervision
+            logit_layer(w, n_classes) for w in widths[1 : COARSER_LEVELS + 1] if deep_supervision
         )
         he_initialise(self)
 

@@ -15,6 +15,7 @@ from fastunet.models.layers import (
     DoubleConv,
     ResidualConv,
     activation_layer,
+    logit_layer,
     norm_layer,
     pad_to_step,
     set_prior,
@@ -133,6 +134,14 @@ def test_padding_repeats_the_last_row_and_column_up_to_a_multiple(height, width,
 def test_padding_returns_a_tensor_that_fits_as_it_is():
     x = torch.randn(1, 1, 16, 24)
     assert pad_to_step(x, 8) is x
+
+
+@pytest.mark.parametrize("channels", [16, 64, 256])
+def test_untrained_logits_are_about_as_far_apart_as_the_maps_are(channels):
+    torch.manual_seed(0)
+    maps = torch.randn(2, channels, 16, 16)
+    logits = [logit_layer(channels, 12)(maps).std() for _ in range(8)]
+    assert 0.7 < sum(logits) / 8 < 1.6  # torch's own layer gives 0.6
 
 
 @pytest.mark.parametrize("frequencies", [(0.9, 0.1), (0.3, 0.7)])

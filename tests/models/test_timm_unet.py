@@ -115,7 +115,7 @@ def test_lines_of_one_pixel_are_learned_over_an_encoder_of_coarse_features(encod
     torch.manual_seed(0)
     model = TimmUNet(encoder, 1).train()
     optimizer = torch.optim.Adam(model.parameters(), 3e-3)
-    for _ in range(40):
+    for _ in range(60):
         lines = torch.zeros(4, 1, 48, 48)
         for i, (row, col) in enumerate(torch.randint(48, (4, 2))):
             lines[i, 0, row], lines[i, 0, :, col] = 1, 1
