@@ -51,6 +51,10 @@ class TrainingError(FastunetError):
     """Training cannot go on, or was asked for something that it cannot do."""
 
 
+class EvaluationError(FastunetError):
+    """There is nothing to evaluate, or evaluations cannot be read or compared."""
+
+
 def listing(
     names: Sequence[object],  # what to list
     limit: int = 10,  # how many are spelled out

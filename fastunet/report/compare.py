@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from fastunet.errors import listing
+from fastunet.errors import EvaluationError, listing
 from fastunet.report.bootstrap import Bootstrap, sum_by_group
 from fastunet.report.counts import by_class, overall
-from fastunet.report.result import Evaluation, EvaluationError, Interval
+from fastunet.report.result import Evaluation, Interval
 from fastunet.report.text import columns, shown
 
 _MOVED = 5  # images that are told

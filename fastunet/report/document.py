@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastunet.errors import EvaluationError
 from fastunet.files import write_atomically
 from fastunet.metrics.objects import ObjectCounts
 from fastunet.report.bootstrap import Bootstrap
-from fastunet.report.result import BOUNDARY, Evaluation, EvaluationError, Interval, Probabilities
+from fastunet.report.result import BOUNDARY, Evaluation, Interval, Probabilities
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,11 +16,11 @@ from fastunet.data.groups import Groups, relative_names, with_groups
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.data.reader import read_pair
 from fastunet.data.split import PARTS, load_split
-from fastunet.errors import SplitError, listing
+from fastunet.errors import EvaluationError, SplitError, listing
 from fastunet.inference import Segmenter
 from fastunet.metrics.threshold import ThresholdCurve
 from fastunet.report.bootstrap import Bootstrap
-from fastunet.report.result import Evaluation, EvaluationError
+from fastunet.report.result import Evaluation
 from fastunet.report.scorer import Scorer
 
 
@@ -73,9 +73,8 @@ def evaluate(
     predictions = _predictions(segmenter, pairs, f"Evaluating {split}", progress)
     for pair, name, (truth, scores) in zip(pairs, _names(pairs), predictions, strict=True):
         kept = scores if calibration else None
-        scorer.add(
-            name, segmenter.classify(scores), truth, probabilities=kept, group=pair.group
-        )  # fmt: skip
+        predicted = segmenter.classify(scores)
+        scorer.add(name, predicted, truth, probabilities=kept, group=pair.group)
     binary = segmenter.codec.task == "binary"
     return scorer.result(split, segmenter.threshold if binary else None, bootstrap)
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastunet.errors import FastunetError
 from fastunet.metrics.objects import ObjectCounts
 from fastunet.report.bootstrap import Bootstrap, sum_by_group
 from fastunet.report.counts import SCORES, by_class, overall, rows_of
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
 
 Interval = tuple[float, float] | None  # None where there is none
 BOUNDARY = ("hd95", "surface_dice", "boundary_iou")  # measures of outlines, in this order
-
-
-class EvaluationError(FastunetError):
-    """There is nothing to evaluate, or evaluations cannot be read or compared."""
 
 
 @dataclass(frozen=True)

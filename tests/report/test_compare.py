@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from fastunet.errors import EvaluationError
 from fastunet.report.bootstrap import Bootstrap
 from fastunet.report.compare import compare
-from fastunet.report.result import EvaluationError
 from fastunet.report.scorer import Scorer
 
 

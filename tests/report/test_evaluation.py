@@ -14,14 +14,13 @@ from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
 from fastunet.data.reader import read_pair
 from fastunet.data.split import save_split, split_pairs
-from fastunet.errors import SplitError
+from fastunet.errors import EvaluationError, SplitError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle
 from fastunet.models.build import describe
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
 from fastunet.report.evaluation import best_threshold, evaluate
-from fastunet.report.result import EvaluationError
 
 BINARY = MaskCodec(("off", "on"), (0, 255))
 

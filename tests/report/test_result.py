@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fastunet.report.result import Evaluation, EvaluationError
+from fastunet.errors import EvaluationError
+from fastunet.report.result import Evaluation
 
 
 @pytest.mark.parametrize(
