@@ -4,25 +4,33 @@ import inspect
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
+from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import SaveModelCallback
 from fastai.learner import Learner
+from fastai.torch_core import rank_distrib
 from fastcore.foundation import L
+from fastcore.xtras import join_path_file
 from torch import nn
 
 from fastunet.callback.budget import Schedule, measure, schedule, short_epochs
 from fastunet.callback.checkpoint import SaveBestModel
 from fastunet.callback.precision import AutoPrecision
+from fastunet.data.augment import Augment
 from fastunet.data.block import renormalised
+from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
 from fastunet.inference import Segmenter
-from fastunet.inference.bundle import Bundle
-from fastunet.losses import CombinedLoss
+from fastunet.inference.bundle import Bundle, check_threshold
+from fastunet.inference.tta import TURNS, AveragedViews, Turn
+from fastunet.losses import CombinedLoss, SegmentationLoss
 from fastunet.metrics import default_metrics, loss_terms
 from fastunet.models.build import build, describe
 from fastunet.models.groups import normalisation_of, split_parameters
@@ -31,7 +39,11 @@ from fastunet.preprocess import Source
 
 
 class SegmentationLearner(Learner):
-    """A fastai `Learner` that keeps its best model, predicts at full size and saves bundles."""
+    """A fastai `Learner` that keeps its best model, predicts at full size and saves bundles.
+
+    Of two classes `threshold` decides everywhere: in metrics, `validate`, `get_preds`, `predict`,
+    `show_results`, `predict_mask`, `evaluate` and the bundle. `save` and `load` keep it.
+    """
 
     save_best: bool = True  # load the weights of the best epoch when a fit ends
     threshold: float = 0.5  # binary: foreground is what is more probable than this
@@ -67,6 +79,91 @@ class SegmentationLearner(Learner):
             self.fit_one_cycle(plan.epochs, lr_max, **kwargs)
         return plan
 
+    # the number format
+
+    def add_cb(self, cb):
+        """As `Learner.add_cb`; fastai's `MixedPrecision` steers `AutoPrecision`, which is here."""
+        if isinstance(cb, MixedPrecision):
+            return self._with_precision("bf16" if cb.amp_mode == AMPMode.BF16 else "fp16")
+        return super().add_cb(cb)
+
+    def to_fp16(self, **scaling) -> "SegmentationLearner":
+        """Train in float16; `scaling` are options of `torch.amp.GradScaler`."""
+        return self._with_precision("fp16", scaling)
+
+    def to_bf16(self) -> "SegmentationLearner":
+        """Train in bfloat16."""
+        return self._with_precision("bf16")
+
+    def to_fp32(self) -> "SegmentationLearner":
+        """Train in float32."""
+        return self._with_precision("fp32")
+
+    def _with_precision(self, precision: Precision, scaling: dict | None = None):
+        if not hasattr(self, "auto_precision"):
+            self.add_cb(AutoPrecision())
+        self.auto_precision.precision = precision
+        self.auto_precision.scaling = scaling or {}
+        return self
+
+    # predicting
+
+    def get_preds(self, *args, **kwargs) -> tuple:
+        """As `Learner.get_preds`; what it decodes is decided by `threshold`."""
+        with self._deciding():
+            return super().get_preds(*args, **kwargs)
+
+    @contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """Within, the loss decodes by this learner's threshold."""
+        check_threshold(self.threshold)
+        loss = self.loss_func
+        if not isinstance(loss, SegmentationLoss):  # another was set since; it has none
+            yield
+            return
+        before, loss.threshold = loss.threshold, self.threshold
+        try:
+            yield
+        finally:
+            loss.threshold = before
+
+    def tta(
+        self,
+        ds_idx: int = 1,  # the part: 0 training, 1 validation
+        dl=None,  # or a `DataLoader`
+        n: int | None = None,  # views of each image: 2 mirrored, 4 also upside down, 8 also turned
+        **kwargs,  # as in `get_preds`
+    ) -> tuple:
+        """Predictions that are means over flipped and turned views, each turned back.
+
+        Without `n` the views are those that training shows: mirrored, upside down and turned where
+        its augmentation does so. fastai's own averages random views that are not undone, which is
+        wrong for masks; its options for those are refused with `TrainingError`.
+        """
+        if unknown := sorted(kwargs.keys() & {"item_tfms", "batch_tfms", "beta", "use_max"}):
+            raise TrainingError(
+                f"{', '.join(unknown)}: not known to tta here, which averages flipped and turned "
+                "views rather than random ones. Pass n=2, 4 or 8 for the number of views."
+            )
+        turns = self._turns_of_training() if n is None else TURNS[:n]
+        if n is not None and n not in (1, 2, 4, 8):
+            raise TrainingError(f"n={n}: 1, 2, 4 or 8 views were expected.")
+        model = self.model
+        self.model = AveragedViews(model, turns)
+        try:
+            return self.get_preds(ds_idx, dl, **kwargs)
+        finally:
+            self.model = model
+
+    def _turns_of_training(self) -> tuple[Turn, ...]:
+        view = next((t for t in self.dls.train.after_item if isinstance(t, RandomView)), None)
+        augment = getattr(view, "augment", None)
+        if not isinstance(augment, Augment):
+            return TURNS[:1]
+        if augment.flip_ud:
+            return TURNS if augment.rotate >= 90 else TURNS[:4]
+        return TURNS[:2] if augment.flip_lr else TURNS[:1]
+
     def segmenter(self) -> Segmenter:
         """This model, with its preprocessing and classes, as it predicts once it is saved."""
         codec, preprocess = self.dls.codec, self.dls.preprocess
@@ -79,15 +176,50 @@ class SegmentationLearner(Learner):
         """The class of each pixel, at the image's own size."""
         return self.segmenter().predict(image)
 
+    # keeping it
+
+    def save(self, file, **kwargs):
+        """As `Learner.save`, written whole or not at all; `load` reads the threshold back too."""
+        if not isinstance(file, str | Path):
+            return super().save(file, **kwargs)
+        path = join_path_file(file, self.path / self.model_dir, ext=".pth")
+        if rank_distrib():  # the first process writes
+            return path
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as stream:
+                super().save(stream, **kwargs)
+            with zipfile.ZipFile(partial, "a") as archive:  # torch.load passes over it
+                archive.writestr(_THRESHOLD, str(self.threshold))
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        return path
+
+    def load(self, file, device=None, **kwargs) -> "SegmentationLearner":
+        """As `Learner.load`, and the threshold that was saved with the weights, if any."""
+        super().load(file, device=device, **kwargs)
+        if isinstance(file, str | Path):
+            path = join_path_file(file, self.path / self.model_dir, ext=".pth")
+            if zipfile.is_zipfile(path):
+                with zipfile.ZipFile(path) as archive:
+                    if _THRESHOLD in archive.namelist():
+                        self.threshold = float(archive.read(_THRESHOLD))
+        return self
+
     def save_bundle(
         self,
         path: str | os.PathLike,  # a folder, made where it is missing
-        metrics: dict | None = None,  # what to write down; None: the last validation's
+        metrics: dict | None = None,  # what to write down; None: the validation part is measured
         training: dict | None = None,  # how it was made, any JSON values
     ) -> Path:
-        """Write `model.safetensors` and `bundle.json`, all that `Segmenter.load` needs."""
+        """Write `model.safetensors` and `bundle.json`, all that `Segmenter.load` needs.
+
+        The scores in it are those of the weights in it: without `metrics` they are measured now,
+        at the network's input size; those of `evaluate` are at the images' own.
+        """
         if metrics is None:
-            metrics = self._last_metrics()
+            metrics = self._measured()
         return Bundle(
             describe(self.model),
             self.model.state_dict(),
@@ -98,15 +230,17 @@ class SegmentationLearner(Learner):
             threshold=self.threshold,
         ).save(path)
 
-    def _last_metrics(self) -> dict:
-        """The scores of the last epoch of the last fit, at the network's input size."""
-        values = self.recorder.values[-1] if getattr(self.recorder, "values", None) else []
-        names = self.recorder.metric_names[1:] if values else []
+    def _measured(self) -> dict:
+        """The scores of the weights as they are, on the validation part."""
+        if not len(self.dls.valid_ds):
+            return {}
+        values = self.validate()
+        names = ["valid_loss", *(metric.name for metric in self.metrics)]
         scores = {
-            name: float(value) if math.isfinite(value) else None  # JSON has no nan
-            for name, value in zip(names, values, strict=False)
-        }
-        return {"split": "valid", "resolution": "network input", **scores} if scores else {}
+            name: float(value) if value is not None and math.isfinite(value) else None
+            for name, value in zip(names, values, strict=True)
+        }  # JSON has no nan
+        return {"split": "valid", "resolution": "network input", **scores}
 
 
 def segmentation_learner(
@@ -181,6 +315,7 @@ def segmentation_learner(
     return learn
 
 
+_THRESHOLD = "archive/fastunet-threshold"  # a record in the file that `save` writes
 _LEARNERS_OWN = inspect.signature(Learner.__init__).parameters.keys()
 _MASKS = 100  # that are looked at for the frequency of the classes
 

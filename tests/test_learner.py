@@ -12,8 +12,14 @@ import pytest
 import segmentation_models_pytorch as smp
 import tifffile
 import torch
+from fastai.learner import load_model
 from fastai.torch_core import norm_bias_params, set_seed
-from fastai.vision.all import SegmentationDataLoaders, resnet18
+from fastai.vision.all import (
+    MixedPrecision,
+    SegmentationDataLoaders,
+    SegmentationInterpretation,
+    resnet18,
+)
 from torch import nn
 
 from fastunet.data.block import ImageMaskDataLoaders
@@ -22,6 +28,7 @@ from fastunet.errors import ArchitectureError, TrainingError
 from fastunet.inference import Segmenter
 from fastunet.learner import segmentation_learner
 from fastunet.losses import CombinedLoss, activate, class_weights
+from fastunet.metrics import DiceScore
 from fastunet.models.unet import UNet
 
 TASKS = {"binary": (0, 255), "multiclass": (0, 1, 2)}
@@ -83,7 +90,7 @@ def test_the_whole_way_through(dls, arch, options):
     bundle = learn.save_bundle(dls.path / "bundle")
     again = Segmenter.load(bundle, device="cpu")
     np.testing.assert_array_equal(again.predict(photo), mask)
-    assert again.metrics["dice"] == pytest.approx(learn.recorder.values[-1][2])
+    assert again.metrics["dice"] == pytest.approx(learn.validate()[1])
 
 
 @pytest.mark.parametrize("kind", ["16-bit", "13 channels"])
@@ -154,11 +161,12 @@ def test_the_best_epoch_is_kept_not_the_last(dls):
 
 
 def test_a_bundle_is_valid_json_also_where_a_score_is_undefined(dls):
-    learn = segmentation_learner(dls, width=4, depth=2)
-    learn.fit(1)
-    learn.recorder.values[-1][2] = math.nan
+    def undefined(logits, target):
+        return logits.new_tensor(math.nan)
+
+    learn = segmentation_learner(dls, width=4, depth=2, metrics=[DiceScore(), undefined])
     text = (learn.save_bundle("b") / "bundle.json").read_text()
-    assert json.loads(text, parse_constant=pytest.fail)["metrics"]["dice"] is None
+    assert json.loads(text, parse_constant=pytest.fail)["metrics"]["undefined"] is None
 
 
 def test_saving_the_best_can_be_switched_off(dls):
@@ -373,3 +381,202 @@ def test_dataloaders_without_a_codec_are_refused(write_pairs):
     )
     with pytest.raises(TrainingError, match="ImageMaskDataLoaders"):
         segmentation_learner(theirs)
+
+
+# --- one threshold -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def binary(write_pairs, in_tmp):
+    set_seed(0)
+    return ImageMaskDataLoaders.from_folder(write_pairs(8), size=32, bs=4, device="cpu")
+
+
+def test_one_threshold_decides_in_metrics_predictions_and_bundles(binary):
+    learn = segmentation_learner(binary, width=4, depth=2)
+    probs, targets = learn.get_preds()
+    learn.threshold = float(probs.median())
+    expected = (probs[:, 0] > learn.threshold).long()
+    assert 0 < expected.float().mean() < 1  # at 0.5 everything is background
+
+    decoded = learn.get_preds(with_decoded=True)[2]
+    torch.testing.assert_close(decoded, expected)
+    overlap = (expected * targets).sum()
+    dice = 2 * overlap / (expected.sum() + targets.sum())
+    assert learn.validate()[1] == pytest.approx(float(dice), abs=1e-6)
+    pair = binary.pairs["valid"][0]
+    shown = learn.predict(pair)[1]
+    torch.testing.assert_close(torch.as_tensor(shown).long(), expected[0])
+    segmenter = Segmenter.load(learn.save_bundle("with-threshold"), device="cpu")
+    np.testing.assert_array_equal(segmenter.predict(pair.image), learn.predict_mask(pair.image))
+    assert segmenter.metrics["dice"] == pytest.approx(float(dice), abs=1e-6)
+
+
+def test_show_results_draws_what_the_threshold_decides(binary, monkeypatch):
+    learn = segmentation_learner(binary, width=4, depth=2)
+    learn.threshold = 0.0
+    learn.show_results(max_n=1)
+    figure = plt.gcf()
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert "foreground" in labels
+    prediction = figure.axes[2].images[0].get_array()
+    image = figure.axes[0].images[0].get_array()
+    plt.close(figure)
+    assert (prediction != image).any(axis=2).mean() > 0.9  # nearly all is painted
+
+
+@pytest.mark.parametrize("with_opt", [True, False])
+def test_save_and_load_keep_the_threshold(binary, with_opt):
+    learn = segmentation_learner(binary, width=4, depth=2)
+    learn.create_opt()
+    learn.threshold = 0.3125
+    path = learn.save("mine", with_opt=with_opt)
+    assert not list(path.parent.glob(".*"))  # nothing is left beside it
+    other = segmentation_learner(binary, width=4, depth=2)
+    other.load("mine", with_opt=with_opt)
+    assert other.threshold == 0.3125
+    for name, value in learn.model.state_dict().items():
+        torch.testing.assert_close(other.model.state_dict()[name], value)
+    load_model(path, learn.model, learn.opt, with_opt=with_opt)  # plain fastai reads it as ever
+
+
+def test_a_file_of_fastai_leaves_the_threshold_alone(binary):
+    learn = segmentation_learner(binary, width=4, depth=2)
+    (learn.path / "models").mkdir()
+    torch.save(learn.model.state_dict(), learn.path / "models" / "plain.pth")
+    learn.threshold = 0.25
+    learn.load("plain", with_opt=False)
+    assert learn.threshold == 0.25
+
+
+# --- the scores in a bundle are those of its weights ---------------------------------------------
+
+
+@pytest.mark.parametrize("then", ["show_results", "predict", "get_preds", "validate", "tta"])
+def test_a_bundle_holds_the_scores_of_its_weights_whatever_was_called_before(binary, then):
+    learn = segmentation_learner(binary, width=4, depth=2, lr=1e-2)
+    learn.fit_one_cycle(3)
+    if then == "predict":
+        learn.predict(binary.pairs["valid"][0])
+    elif then == "validate":
+        learn.validate(ds_idx=0)
+    else:
+        getattr(learn, then)()
+    plt.close("all")
+    bundle = json.loads((learn.save_bundle("scores") / "bundle.json").read_text())
+    loss, dice, *_ = learn.validate()
+    assert bundle["metrics"]["valid_loss"] == pytest.approx(loss, abs=1e-6)
+    assert bundle["metrics"]["dice"] == pytest.approx(dice, abs=1e-6)
+    assert bundle["metrics"]["ce_loss"] > 0
+
+
+def test_a_bundle_of_weights_that_were_changed_holds_their_scores(binary):
+    learn = segmentation_learner(binary, width=4, depth=2, lr=1e-2)
+    learn.fit_one_cycle(2)
+    with torch.no_grad():
+        for parameter in learn.model.parameters():
+            parameter.zero_()
+    bundle = json.loads((learn.save_bundle("zero") / "bundle.json").read_text())
+    assert bundle["metrics"]["valid_loss"] == pytest.approx(learn.validate()[0], abs=1e-6)
+
+
+# --- test-time augmentation ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arch", ["unet", "test_resnet"])
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_tta_averages_views_that_are_turned_back(dls, arch, n):
+    options = {"width": 4, "depth": 2} if arch == "unet" else {"pretrained": False}
+    learn = segmentation_learner(dls, arch, precision="fp32", **options)
+    probs, targets = learn.tta(n=n)
+    plain, same = learn.get_preds()
+    torch.testing.assert_close(targets, same)
+    views = []
+    images = learn.dls.valid.one_batch()[0]
+    with torch.inference_mode():
+        learn.model.eval()
+        for quarters, mirror in [(0, 0), (0, 1), (2, 1), (2, 0), (1, 0), (3, 0), (1, 1), (3, 1)][
+            :n
+        ]:
+            view = torch.rot90(images, quarters, (2, 3))
+            view = view.flip(3) if mirror else view
+            back = activate(learn.model(view.as_subclass(torch.Tensor)))
+            back = back.flip(3) if mirror else back
+            views.append(torch.rot90(back, -quarters, (2, 3)))
+    torch.testing.assert_close(
+        probs.as_subclass(torch.Tensor), torch.stack(views).mean(0), atol=1e-5, rtol=1e-4
+    )
+    assert not torch.allclose(probs, plain)
+
+
+def test_tta_of_a_trained_network_is_no_worse(binary):
+    learn = segmentation_learner(binary, width=8, depth=3, lr=1e-2)
+    with learn.no_bar(), learn.no_logging():
+        learn.fit_one_cycle(20)
+    dice = learn.validate()[1]
+    probs, targets = learn.tta(n=8)
+    found = (probs[:, 0] > 0.5).long()
+    assert 2 * (found * targets).sum() / (found.sum() + targets.sum()) > dice - 0.05
+
+
+def test_tta_takes_the_views_that_training_shows(write_pairs, in_tmp):
+    root = write_pairs(8)
+    for preset, views in {"none": 1, "scene": 2, "free": 8}.items():
+        dls = ImageMaskDataLoaders.from_folder(root, size=32, bs=4, augment=preset, device="cpu")
+        learn = segmentation_learner(dls, width=4, depth=2)
+        assert len(learn._turns_of_training()) == views
+
+
+def test_tta_refuses_what_would_average_views_that_are_not_undone(binary):
+    learn = segmentation_learner(binary, width=4, depth=2)
+    with pytest.raises(TrainingError, match=r"beta: .*Pass n="):
+        learn.tta(beta=0.3)
+    with pytest.raises(TrainingError, match="n=3: 1, 2, 4 or 8"):
+        learn.tta(n=3)
+
+
+# --- fastai's words for the number format --------------------------------------------------------
+
+
+def test_fastai_s_methods_steer_the_precision(binary):
+    learn = segmentation_learner(binary, width=4, depth=2)
+    formats = {"to_fp16": torch.float16, "to_bf16": torch.bfloat16, "to_fp32": torch.float32}
+    for method, dtype in formats.items():
+        assert getattr(learn, method)() is learn
+        with learn.no_bar(), learn.no_logging():
+            learn.fit(1, 1e-3)
+        assert learn.auto_precision.dtype == dtype
+        assert [cb.name for cb in learn.cbs].count("auto_precision") == 1
+        assert not hasattr(learn, "mixed_precision")
+
+
+def test_fastai_s_callback_steers_it_too(binary):
+    learn = segmentation_learner(binary, width=4, depth=2, cbs=MixedPrecision(amp_mode="bf16"))
+    assert learn.auto_precision.precision == "bf16"
+    assert not hasattr(learn, "mixed_precision")
+
+
+# --- what fits badly -----------------------------------------------------------------------------
+
+
+def test_interpretation_shows_the_top_losses_in_our_colours_with_a_legend(dls):
+    learn = segmentation_learner(dls, width=4, depth=2)
+    found = SegmentationInterpretation.from_learner(learn)
+    losses, _ = found.top_losses()
+    assert losses.tolist() == sorted(losses.tolist(), reverse=True)
+    assert len(losses) == len(dls.valid_ds)
+    found.plot_top_losses(2)
+    figure = plt.gcf()
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == [
+        "image",
+        "ground truth",
+        f"prediction\nloss {losses[0]:.4f}",
+        "",
+        "",
+        f"loss {losses[1]:.4f}",
+    ]
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels <= {*dls.codec.classes, "void"}
+    found.show_results([0, 1])
+    plt.close("all")

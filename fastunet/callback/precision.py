@@ -1,5 +1,7 @@
 """Mixed precision and channels_last on every device."""
 
+from collections.abc import Mapping
+
 import torch
 from fastai.callback.core import Callback, CancelStepException
 
@@ -20,9 +22,11 @@ class AutoPrecision(Callback):
         self,
         precision: Precision = "auto",
         channels_last: bool = True,  # memory format of model and batches; faster for convolutions
+        scaling: Mapping | None = None,  # options of the `torch.amp.GradScaler` of float16
     ):
         super().__init__()
         self.precision, self.channels_last = precision, channels_last
+        self.scaling = dict(scaling or {})
         self.dtype: torch.dtype | None = None
         self.scaler: torch.amp.GradScaler | None = None
         self._context = None
@@ -33,7 +37,7 @@ class AutoPrecision(Callback):
         if self.channels_last:
             self.model.to(memory_format=torch.channels_last)
         needs_scaling = self.dtype == torch.float16
-        self.scaler = torch.amp.GradScaler(device.type) if needs_scaling else None
+        self.scaler = torch.amp.GradScaler(device.type, **self.scaling) if needs_scaling else None
 
     def before_batch(self):
         if self.channels_last:

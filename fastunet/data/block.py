@@ -11,6 +11,7 @@ import torch
 from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, show_batch, show_results
 from fastai.data.transforms import IndexSplitter
+from fastai.interpret import plot_top_losses
 from fastai.torch_core import default_device
 
 from fastunet.data import show
@@ -106,6 +107,21 @@ def _show_results(
         samples[0][1].codec,
         figsize,
         bands,
+    )
+
+
+@plot_top_losses.dispatch
+def _plot_top_losses(
+    x: ImageTensor, y: MaskTensor, samples, outs, raws, losses, figsize=None, bands=None, **kwargs
+):
+    show.show_predictions(
+        [_pixels(sample[0]) for sample in samples],
+        [_indices(sample[1]) for sample in samples],
+        [_indices(out[0]) for out in outs],
+        samples[0][1].codec,
+        figsize,
+        bands,
+        losses=[float(loss) for loss in losses],
     )
 
 

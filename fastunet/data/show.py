@@ -73,6 +73,7 @@ def show_predictions(
     codec: MaskCodec,
     figsize: tuple[float, float] | None = None,  # inches
     bands: Sequence[int] | None = None,  # as in `picture`
+    losses: Sequence[float] | None = None,  # of each prediction, to be written over it
 ):
     """Image, ground truth and prediction side by side, a row each, with a legend.
 
@@ -85,6 +86,8 @@ def show_predictions(
         row[0].imshow(picture(image, bands))
         row[1].imshow(overlay(image, truth, codec, bands))
         row[2].imshow(overlay(image, prediction, codec, bands))
+    for axis, loss in zip(axes[:, 2], losses or (), strict=False):
+        axis.set_title(f"{axis.get_title()}\nloss {loss:.4f}".strip())
     _legend(figure, codec, [*truths, *predictions])
     return figure
 

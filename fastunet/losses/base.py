@@ -107,6 +107,8 @@ class SegmentationLoss(nn.Module):
     Raises `TrainingError` where logits and target do not fit together.
     """
 
+    threshold: float = 0.5  # binary: `decodes` takes what is more probable than this for foreground
+
     def __init__(self, ignore_index: int = VOID, reduction: Reduction = "mean"):
         super().__init__()
         self.ignore_index, self.reduction = ignore_index, reduction
@@ -180,4 +182,4 @@ class SegmentationLoss(nn.Module):
 
     def decodes(self, probabilities: Tensor) -> Tensor:
         """(B, H, W) class indices of what `activation` gave."""
-        return decide(probabilities)
+        return decide(probabilities, self.threshold)

@@ -10,7 +10,7 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from fastunet.losses import decide
+from fastunet.losses import activate, decide
 from fastunet.metrics import scores
 from fastunet.metrics.counting import ASIDE, across_processes, place, processes, read, tally
 from fastunet.metrics.regions import check_sizes
@@ -67,6 +67,7 @@ class Confusion:
         logits: Tensor,  # (B, C, H, W), one channel for binary
         target: Tensor,  # (B, H, W) class indices
         first: int | None = None,  # count the first so many images only; None: all
+        threshold: float = 0.5,  # binary: foreground is what is more probable than this
     ) -> None:
         """Add a batch; the same logits a second time are passed over."""
         if self._seen is not None and self._seen() is logits:
@@ -74,7 +75,8 @@ class Confusion:
         self._seen = weakref.ref(logits)
         plain = logits.detach().as_subclass(Tensor)[:first]
         truth = target.as_subclass(Tensor)[:first]
-        self.update(decide(plain, threshold=0), truth, max(2, plain.shape[1]))
+        scores = activate(plain.float()) if plain.shape[1] == 1 else plain
+        self.update(decide(scores, threshold), truth, max(2, plain.shape[1]))
 
     def gather(self) -> "Confusion":
         """The counts of all processes of a distributed run, added up; itself where there is one.

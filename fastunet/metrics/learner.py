@@ -28,7 +28,8 @@ class _ConfusionMetric(Metric):
     def accumulate(self, learn):
         deep = isinstance(learn.pred, list)  # supervision, in training: the finest level first
         logits = learn.pred[0] if deep else learn.pred
-        self.confusion.update_from_logits(logits, *learn.yb, first=own_samples(learn))
+        threshold = getattr(learn, "threshold", 0.5)
+        self.confusion.update_from_logits(logits, *learn.yb, own_samples(learn), threshold)
 
 
 class _ClassMean(_ConfusionMetric):

@@ -1,0 +1,62 @@
+"""Test-time augmentation: predictions of flipped and turned views, turned back and averaged."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fastunet.losses import activate
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A symmetry of the square: quarter turns first, then a mirror image."""
+
+    quarters: int = 0  # turns by 90 degrees, counter-clockwise
+    mirror: bool = False  # left and right change places
+
+    def apply(self, x: Tensor) -> Tensor:
+        """(..., H, W) turned; height and width change places for odd quarters."""
+        x = torch.rot90(x, self.quarters, dims=(-2, -1))
+        return x.flip(-1) if self.mirror else x
+
+    def undo(self, x: Tensor) -> Tensor:
+        """What `apply` made, as it was."""
+        x = x.flip(-1) if self.mirror else x
+        return torch.rot90(x, -self.quarters, dims=(-2, -1))
+
+
+# The first two suit pictures with an up and a down, the first four turn nothing by 90 degrees.
+TURNS = (
+    Turn(),
+    Turn(mirror=True),
+    Turn(2, mirror=True),  # upside down
+    Turn(2),
+    Turn(1),
+    Turn(3),
+    Turn(1, mirror=True),
+    Turn(3, mirror=True),
+)
+
+
+class AveragedViews(nn.Module):
+    """A network whose probabilities are the mean over turned views of its input.
+
+    It returns logits of that mean, so whatever takes the logits of `model` takes these.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,  # (B, C, H, W) to logits (B, C', H, W), for any height and width
+        turns: tuple[Turn, ...] = TURNS,
+    ):
+        super().__init__()
+        self.model, self.turns = model, turns
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) to (B, C', H, W)
+        total = sum(turn.undo(activate(self.model(turn.apply(x)).float())) for turn in self.turns)
+        mean = total / len(self.turns)
+        tiny = torch.finfo(mean.dtype).tiny
+        if mean.shape[1] == 1:
+            return mean.clamp(min=tiny).log() - (1 - mean).clamp(min=tiny).log()
+        return mean.clamp(min=tiny).log()
