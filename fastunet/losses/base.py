@@ -107,6 +107,8 @@ class SegmentationLoss(nn.Module):
     Raises `TrainingError` where logits and target do not fit together.
     """
 
+    y_int = True  # fastai's MixUp then mixes the losses of both targets, not class indices
+
     def __init__(self, ignore_index: int = VOID, reduction: Reduction = "mean"):
         super().__init__()
         self.ignore_index, self.reduction = ignore_index, reduction
