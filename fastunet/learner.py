@@ -17,14 +17,16 @@ from torch import nn
 
 from fastunet.callback.budget import Schedule, measure, schedule, short_epochs
 from fastunet.callback.checkpoint import SaveBestModel
+from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.precision import AutoPrecision
 from fastunet.data.block import renormalised
 from fastunet.errors import TrainingError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle
-from fastunet.losses import CombinedLoss
-from fastunet.metrics import default_metrics, loss_terms
+from fastunet.losses import CombinedLoss, adapt_loss
+from fastunet.metrics import adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
+from fastunet.models.check import check_network
 from fastunet.models.groups import normalisation_of, split_parameters
 from fastunet.precision import Precision
 from fastunet.preprocess import Source
@@ -116,8 +118,8 @@ def segmentation_learner(
     pretrained: bool = True,  # an encoder starts from ImageNet weights, frozen
     weights: str | os.PathLike | None = None,  # a file of such weights, instead of the published
     normalize: bool = True,  # pretrained encoders get pixels normalised as they know them
-    loss_func: Callable | None = None,  # None: `CombinedLoss()`
-    metrics: Sequence | None = None,  # None: Dice, IoU, accuracy, and each term of the loss
+    loss_func: Callable | None = None,  # ours, or any other of logits; None: `CombinedLoss()`
+    metrics: Sequence | None = None,  # ours, fastai's, torchmetrics' or functions; None: see below
     lr: float = 3e-3,  # peak learning rate where none is given to fit
     precision: Precision = "auto",  # "bf16", "fp16", "fp32", or what is fast on the device
     channels_last: bool = True,  # memory format
@@ -143,7 +145,13 @@ def segmentation_learner(
     yours stays as it is. Untrained networks of ours start with a bias that predicts each class as
     often as the training masks show it.
 
-    Raises `ArchitectureError` where `arch` is none of these, and where weights cannot be had.
+    Losses of other libraries see logits and truth as they want them, without void (`AdaptedLoss`),
+    and so do metrics (`adapt_metrics`); without any there are Dice, IoU, accuracy, and each term of
+    the loss.
+
+    Raises `ArchitectureError` where `arch` is none of these, where weights cannot be had, and where
+    the network does not map these images to logits; `TrainingError` where a loss or a metric does
+    not fit the task.
     """
     if not (hasattr(dls, "codec") and hasattr(dls, "preprocess")):
         raise TrainingError(
@@ -153,26 +161,29 @@ def segmentation_learner(
     options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
     if arch == "unet":
         options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
-    preprocess = dls.preprocess
-    model = build(arch, preprocess.channels, dls.codec.n_out, preprocess.size, pretrained, weights,
-                  options)  # fmt: skip
+    preprocess, n_out = dls.preprocess, dls.codec.n_out
+    model = build(arch, preprocess.channels, n_out, preprocess.size, pretrained, weights, options)
     statistics = normalisation_of(model) if normalize else None
     if statistics is not None:
         dls = renormalised(dls, *statistics)
     if model is not arch and hasattr(model, "set_prior"):
         counts = _class_counts(dls, sample=_MASKS)
         model.set_prior((counts / max(1, counts.sum())).tolist())
-    loss_func = CombinedLoss() if loss_func is None else loss_func
-    if getattr(loss_func, "needs_counts", False):
+    if isinstance(arch, nn.Module):
+        check_network(model, preprocess.channels, n_out, preprocess.size, dls.device)
+    loss_func = adapt_loss(CombinedLoss if loss_func is None else loss_func, n_out, dls.device)
+    if loss_func.needs_counts:
         loss_func.set_class_counts(_class_counts(dls))
+    if metrics is None:
+        metrics = [*default_metrics(), *loss_terms(loss_func)]
     learn = SegmentationLearner(
         dls,
         model,
         loss_func=loss_func,
-        metrics=[*default_metrics(), *loss_terms(loss_func)] if metrics is None else metrics,
+        metrics=adapt_metrics(metrics, n_out),
         lr=lr,
         path=path,
-        cbs=[AutoPrecision(precision, channels_last), *L(cbs)],
+        cbs=[AutoPrecision(precision, channels_last), FiniteGuard(), *L(cbs)],
         **{"splitter": split_parameters, **kwargs},
     )
     learn.save_best = save_best
