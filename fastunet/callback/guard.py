@@ -1,7 +1,7 @@
 """Stop training when a value is not finite, and say why: which batch, rate, precision and file."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from fastunet.callback.plain import PlainCallback
 from fastunet.errors import FastunetError, TrainingError
 
 _EVERY = 50  # batches between looks where looking makes the device wait
+_TOO_HIGH = 1e30  # a rate that overflows in the optimizer's float32
 _SKIPPED = 20  # float16 steps in a row; the scale, 65536 at first, has fallen below 1 then
 
 
@@ -219,10 +220,10 @@ class FiniteGuard(PlainCallback):
         rates = [hyper["lr"] for hyper in self.opt.hypers]
         for cb in self.learn.cbs:
             if isinstance(cb, ParamScheduler) and "lr" in cb.scheds:
-                rates = [cb.scheds["lr"](place) for place in (0.0, 0.25, 0.5, 0.75, 1.0)]
+                rates = [_at_place(cb.scheds["lr"], place) for place in (0, 0.25, 0.5, 0.75, 1)]
         rates = np.concatenate([np.atleast_1d(np.asarray(rate, float)) for rate in rates])
-        if not np.isfinite(rates).all() or rates.min() < 0 or rates.max() <= 0:
-            worst = rates[~np.isfinite(rates) | (rates <= 0)][0]
+        if not np.isfinite(rates).all() or rates.min() < 0 or not 0 < rates.max() < _TOO_HIGH:
+            worst = rates[~np.isfinite(rates) | (rates <= 0) | (rates >= _TOO_HIGH)][0]
             self._stop(
                 f"The learning rate is {worst:g}; a number above 0, such as 0.003, was expected. "
                 "lr_find (--lr find) suggests one."
@@ -237,9 +238,7 @@ class FiniteGuard(PlainCallback):
                     "MixUp works."
                 )
             if isinstance(cb, MixUp) and self.dls.train.bs == 1:
-                self._stop(
-                    "MixUp blends the images of a batch; a batch size (bs) above 1 is needed."
-                )
+                self._stop("MixUp blends the images of a batch: choose a batch size above 1.")
 
     def _check_finder(self):
         count = len(self.recorder.losses)
@@ -266,6 +265,16 @@ def nonfinite_weight(model: nn.Module) -> str | None:
     device = named[0][1].device
     finite = torch.stack([value.detach().isfinite().all().to(device) for _, value in named])
     return next((named[i][0] for i, good in enumerate(finite.tolist()) if not good), None)
+
+
+def _at_place(schedule: Callable[[float], object], place: float) -> object:
+    """What a schedule of fastai gives there; nan for an exponential one from 0 or below."""
+    try:
+        with np.errstate(all="ignore"):
+            rate = schedule(float(place))
+    except ZeroDivisionError:
+        return math.nan
+    return math.nan if isinstance(rate, complex) else rate
 
 
 def _has_saved(cb: SaveModelCallback) -> bool:
