@@ -1,14 +1,8 @@
-"""Metrics of fastai and torchmetrics see what they are made for: two or more classes, no void.
-
-On a binary task the network has one channel x, on which fastai's metrics give the same number for
-every model: they see the two channels (0, x) instead. Pixels that are void are taken out.
-"""
+"""Any metrics as a Learner takes them, each tried on right and on wrong predictions first."""
 
 import copy
-import functools
 import math
 import warnings
-from collections.abc import Callable
 from types import SimpleNamespace
 
 import torch
@@ -17,23 +11,17 @@ from fastcore.basics import camel2snake
 from fastcore.foundation import L
 from torch import Tensor
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
-from fastunet.losses import decide
-from fastunet.metrics.learner import own_samples
+from fastunet.metrics.foreign import (
+    FastaiMetric,
+    ForeignMetric,
+    PixelMean,
+    TorchMetric,
+    innermost,
+    ours_like,
+)
 
 _FASTAI = "fastai.metrics"
-# a word in a metric's name -> ours that says the same
-_OURS = {
-    "dice": "DiceScore()",
-    "f1": "DiceScore()",
-    "jaccard": "MeanIoU()",
-    "iou": "MeanIoU()",
-    "precision": "PixelPrecision()",
-    "recall": "PixelRecall()",
-    "specificity": "PixelSpecificity()",
-    "acc": "PixelAccuracy()",
-}
 
 
 def adapt_metrics(
@@ -54,9 +42,11 @@ def adapt_metrics(
         metrics = []
     several = isinstance(metrics, list | tuple | L)
     adapted = [m for each in (metrics if several else [metrics]) for m in _adapted(each, n_out)]
-    taken = [metric.name for metric in adapted if not isinstance(metric, _Adapted)]
+    taken = [metric.name for metric in adapted if not isinstance(metric, ForeignMetric)]
     for metric in adapted:
-        if isinstance(metric, _Adapted):  # a column, and what is monitored, has a name of its own
+        if isinstance(
+            metric, ForeignMetric
+        ):  # a column, and what is monitored, has a name of its own
             title, number = metric.title, 2
             while metric.title in taken:
                 metric.title, number = f"{title}_{number}", number + 1
@@ -89,169 +79,9 @@ def _adapted(metric: object, n_out: int) -> list:
             f"metrics: {metric!r} is no metric. DiceScore(), MeanIoU() or a function of logits and "
             "class indices was expected."
         )
-    if _innermost(function).__module__ == _FASTAI:
+    if innermost(function).__module__ == _FASTAI:
         return [_checked(PixelMean(function), n_out)]
     return [_OwnFunction(function)]
-
-
-class _Adapted(Metric):
-    """A metric of another kind; a subclass says what that is given of each batch."""
-
-    higher_is_better: bool | None = None  # None: as the name suggests
-
-    def __init__(self, title: str):
-        self.title = title
-        self.seen = False
-
-    @property
-    def name(self) -> str:
-        return self.title
-
-    def reset(self):
-        self.seen = False
-
-    def accumulate(self, learn):
-        deep = isinstance(learn.pred, list)  # supervision, in training: the finest level first
-        first = own_samples(learn)
-        logits = (learn.pred[0] if deep else learn.pred)[:first].detach()
-        target = learn.yb[0][:first].as_subclass(Tensor)
-        counts = target != VOID
-        if counts.any():
-            self.seen = True
-            self.add(logits, target, counts, learn)
-
-    def add(
-        self,
-        logits: Tensor,  # (B, C, H, W)
-        target: Tensor,  # (B, H, W) class indices
-        counts: Tensor,  # (B, H, W) bool: not void
-        learn,
-    ) -> None:
-        raise NotImplementedError
-
-    def compute(self) -> object:
-        raise NotImplementedError
-
-    @property
-    def value(self) -> float:
-        """nan where nothing was counted, or the metric gives no number."""
-        value = self.compute() if self.seen else None
-        if isinstance(value, list | tuple | dict) or (isinstance(value, Tensor) and value.ndim):
-            raise TypeError('it gives several numbers; one is needed, as average="macro" makes it')
-        return math.nan if value is None else float(value)
-
-
-class FastaiMetric(_Adapted):
-    """One of fastai's `Metric` objects, on the pixels that count."""
-
-    def __init__(self, metric: Metric, n_out: int):
-        super().__init__(metric.name)
-        if n_out > 1 and any(c.__name__ == "Dice" for c in type(metric).__mro__):
-            raise TrainingError(
-                f"metrics: fastai's {type(metric).__name__} is for two classes; there are {n_out}, "
-                f"whose indices it would multiply. Use fastunet's {_ours(metric.name)}."
-            )
-        self.metric = metric
-
-    def reset(self):
-        super().reset()
-        self.metric.reset()
-
-    def add(self, logits, target, counts, learn):
-        self.metric.accumulate(_Pixels(learn, *_counting(logits, target, counts)))
-
-    def compute(self):
-        return self.metric.value
-
-
-class PixelMean(_Adapted):
-    """A function of fastai that gives a mean over pixels, such as `accuracy`, over all that count.
-
-    fastai averages its values over the batches, however few pixels count in each.
-    """
-
-    def __init__(self, function: Callable):
-        innermost = _innermost(function)
-        super().__init__(innermost.__name__)
-        self.function = function
-        self.foreground = innermost.__name__ == "foreground_acc"
-
-    def reset(self):
-        super().reset()
-        self.total, self.pixels = 0.0, 0
-
-    def add(self, logits, target, counts, learn):
-        logits, target = _counting(logits, target, counts)
-        if self.foreground:  # is a mean over these pixels only
-            known = target != getattr(self.function, "keywords", {}).get("bkg_idx", 0)
-            logits, target = logits[known], target[known][:, None]
-        if len(target):
-            self.total = self.total + self.function(logits, target).detach() * len(target)
-            self.pixels += len(target)
-
-    def compute(self):
-        return self.total / self.pixels if self.pixels else None
-
-
-class TorchMetric(_Adapted):
-    """A metric of torchmetrics: of `classification` on pixels, of `segmentation` on images."""
-
-    def __init__(self, metric, n_out: int, name: str | None = None):
-        super().__init__(camel2snake((name or type(metric).__name__).replace("IoU", "Iou")))
-        self.metric = metric
-        kinds = [_kind(c) for c in type(metric).__mro__]
-        self.kind = next(filter(None, kinds), None)
-        classes = max(2, n_out)
-        number = getattr(metric, "num_classes", None)
-        alone = self.kind == "segmentation" and n_out == number == 1  # the foreground's channel
-        if self.kind not in ("Binary", "Multiclass", "segmentation"):
-            problem = "fastunet does not know what it is to be given"
-        elif self.kind == "Binary" and n_out > 1:
-            problem = f"it is for two classes, there are {classes}"
-        elif number not in (None, classes) and not alone:
-            problem = f"it has num_classes={number}, there are {classes}"
-        else:
-            return
-        raise TrainingError(
-            f"metrics: {type(metric).__name__} of torchmetrics: {problem}. Use "
-            f"fastunet's {_ours(self.title)}, or a metric of torchmetrics.classification for "
-            f"{'two classes (Binary...)' if n_out == 1 else f'{classes} classes (Multiclass...)'}."
-        )
-
-    @property
-    def higher_is_better(self) -> bool | None:
-        return self.metric.higher_is_better
-
-    def reset(self):
-        super().reset()
-        self.metric.reset()
-
-    def add(self, logits, target, counts, learn):
-        if self.metric.device != logits.device:
-            self.metric.to(logits.device)
-        if self.kind == "segmentation":
-            for image in zip(decide(logits, 0), target, counts, strict=True):
-                if image[2].any():
-                    self._add_image(*image, max(2, logits.shape[1]))
-            return
-        logits, target = _counting(logits, target, counts)
-        probs = logits.softmax(dim=1)  # (K, C), two columns for binary
-        self.metric.update(probs[:, 1] if self.kind == "Binary" else probs, target)
-
-    def _add_image(self, predicted: Tensor, target: Tensor, counts: Tensor, classes: int):
-        if "Hausdorff" in type(self.metric).__name__:  # it needs the shape: void is background
-            pair = [each.masked_fill(~counts, 0)[None] for each in (predicted, target)]
-        else:
-            pair = [each[counts][None] for each in (predicted, target)]
-        wanted = getattr(self.metric, "input_format", "one-hot")
-        one_hot = {"one-hot": 2, "mixed": 1, "index": 0}[wanted]  # how many of the two
-        for i in range(one_hot):
-            maps = torch.nn.functional.one_hot(pair[i], classes).movedim(-1, 1)
-            pair[i] = maps[:, 1:] if self.metric.num_classes == 1 else maps
-        self.metric.update(*pair)
-
-    def compute(self):
-        return self.metric.compute()
 
 
 class _OwnFunction(AvgMetric):
@@ -259,33 +89,8 @@ class _OwnFunction(AvgMetric):
 
     @property
     def name(self) -> str:
-        function = _innermost(self.func)
+        function = innermost(self.func)
         return getattr(function, "__name__", None) or camel2snake(type(function).__name__)
-
-
-class _Pixels:
-    """A learner whose batch is (K, C) logits and (K,) class indices; all else is its own."""
-
-    def __init__(self, learn, logits: Tensor, target: Tensor):
-        self._learn = learn
-        self.pred, self.y, self.yb = logits, target, (target,)
-
-    def __getattr__(self, name: str):
-        return getattr(self._learn, name)
-
-
-def _counting(logits: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """(K, C) logits and (K,) class indices of the pixels that count; C is 2 for binary."""
-    pixels = logits.movedim(1, -1)[counts]
-    if pixels.shape[1] == 1:
-        pixels = torch.cat([torch.zeros_like(pixels), pixels], dim=1)
-    return pixels, target[counts]
-
-
-def _innermost(function: Callable) -> Callable:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
 
 
 def _is_fastais(metric: Metric) -> bool:
@@ -299,20 +104,7 @@ def _is_torchmetrics(metric: object) -> bool:
     return any(c.__module__.partition(".")[0] == "torchmetrics" for c in type(metric).__mro__)
 
 
-def _kind(cls: type) -> str | None:
-    if cls.__module__.startswith("torchmetrics.segmentation"):
-        return "segmentation"
-    if cls.__module__.startswith("torchmetrics.classification"):
-        prefixes = ("Binary", "Multiclass", "Multilabel")
-        return next((p for p in prefixes if cls.__name__.startswith(p)), None)
-    return None
-
-
-def _ours(name: str) -> str:
-    return next((ours for word, ours in _OURS.items() if word in name), "DiceScore() or MeanIoU()")
-
-
-def _checked(metric: _Adapted, n_out: int) -> _Adapted:
+def _checked(metric: ForeignMetric, n_out: int) -> ForeignMetric:
     """`metric`, after a look at what it says of right and of wrong predictions."""
     generator = torch.Generator().manual_seed(0)
     classes = max(2, n_out)
@@ -329,11 +121,11 @@ def _checked(metric: _Adapted, n_out: int) -> _Adapted:
         problem = f"it is {values[0]:g} for right and for wrong predictions"
     raise TrainingError(
         f"metrics: {metric.name} does not fit a task of {classes} classes ({problem}). Use "
-        f"fastunet's {_ours(metric.name)}."
+        f"fastunet's {ours_like(metric.name)}."
     )
 
 
-def _try(metric: _Adapted, answer: Tensor, target: Tensor, n_out: int) -> float:
+def _try(metric: ForeignMetric, answer: Tensor, target: Tensor, n_out: int) -> float:
     channels = [answer == c for c in (range(n_out) if n_out > 1 else [1])]
     logits = (2.0 * torch.stack(channels, dim=1) - 1) * 6
     copied = copy.deepcopy(metric)

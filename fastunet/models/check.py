@@ -62,7 +62,7 @@ def _forward(model: nn.Module, images: Tensor, n_out: int) -> Tensor:
         if n_out > 1:
             classes = f"{n_out} classes, with a channel for each"
         problem = (
-            f"it has {found[1]} channels, {n_out} expected: the masks hold {classes}. Build it "
+            f"it has {_channels(found[1])}, {n_out} expected: the masks hold {classes}. Build it "
             f"with n_classes={n_out} (classes={n_out} in segmentation_models_pytorch)."
         )
     else:
@@ -79,8 +79,8 @@ def _why(name: str, given: tuple[int, ...], error: Exception) -> str:
     wanted = re.search(r"to have (\d+) channels, but got (\d+) channels", text)
     if wanted and int(wanted[2]) == given[1]:
         return (
-            f"{name} takes images of {wanted[1]} channels; these have {given[1]}. Build it with "
-            f"in_channels={given[1]}, or read the images with channels={wanted[1]}."
+            f"{name} takes images of {_channels(int(wanted[1]))}; these have {given[1]}. Build it "
+            f"with in_channels={given[1]}, or read the images with channels={wanted[1]}."
         )
     return (
         f"{name} fails on a batch of images of the shape {given} (images, channels, height, width) "
@@ -105,6 +105,10 @@ def _are_probabilities(output: Tensor) -> bool:
 
 def _sum_to_one(output: Tensor) -> bool:
     return torch.allclose(output.sum(dim=1), torch.ones_like(output[:, 0]), atol=1e-3)
+
+
+def _channels(number: int) -> str:
+    return f"{number} channel" if number == 1 else f"{number} channels"
 
 
 def _name(model: nn.Module) -> str:
