@@ -83,7 +83,7 @@ class FiniteGuard(PlainCallback):
                 f"{self._where(self.iter)}: {skipped} steps in a row were skipped, because "
                 "gradients in float16 were not finite however small they were scaled: nothing is "
                 'learned any more. Use precision="bf16" or "fp32" (--precision), or a lower '
-                "learning rate."
+                f"learning rate. {self._kept()}"
             )
 
     def after_train(self):
@@ -93,7 +93,8 @@ class FiniteGuard(PlainCallback):
         if self._finder is None and (name := nonfinite_weight(self.model)):
             self._stop(
                 f"Training was stopped: after the batches of epoch {self.epoch} the weights are "
-                f"not finite ({name}), {self._at(self.recorder.lrs[-1])}. {self._lower()}"
+                f"not finite ({name}), {self._at(self.recorder.lrs[-1])}. {self._lower()} "
+                f"{self._kept()}"
             )
 
     def after_validate(self):
@@ -155,7 +156,8 @@ class FiniteGuard(PlainCallback):
             )
         what = "the network's output is not finite"
         # where the look comes late, weights have been spoiled by the loss itself
-        if batch == self.iter and (weight := nonfinite_weight(self.model)):
+        # and statistics by this very batch, while they are being learned
+        if batch == self.iter and (weight := nonfinite_weight(self.model, not self.training)):
             what += f", since its weights are not ({weight})"
         return f"{what}, {self._at(rate)}. {advice}"
 
@@ -179,7 +181,7 @@ class FiniteGuard(PlainCallback):
         advice = "Choose a lower learning rate: lr_find (--lr find) suggests one."
         dtype = getattr(getattr(self.learn, "auto_precision", None), "dtype", None)
         if dtype == torch.float16:
-            advice += ' float16 ends at 65504: precision="bf16" or "fp32" (--precision) do not.'
+            advice += ' Or precision="bf16" or "fp32" (--precision): float16 ends at 65504.'
         return advice
 
     def _files(self) -> str:
@@ -225,8 +227,8 @@ class FiniteGuard(PlainCallback):
         if not np.isfinite(rates).all() or rates.min() < 0 or not 0 < rates.max() < _TOO_HIGH:
             worst = rates[~np.isfinite(rates) | (rates <= 0) | (rates >= _TOO_HIGH)][0]
             self._stop(
-                f"The learning rate is {worst:g}; a number above 0, such as 0.003, was expected. "
-                "lr_find (--lr find) suggests one."
+                f"The learning rate is {worst:g}; a small number above 0, such as 0.003, was "
+                "expected. lr_find (--lr find) suggests one."
             )
 
     def _check_mixing(self):
@@ -253,13 +255,13 @@ class FiniteGuard(PlainCallback):
         return batches - self._finder.num_it // 10 - 5 > 0
 
 
-def nonfinite_weight(model: nn.Module) -> str | None:
+def nonfinite_weight(
+    model: nn.Module,
+    buffers: bool = True,  # statistics of normalisation and the like, besides the parameters
+) -> str | None:
     """The name of a parameter or buffer that holds nan or infinity; None: all are finite."""
-    named = [
-        (name, value)
-        for name, value in [*model.named_parameters(), *model.named_buffers()]
-        if value.is_floating_point()
-    ]
+    named = [*model.named_parameters(), *(model.named_buffers() if buffers else [])]
+    named = [(name, value) for name, value in named if value.is_floating_point()]
     if not named:
         return None
     device = named[0][1].device

@@ -44,9 +44,7 @@ def adapt_metrics(
     adapted = [m for each in (metrics if several else [metrics]) for m in _adapted(each, n_out)]
     taken = [metric.name for metric in adapted if not isinstance(metric, ForeignMetric)]
     for metric in adapted:
-        if isinstance(
-            metric, ForeignMetric
-        ):  # a column, and what is monitored, has a name of its own
+        if isinstance(metric, ForeignMetric):  # each column has a name of its own
             title, number = metric.title, 2
             while metric.title in taken:
                 metric.title, number = f"{title}_{number}", number + 1
@@ -108,7 +106,8 @@ def _checked(metric: ForeignMetric, n_out: int) -> ForeignMetric:
     """`metric`, after a look at what it says of right and of wrong predictions."""
     generator = torch.Generator().manual_seed(0)
     classes = max(2, n_out)
-    target = torch.randint(0, classes, (2, 8, 8), generator=generator)
+    pixels = 128 * math.ceil(classes / 64)  # of every class two at least
+    target = torch.randperm(pixels, generator=generator).reshape(2, 8, -1) % classes
     wrong = (target + 1) % classes
     try:
         values = [_try(metric, answer, target, n_out) for answer in (target, wrong)]

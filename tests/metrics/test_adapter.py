@@ -241,6 +241,11 @@ def test_ours_and_the_users_stay_what_they_are():
     assert adapt_metrics(None, 1) == []
 
 
+def test_many_classes_are_no_obstacle():
+    for metric in (fastai_metrics.RocAuc(), tm.MulticlassAUROC(150), fastai_metrics.DiceMulti()):
+        assert adapt_metrics(metric, 150)
+
+
 def test_nothing_counted_is_nan_and_what_is_better_is_known():
     logits, target = torch.randn(1, 1, 4, 4), torch.full((1, 4, 4), VOID)
     for metric in (fastai_metrics.Dice(), fastai_metrics.accuracy, tm.BinaryF1Score()):
