@@ -14,7 +14,7 @@ import torch
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import SaveModelCallback
-from fastai.learner import Learner
+from fastai.learner import Learner, mk_metric
 from fastai.torch_core import rank_distrib
 from fastcore.foundation import L
 from fastcore.xtras import join_path_file
@@ -22,6 +22,7 @@ from torch import nn
 
 from fastunet.callback.budget import Schedule, measure, schedule, short_epochs
 from fastunet.callback.checkpoint import SaveBestModel
+from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.precision import AutoPrecision
 from fastunet.data.augment import Augment
 from fastunet.data.block import renormalised
@@ -30,9 +31,10 @@ from fastunet.errors import TrainingError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
-from fastunet.losses import CombinedLoss, SegmentationLoss
-from fastunet.metrics import default_metrics, loss_terms
+from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
+from fastunet.metrics import adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
+from fastunet.models.check import check_network
 from fastunet.models.groups import normalisation_of, split_parameters
 from fastunet.precision import Precision
 from fastunet.preprocess import Source
@@ -46,6 +48,7 @@ class SegmentationLearner(Learner):
     """
 
     save_best: bool = True  # load the weights of the best epoch when a fit ends
+    monitor: str | None = None  # the value that says which epoch is the best; None: first metric
     threshold: float = 0.5  # binary: foreground is what is more probable than this
 
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0):
@@ -56,7 +59,8 @@ class SegmentationLearner(Learner):
         cbs = L(cbs)
         others = (SaveModelCallback, LRFinder)
         if self.save_best and not any(isinstance(cb, others) for cb in [*self.cbs, *cbs]):
-            cbs = cbs + SaveBestModel(self.metrics[0].name if self.metrics else "valid_loss")
+            first = self.metrics[0].name if self.metrics else "valid_loss"
+            cbs = cbs + SaveBestModel(self.monitor or first)
         super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
 
     def fit_minutes(
@@ -78,6 +82,15 @@ class SegmentationLearner(Learner):
         with short_epochs(self.dls, plan.batches):
             self.fit_one_cycle(plan.epochs, lr_max, **kwargs)
         return plan
+
+    @property
+    def metrics(self) -> L:
+        """What is measured on the validation part; see `adapt_metrics` for what may be set."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, metrics):
+        self._metrics = L(adapt_metrics(metrics, self.dls.codec.n_out)).map(mk_metric)
 
     # the number format
 
@@ -250,12 +263,13 @@ def segmentation_learner(
     pretrained: bool = True,  # an encoder starts from ImageNet weights, frozen
     weights: str | os.PathLike | None = None,  # a file of such weights, instead of the published
     normalize: bool = True,  # pretrained encoders get pixels normalised as they know them
-    loss_func: Callable | None = None,  # None: `CombinedLoss()`
-    metrics: Sequence | None = None,  # None: Dice, IoU, accuracy, and each term of the loss
+    loss_func: Callable | None = None,  # ours, or any other of logits; None: `CombinedLoss()`
+    metrics: Sequence | None = None,  # ours, fastai's, torchmetrics' or functions; None: see below
     lr: float = 3e-3,  # peak learning rate where none is given to fit
     precision: Precision = "auto",  # "bf16", "fp16", "fp32", or what is fast on the device
     channels_last: bool = True,  # memory format
-    save_best: bool = True,  # keep and load the epoch with the best first metric
+    save_best: bool = True,  # keep and load the best epoch
+    monitor: str | None = None,  # the best by this value, such as "valid_loss"; None: first metric
     path: str | os.PathLike | None = None,  # models are written below; None: that of `dls`
     cbs: Sequence | None = None,
     **kwargs,  # of fastai's `Learner`; all others are options of the network
@@ -277,7 +291,13 @@ def segmentation_learner(
     yours stays as it is. Untrained networks of ours start with a bias that predicts each class as
     often as the training masks show it.
 
-    Raises `ArchitectureError` where `arch` is none of these, and where weights cannot be had.
+    Losses of other libraries see logits and truth as they want them, without void (`AdaptedLoss`),
+    and so do metrics (`adapt_metrics`); without any there are Dice, IoU, accuracy, and each term of
+    the loss.
+
+    Raises `ArchitectureError` where `arch` is none of these, where weights cannot be had, and where
+    the network does not map these images to logits; `TrainingError` where a loss or a metric does
+    not fit the task.
     """
     if not (hasattr(dls, "codec") and hasattr(dls, "preprocess")):
         raise TrainingError(
@@ -287,29 +307,32 @@ def segmentation_learner(
     options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
     if arch == "unet":
         options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
-    preprocess = dls.preprocess
-    model = build(arch, preprocess.channels, dls.codec.n_out, preprocess.size, pretrained, weights,
-                  options)  # fmt: skip
+    preprocess, n_out = dls.preprocess, dls.codec.n_out
+    model = build(arch, preprocess.channels, n_out, preprocess.size, pretrained, weights, options)
     statistics = normalisation_of(model) if normalize else None
     if statistics is not None:
         dls = renormalised(dls, *statistics)
     if model is not arch and hasattr(model, "set_prior"):
         counts = _class_counts(dls, sample=_MASKS)
         model.set_prior((counts / max(1, counts.sum())).tolist())
-    loss_func = CombinedLoss() if loss_func is None else loss_func
-    if getattr(loss_func, "needs_counts", False):
+    if isinstance(arch, nn.Module):
+        check_network(model, preprocess.channels, n_out, preprocess.size, dls.device)
+    loss_func = adapt_loss(CombinedLoss if loss_func is None else loss_func, n_out, dls.device)
+    if loss_func.needs_counts:
         loss_func.set_class_counts(_class_counts(dls))
+    if metrics is None:
+        metrics = [*default_metrics(), *loss_terms(loss_func)]
     learn = SegmentationLearner(
         dls,
         model,
         loss_func=loss_func,
-        metrics=[*default_metrics(), *loss_terms(loss_func)] if metrics is None else metrics,
+        metrics=metrics,
         lr=lr,
         path=path,
-        cbs=[AutoPrecision(precision, channels_last), *L(cbs)],
+        cbs=[AutoPrecision(precision, channels_last), FiniteGuard(), *L(cbs)],
         **{"splitter": split_parameters, **kwargs},
     )
-    learn.save_best = save_best
+    learn.save_best, learn.monitor = save_best, monitor
     if model is not arch and arch != "unet" and pretrained:
         learn.freeze()
     return learn

@@ -1,5 +1,6 @@
 """What a user types: the options that commands share, and their text as values."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -246,7 +247,7 @@ def learning_rate(text: str | None) -> float | None:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if rate <= 0:
+    if not 0 < rate < math.inf:
         raise TrainingError(f'--lr {text}: a rate above 0, such as 0.003, or "find" was expected.')
     return rate
 
