@@ -12,6 +12,7 @@ from fastunet.data.layouts.folders import Folder, Layout, Part
 from fastunet.data.layouts.known import one_folder, recognise
 from fastunet.data.matching import (
     EXTENSIONS,
+    ChannelFiles,
     Listing,
     Matches,
     Rule,
@@ -27,7 +28,7 @@ from fastunet.data.matching import (
 )
 from fastunet.errors import PairingError, listing
 
-__all__ = ["EXTENSIONS", "Pair", "PairList", "Split", "find_pairs"]
+__all__ = ["EXTENSIONS", "ChannelFiles", "Pair", "PairList", "Split", "find_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class Pair:
     channels: tuple[Path, ...] = ()  # files whose channels are stacked behind the image's
 
     @property
-    def image_files(self) -> tuple[Path, ...]:
+    def image_files(self) -> ChannelFiles:
         """The file or files that make the image."""
-        return (self.image, *self.channels)
+        return ChannelFiles((self.image, *self.channels))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from fastunet.data.audit.alignment import Offset, find_offset
 from fastunet.data.audit.duplicates import thumbnail
 from fastunet.data.codes import RawMask, pixel_counts, read_mask, rgb
-from fastunet.data.images import image_sizes, is_grey, read_image
+from fastunet.data.images import image_sizes, is_grey, non_finite, read_image
 from fastunet.data.pairs import Pair
 from fastunet.errors import FastunetError
 
@@ -203,9 +203,8 @@ def _image_facts(image: np.ndarray) -> ImageFacts:
     finite = image
     not_finite = 0
     if image.dtype.kind == "f":
-        good = np.isfinite(image)
-        not_finite = int((~good).any(axis=2).sum())
-        finite = np.where(good, image, 0) if not_finite else image
+        not_finite = int(np.count_nonzero(non_finite(image)))
+        finite = np.where(np.isfinite(image), image, 0) if not_finite else image
     if image.shape[2] <= 4 and image.dtype in (np.uint8, np.uint16, np.float32):
         mean, std = (value.ravel() for value in cv2.meanStdDev(finite))
     else:
