@@ -14,7 +14,7 @@ _PUBLIC = {
     "FastunetError": "fastunet.errors",
     "Pair": "fastunet.data.pairs",
     "find_pairs": "fastunet.data.pairs",
-    "split_by_list": "fastunet.data.split",
+    "split_by_list": "fastunet.data.stated_split",
     "split_pairs": "fastunet.data.split",
     "k_fold": "fastunet.data.split",
     "save_split": "fastunet.data.split",

@@ -68,7 +68,7 @@ FLOORS = [
         *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
         *["fastunet.data.pairs", "fastunet.data.tables", "fastunet.data.groups"],
         *["fastunet.data.stratify", "fastunet.data.split", "fastunet.data.tiles"],
-        "fastunet.data.sources",
+        *["fastunet.data.sources", "fastunet.data.stated_split"],
     ],
     ["fastunet.data.stacks", "fastunet.data.codes", "fastunet.data.strays"],
     ["fastunet.data.survey"],

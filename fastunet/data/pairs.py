@@ -3,9 +3,10 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastunet.data.affixes import infer_rule
 from fastunet.data.layouts.folders import Folder, Layout, Part
@@ -28,7 +29,10 @@ from fastunet.data.matching import (
 )
 from fastunet.errors import PairingError, listing
 
-__all__ = ["EXTENSIONS", "ChannelFiles", "Pair", "PairList", "Split", "find_pairs"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXTENSIONS", "ChannelFiles", "Pair", "PairList", "Split", "as_pairs", "find_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,9 @@ class PairList(Sequence[Pair]):
 
 
 def find_pairs(
-    path: str | os.PathLike,  # the data folder, or a .csv or .tsv table
+    path: "str | os.PathLike | pd.DataFrame",  # the data folder, a .csv or .tsv table, a DataFrame
     images: str | os.PathLike | None = None,  # folder of images, absolute or below `path`
-    masks: str | os.PathLike | None = None,  # folder of masks; goes with `images`
+    masks: str | os.PathLike | None = None,  # folder of masks; of a table, both are its columns
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
     suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
 ) -> PairList:
@@ -89,13 +93,15 @@ def find_pairs(
     Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place.
     Warns, by name, of files left without a partner.
     """
-    root = Path(path)
+    _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
+    if _is_table(path):
+        return _from_table(path, images, masks, prefix, suffix)
+    root = _one_path(path)
     if (images is None) != (masks is None):
-        raise PairingError("Pass both images= and masks=, or neither.")
-    if root.suffix.lower() in (".csv", ".tsv") and root.is_file():
-        from fastunet.data.tables import pairs_from_table
-
-        return pairs_from_table(root)
+        raise PairingError(
+            "Pass both images= and masks=, or neither: the folder that holds two others comes "
+            "first, find_pairs(folder, images=..., masks=...)."
+        )
     if not root.is_dir():
         kind = "a file" if root.exists() else "missing"
         raise PairingError(
@@ -143,6 +149,87 @@ def find_pairs(
     _warn_of_lone("Images without a mask", lone_images, lone_masks, root)
     _warn_of_lone("Masks without an image", lone_masks, lone_images, root)
     return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
+
+
+def as_pairs(
+    given: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
+) -> Sequence[Pair]:
+    """Pairs in any form a user holds them: those of `find_pairs`, (image, mask) paths, a DataFrame.
+
+    Raises `PairingError` where they are something else, or a file of a tuple is missing.
+    """
+    if isinstance(given, PairList):
+        return given
+    if _is_table(given):
+        return _from_table(given)
+    if isinstance(given, str | os.PathLike):
+        raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
+    if not isinstance(given, Iterable):
+        raise PairingError(f"{given!r} holds no pairs of an image and a mask.")
+    pairs = [_as_pair(entry, number) for number, entry in enumerate(given)]
+    unchecked = [file for pair, new in pairs if new for file in (pair.image, pair.mask)]
+    missing = [file for file in unchecked if not file.is_file()]
+    if missing:
+        raise PairingError(
+            f"{len(missing)} of the files do not exist: {listing(missing)}. Relative paths start "
+            f"from {Path.cwd()}."
+        )
+    return [pair for pair, _ in pairs]
+
+
+def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
+    """A pair, and whether its files have yet to be looked for."""
+    if isinstance(entry, Pair):
+        return entry, False
+    both = isinstance(entry, tuple | list) and len(entry) == 2
+    if both and all(isinstance(file, str | os.PathLike) for file in entry):
+        return Pair(*map(Path, entry)), True
+    raise PairingError(
+        f"Entry {number} of the pairs is {entry!r}; (image, mask) was expected, two paths. Of two "
+        "lists, pass zip(images, masks); of two folders, from_folder(folder, images=..., "
+        "masks=...)."
+    )
+
+
+# --- what is given -------------------------------------------------------------------------------
+
+
+def _check_words(**options: object) -> None:
+    for option, value in options.items():
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise PairingError(f"{option}={value!r}; a name was expected.")
+
+
+def _is_table(given: object) -> bool:
+    if hasattr(given, "columns") and hasattr(given, "iloc"):  # a DataFrame
+        return True
+    return (
+        isinstance(given, str | os.PathLike)
+        and Path(given).suffix.lower() in (".csv", ".tsv")
+        and Path(given).is_file()
+    )
+
+
+def _from_table(table, images=None, masks=None, prefix=None, suffix=None) -> PairList:
+    from fastunet.data.tables import pairs_from_table
+
+    if prefix is not None or suffix is not None:
+        raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
+    return pairs_from_table(table, image=images or "image", mask=masks or "mask")
+
+
+def _one_path(path: object) -> Path:
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    if isinstance(path, list | tuple):
+        raise PairingError(
+            f"{len(path)} paths were given where one folder is expected. Of a folder of images and "
+            "one of masks: find_pairs(folder, images=..., masks=...). Pairs of files go to "
+            "ImageMaskDataLoaders.from_pairs."
+        )
+    raise PairingError(
+        f"{path!r} is no path; a folder with images and masks, or a table, was expected."
+    )
 
 
 def _named(

@@ -4,13 +4,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastunet.data.affixes import infer_rule
 from fastunet.data.matching import Rule, channel_sets, pair_up
-from fastunet.data.pairs import find_pairs
+from fastunet.data.pairs import as_pairs, find_pairs
 from fastunet.errors import PairingError
 
 
@@ -296,3 +297,50 @@ def test_files_numbered_by_channel_are_one_image():
 def test_two_images_of_one_name_are_told_apart_by_the_user():
     with pytest.raises(PairingError, match=r"a\.png and e.a\.jpg would both"):
         channel_sets([Path("d/a.png"), Path("e/a.jpg")])
+
+
+# --- what is given --------------------------------------------------------------------------------
+
+
+def test_pairs_may_be_tuples_of_paths_or_a_table(tmp_path):
+    touch(tmp_path, "a.jpg", "a.png", "b.jpg", "b.png")
+    images, masks = ([str(tmp_path / f"{n}{end}") for n in "ab"] for end in (".jpg", ".png"))
+    expected = [("a.jpg", "a.png", ""), ("b.jpg", "b.png", "")]
+    frame = pd.DataFrame({"image": images, "mask": masks})
+    paths = [Path(image) for image in images]
+    for form in (zip(images, masks, strict=True), [*zip(paths, masks, strict=True)], frame):
+        assert stems(as_pairs(form)) == expected
+    with pytest.raises(PairingError, match=r"1 of the files do not exist: .*c\.png"):
+        as_pairs([(images[0], tmp_path / "c.png")])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("data", "data is a path; pairs were expected. from_folder"),
+        (["images", "masks"], r"Entry 0 of the pairs is 'images'.*zip\(images, masks\)"),
+        ([("a.png", 3)], r"Entry 0 of the pairs is \('a.png', 3\)"),
+        ([("a.png", "b.png", "c.png")], "two paths"),
+        (7, "7 holds no pairs"),
+        (None, "None holds no pairs"),
+    ],
+)
+def test_what_is_no_list_of_pairs_is_refused(wrong, message):
+    with pytest.raises(PairingError, match=message):
+        as_pairs(wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["images", "masks"],), r"2 paths were given where one folder.*images=\.\.\., masks="),
+        ((3,), "3 is no path"),
+        ((None,), "None is no path"),
+        (("images", "masks"), r"Pass both images= and masks=.*find_pairs\(folder"),
+        ((".", 3, "masks"), "images=3; a name was expected"),
+        ((".", "images", "masks", 1), "prefix=1; a name"),
+    ],
+)
+def test_what_is_no_folder_is_refused(arguments, message):
+    with pytest.raises(PairingError, match=message):
+        find_pairs(*arguments)
