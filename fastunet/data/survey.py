@@ -134,14 +134,14 @@ class Survey:
         """A survey that misses no code, and the codes of every mask.
 
         Of the masks beyond the sample only the set of codes is kept; those that show the survey
-        something new join it.
+        something new join it, as many as there can be classes.
         """
         survey = cls.spread(paths, progress, sample)
         rest = [path for path in dict.fromkeys(paths) if path not in survey.present]
         present = survey._codes_of(rest, progress)
         known, telling = set(survey.counts), []
         for path, codes in present.items():
-            if not survey.lossy and not codes <= known:
+            if not survey.lossy and not codes <= known and len(telling) < MAX_CLASSES:
                 known |= codes
                 telling.append(path)
         if telling:
