@@ -66,9 +66,10 @@ FLOORS = [
     [
         *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
         *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
-        *["fastunet.data.pairs", "fastunet.data.tables", "fastunet.data.groups"],
-        *["fastunet.data.stratify", "fastunet.data.split", "fastunet.data.tiles"],
-        *["fastunet.data.sources", "fastunet.data.stated_split"],
+        *["fastunet.data.pairs", "fastunet.data.pairing_text", "fastunet.data.tables"],
+        *["fastunet.data.groups", "fastunet.data.stratify", "fastunet.data.split"],
+        *["fastunet.data.stated_split", "fastunet.data.sources", "fastunet.data.cut_stack"],
+        "fastunet.data.tiles",
     ],
     ["fastunet.data.stacks", "fastunet.data.codes", "fastunet.data.strays"],
     ["fastunet.data.survey"],

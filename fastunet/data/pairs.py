@@ -1,7 +1,6 @@
 """Which mask belongs to which image, found from the folder layout and the file names."""
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +19,17 @@ from fastunet.data.matching import (
     Split,
     apart,
     is_image,
-    is_litter,
     list_files,
-    nearest,
     pair_up,
     path_of,
     stem_of,
+)
+from fastunet.data.pairing_text import (
+    doubles_of,
+    no_layout,
+    nothing_pairs,
+    second_masks,
+    warn_of_lone,
 )
 from fastunet.errors import PairingError, listing
 
@@ -116,7 +120,7 @@ def find_pairs(
     if layout is None and stated and any(map(is_image, Folder(root).files)):
         layout = _marked(root, stated)
     if layout is None:
-        raise PairingError(_no_layout(root))
+        raise PairingError(no_layout(root))
 
     pairs: list[Pair] = []
     lone_images: list[Path] = []
@@ -124,7 +128,7 @@ def find_pairs(
     doubles: list[str] = []
     for part in layout.parts:
         found, channels = _match(part, stated)
-        doubles += _doubles(part, found)
+        doubles += doubles_of(part, found)
         lone_images += [path_of(part.images, place) for place in found.lone_images]
         lone_masks += [path_of(part.masks, place) for place in found.lone_masks]
         pairs += [
@@ -138,6 +142,8 @@ def find_pairs(
             )
             for inner, image, mask in found.pairs
         ]
+    if said := second_masks([pair.mask for pair in pairs], lone_images + lone_masks):
+        raise PairingError(said)
     if doubles:
         raise PairingError(
             f"More than one file claims one place: {'; '.join(doubles[:10])}"
@@ -145,9 +151,9 @@ def find_pairs(
             + ". Keep one of each in the folder."
         )
     if not pairs:
-        raise PairingError(_nothing_pairs(layout, lone_images, lone_masks))
-    _warn_of_lone("Images without a mask", lone_images, lone_masks, root)
-    _warn_of_lone("Masks without an image", lone_masks, lone_images, root)
+        raise PairingError(nothing_pairs(layout, lone_images, lone_masks))
+    warn_of_lone("Images without a mask", lone_images, lone_masks, root)
+    warn_of_lone("Masks without an image", lone_masks, lone_images, root)
     return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
 
 
@@ -311,60 +317,3 @@ def _by_channel(folder: Path, images: Listing) -> tuple[Listing, dict[str, list[
             f"{listing(odd)}. Add the missing files, or take the image out."
         )
     return firsts, further
-
-
-# --- what to say ---------------------------------------------------------------------------------
-
-
-def _doubles(part: Part, found: Matches) -> list[str]:
-    groups = [(part.images, places) for places in found.double_images]
-    groups += [(part.masks, places) for places in found.double_masks]
-    return [", ".join(str(path_of(folder, place)) for place in places)
-            for folder, places in groups]  # fmt: skip
-
-
-def _warn_of_lone(what: str, lone: list[Path], others: list[Path], root: Path) -> None:
-    if not lone:
-        return
-    names = [_with_nearest(file, others, root) for file in lone[:10]]
-    more = f" and {len(lone) - 10} more" if len(lone) > 10 else ""
-    text = f"{what} are left out ({len(lone)}): {', '.join(names)}{more}"
-    warnings.warn(text, stacklevel=3)
-
-
-def _with_nearest(file: Path, others: list[Path], root: Path) -> str:
-    name = str(file.relative_to(root) if file.is_relative_to(root) else file)
-    like = nearest(file.stem, [other.stem for other in others[:1000]])
-    if like is None:
-        return name
-    return f"{name} (nearest: {next(o.name for o in others if o.stem == like)})"
-
-
-def _no_layout(root: Path) -> str:
-    entries = sorted(e.name + "/" if e.is_dir() else e.name
-                     for e in root.iterdir() if not is_litter(e.name))  # fmt: skip
-    return (
-        f"{root} holds no layout that fastunet knows. Found: {listing(entries) or 'nothing'}. "
-        "Expected one of: images/ + masks/; train|val|test/ each with images/ + masks/; train/ + "
-        "train_masks/; x.jpg + x_mask.png in one folder; the folder of a public data set; images "
-        "with COCO, LabelMe or YOLO polygons. Or name the folders: images=..., masks=..."
-    )
-
-
-def _nothing_pairs(layout: Layout, lone_images: list[Path], lone_masks: list[Path]) -> str:
-    image_dirs = listing([part.images for part in layout.parts])
-    mask_dirs = listing([part.masks for part in layout.parts])
-    where = f"{image_dirs} and {mask_dirs}"
-    if not lone_images or not lone_masks:
-        empty = "images" if not lone_images else "masks"
-        known = ", ".join(sorted(EXTENSIONS))
-        return f"No pairs in {where}: there are no {empty} (looked for {known})."
-    first = lone_images[0]
-    like = nearest(first.stem, [mask.stem for mask in lone_masks[:1000]])
-    hint = f" The mask most like {first.name} is named {like!r}." if like else ""
-    return (
-        f"No mask matches an image by name in {where}. Images are named like "
-        f"{listing([file.name for file in lone_images], 3)}; masks like "
-        f"{listing([file.name for file in lone_masks], 3)}.{hint} If a mask is the image's name "
-        "with something before or behind it, pass prefix= or suffix=."
-    )

@@ -13,7 +13,7 @@ from fastunet.data.audit.duplicates import thumbnail
 from fastunet.data.codes import RawMask, pixel_counts, read_mask, rgb
 from fastunet.data.images import image_sizes, is_grey, non_finite, read_image
 from fastunet.data.pairs import Pair
-from fastunet.errors import FastunetError
+from fastunet.errors import FastunetError, MaskValueError
 
 LOSSY = (".jpg", ".jpeg", ".jfif")
 
@@ -25,7 +25,7 @@ _GLANCE = 256  # pixels a side, of what is compared by value
 class Fault:
     """Why a file cannot be used."""
 
-    kind: Literal["empty-file", "truncated", "unreadable"]
+    kind: Literal["empty-file", "truncated", "unreadable", "not-a-mask"]
     file: Path
     reason: str
 
@@ -163,6 +163,8 @@ def _read_mask(file: Path, faults: list[Fault]) -> RawMask | None:
     if fault is None:
         try:
             return read_mask(file)
+        except MaskValueError as error:
+            fault = Fault("not-a-mask", file, str(error))
         except Exception as error:
             fault = Fault("unreadable", file, str(error))
     faults.append(fault)

@@ -22,13 +22,16 @@ def check_files(material: Material) -> Iterator[Finding]:
         "empty-file": "{n} of the files hold no bytes: {files}.",
         "truncated": "{n} of the files end early (a copy or download broke off): {files}.",
         "unreadable": "{n} of the files cannot be decoded: {files}.",
+        "not-a-mask": "{n} of the masks cannot be understood: {files}.",
     }
     for kind, message in said.items():
         if faults[kind]:
-            reason = f" {faults[kind][0].reason.rstrip('.')}." if kind == "unreadable" else ""
+            told = kind in ("unreadable", "not-a-mask")
+            reason = f" {faults[kind][0].reason.rstrip('.')}." if told else ""
             yield material.find(
                 "error", kind, message + reason.replace(str(material.root) + "/", ""),
-                "Copy them again from their source, or take image and mask out of the folders.",
+                ("Save them anew" if kind == "not-a-mask" else "Copy them again from their source")
+                + ", or take image and mask out of the folders.",
                 [fault.file for fault in faults[kind]],
             )  # fmt: skip
 
