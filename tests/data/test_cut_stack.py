@@ -19,8 +19,8 @@ def stacks(tmp_path):
     """Images and masks as the pages of two files, as the ISBI 2012 challenge has them."""
     rng = np.random.default_rng(0)
     masks = np.where(rng.random((6, 20, 30)) < 0.7, 255, 0).astype(np.uint8)
-    for kind, name, pages in (("images", "train-volume", rng.integers(0, 255, masks.shape, np.uint8)),
-                              ("masks", "train-labels", masks)):  # fmt: skip
+    images = rng.integers(0, 255, masks.shape, np.uint8)
+    for kind, name, pages in (("images", "train-volume", images), ("masks", "train-labels", masks)):
         (tmp_path / "data" / kind).mkdir(parents=True)
         tifffile.imwrite(tmp_path / "data" / kind / f"{name}.tif", pages)
     return tmp_path / "data", masks
