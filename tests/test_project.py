@@ -78,7 +78,7 @@ FLOORS = [
     ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
     ["fastunet.data.reader", "fastunet.data.public", "fastunet.data.samples"],
     ["fastunet.data.audit"],
-    ["fastunet.data.transforms", "fastunet.data.loader"],
+    ["fastunet.data.transforms", "fastunet.data.loader", "fastunet.data.arguments"],
     ["fastunet.data.block", "fastunet.models", "fastunet.losses"],
     ["fastunet.metrics", "fastunet.inference"],
     ["fastunet.callback", "fastunet.learner"],

@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -17,6 +16,7 @@ from fastcore.foundation import L
 from fasttransform import Transform
 
 from fastunet.data import show
+from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
 from fastunet.data.audit import Audit, audit
 from fastunet.data.augment import Albumentations, Augment, Preset, augmentation_of
 from fastunet.data.cache import Cache
@@ -156,11 +156,11 @@ class ImageMaskDataLoaders(DataLoaders):
                 f"{channels}. Pass channels={len(mean)} when the loaders are made, or a pretrained "
                 "network for as many channels."
             )
-        self.preprocess = replace(self.preprocess, mean=mean, std=std)
+        preprocess = replace(self.preprocess, mean=mean, std=std)
         for loader in self.loaders:
             for transform in loader.after_batch:
                 if isinstance(transform, NormalisePixels):
-                    transform.preprocess = self.preprocess
+                    transform.preprocess = preprocess
 
     @classmethod
     def from_folder(
@@ -220,13 +220,17 @@ class ImageMaskDataLoaders(DataLoaders):
         `SizeMismatchError`.
         """
         pairs = as_pairs(pairs)
-        size, patch = _two_sides("size", size), _two_sides("patch", patch)
+        size, patch = two_sides("size", size), two_sides("patch", patch)
         augment = augmentation_of(augment)
         batch_tfms = L(batch_tfms)
         if any(map(_is_normalize, batch_tfms)):
             raise TrainingError(SECOND_NORMALISATION)
-        if bs is not None and not isinstance(bs, Integral):
-            raise SplitError(f"bs={bs!r}; a whole number was expected.")
+        check_options(
+            bs=bs, scale=scale, groups=groups, cache=cache, scaling=scaling, codec=codec,
+            preprocess=preprocess, num_workers=num_workers, batch_tfms=batch_tfms,
+        )  # fmt: skip
+        check_classes(classes)
+        device = device_of(device, default_device())
         if not pairs:
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
         stated_classes = classes if classes is not None else getattr(pairs, "classes", None)
@@ -238,7 +242,7 @@ class ImageMaskDataLoaders(DataLoaders):
             _refuse_by_headers(pairs)
         masks = [pair.mask for pair in pairs]
         present = None
-        if _is_drawn(pairs, split, fold, test_pct):
+        if is_drawn(pairs, split, fold, test_pct):
             survey, present = Survey.with_every_mask(masks, progress)
         elif codec is None:
             survey = Survey.spread(masks, progress)
@@ -276,7 +280,6 @@ class ImageMaskDataLoaders(DataLoaders):
                 f"bs={bs}, but the training part holds {len(train)} {what}, which is not one full "
                 f"batch. Pass bs={len(train)} or less."
             )
-        device = torch.device(device) if device is not None else default_device()
         if num_workers is None:  # threads of a CPU that trains have better to do
             num_workers = 0 if kept and device.type == "cpu" else min(8, os.cpu_count() or 1)
         if processes is None:  # the Python code of others would hold the lock of threads
@@ -314,7 +317,6 @@ def renormalised(
         ]
         loaders.append(loader.new(after_batch=batch_tfms))
     made = type(dls)(*loaders, path=dls.path, device=dls.device)
-    made.preprocess = preprocess
     if hasattr(dls, "pairs"):
         made.pairs = dls.pairs
     return made
@@ -322,38 +324,6 @@ def renormalised(
 
 def _is_normalize(transform: object) -> bool:
     return isinstance(transform, Normalize) or transform is Normalize
-
-
-# --- what is asked for --------------------------------------------------------------------------
-
-
-def _two_sides(option: str, given: object) -> tuple[int, int] | None:
-    """(height, width) of a network's input, given so or as the side of a square."""
-    if given is None:
-        return None
-    sides = (given, given) if isinstance(given, Integral) else given
-    if not isinstance(sides, Sequence) or len(sides) != 2 or isinstance(sides, str):
-        sides = ()
-    if not sides or not all(isinstance(side, Integral) and side >= 1 for side in sides):
-        raise TrainingError(
-            f"{option}={given!r}; pixels were expected, one whole number or (height, width)."
-        )
-    return int(sides[0]), int(sides[1])
-
-
-def _is_drawn(pairs: Sequence[Pair], split, fold, test_pct: float) -> bool:
-    """Whether chance decides which part a pair is in. Raises `SplitError` for contradictions."""
-    if split is not None and fold is not None:
-        raise SplitError("split= and fold= were both given; one of them says who validates.")
-    if test_pct and (split is not None or fold is not None):
-        raise SplitError(
-            "test_pct= draws a test part, which split= and fold= do not. Name its images in "
-            "split={'valid': [...], 'test': [...]}."
-        )
-    if split is not None:
-        return False
-    there = {pair.split for pair in pairs}
-    return fold is not None or "valid" not in there or (bool(test_pct) and "test" not in there)
 
 
 # --- before anything is decoded -----------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Any image file as an upright (H, W, C) array."""
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -121,10 +122,19 @@ def upright_from(image: np.ndarray, orientation: int) -> np.ndarray:
     return np.flip(image, flips)
 
 
+# Python 3.11 fails now and then where several threads parse such headers at once ("AST constructor
+# recursion depth mismatch", python/cpython#106905).
+_PARSING = threading.Lock()
+
+
 def read_npy(path: Path, lazily: bool = False) -> np.ndarray:
     """An array as it is; `lazily` maps the file instead of reading it."""
     try:
-        return np.load(path, mmap_mode="r" if lazily else None, allow_pickle=False)
+        with _PARSING:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it holds several arrays, as an .npz file does")
+        return array if lazily else np.array(array)
     except OSError:
         raise
     except Exception as error:  # of any type, where the header is damaged

@@ -13,6 +13,7 @@ from fastai.data.transforms import Normalize
 
 from fastunet.data.transforms import ImageTensor, NormalisePixels, drawing
 from fastunet.errors import TrainingError
+from fastunet.preprocess import Preprocess
 
 SECOND_NORMALISATION = (
     "A second normalisation: images are normalised already, by the mean and standard deviation of "
@@ -41,6 +42,17 @@ class PairDL(TfmdDL):
 
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **{"threads": self.threads, **kwargs})
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How images enter the network, with the statistics that these batches are normalised by.
+
+        Raises `AttributeError`, as fastai expects, where batches are not normalised.
+        """
+        for transform in self.after_batch:
+            if isinstance(transform, NormalisePixels):
+                return transform.preprocess
+        raise AttributeError("preprocess")
 
     def before_iter(self):
         self._refuse_second_normalisation()

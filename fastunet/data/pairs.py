@@ -103,8 +103,8 @@ def find_pairs(
     root = _one_path(path)
     if (images is None) != (masks is None):
         raise PairingError(
-            "Pass both images= and masks=, or neither: the folder that holds two others comes "
-            "first, find_pairs(folder, images=..., masks=...)."
+            "Pass both images= and masks=, or neither. What comes first is the folder that holds "
+            "the two, or '.'."
         )
     if not root.is_dir():
         kind = "a file" if root.exists() else "missing"
@@ -229,9 +229,9 @@ def _one_path(path: object) -> Path:
         return Path(path)
     if isinstance(path, list | tuple):
         raise PairingError(
-            f"{len(path)} paths were given where one folder is expected. Of a folder of images and "
-            "one of masks: find_pairs(folder, images=..., masks=...). Pairs of files go to "
-            "ImageMaskDataLoaders.from_pairs."
+            f"{len(path)} paths were given where one folder is expected: the one that holds the "
+            "folders of images and masks, which images=... and masks=... name. Pairs of files go "
+            "to ImageMaskDataLoaders.from_pairs."
         )
     raise PairingError(
         f"{path!r} is no path; a folder with images and masks, or a table, was expected."

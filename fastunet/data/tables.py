@@ -1,5 +1,6 @@
 """Pairs from a table: a CSV or TSV file or a DataFrame with a row for each image."""
 
+import codecs
 import csv
 import io
 import os
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastunet.data.matching import Split, split_of
+from fastunet.data.matching import Split, is_image, split_of
 from fastunet.data.pairs import Pair, PairList
 from fastunet.errors import PairingError, listing
 
@@ -71,9 +72,10 @@ def pairs_from_table(
     pairs, unpaired = [], []
     for at, (image_file, mask_file) in enumerate(zip(images, masks, strict=True)):
         if not mask_file:
-            unpaired.append(folder / image_file)
+            unpaired.append(_file(folder, image_file))
             continue
-        pairs.append(Pair(folder / image_file, folder / mask_file, parts[at], groups[at]))
+        image_file, mask_file = _file(folder, image_file), _file(folder, mask_file)
+        pairs.append(Pair(image_file, mask_file, parts[at], groups[at]))
     if not pairs:
         raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
     _check(pairs, name, folder)
@@ -90,13 +92,13 @@ def _frame(table) -> tuple["pd.DataFrame", str, Path]:
     if not path.is_file():
         raise PairingError(f"{path} is no file; a .csv or .tsv table was expected.")
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = _text(path.read_bytes())
         first = text[: text.find("\n")]
         # spreadsheets of many countries write semicolons
         separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
         lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
         rows = [row for row in lines if any(cell.strip() for cell in row)]
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise PairingError(f"{path} cannot be read as a table: {error}") from error
     if not rows:
         raise PairingError(f"{path} cannot be read as a table: it is empty.")
@@ -113,6 +115,22 @@ def _frame(table) -> tuple["pd.DataFrame", str, Path]:
     return pd.DataFrame(even, columns=header, dtype=object), str(path), path.parent
 
 
+def _text(content: bytes) -> str:
+    """Text as spreadsheets write it. A wrong guess shows as files that do not exist."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def _file(folder: Path, name: str) -> Path:
+    """A file of the table; backslashes of Windows are slashes where no file is called so."""
+    file = folder / name
+    return folder / name.replace("\\", "/") if "\\" in name and not file.exists() else file
+
+
 def _column(
     columns: Sequence[str], asked: str, meaning: str, table: str, needed: bool | None = None
 ) -> str | None:
@@ -122,6 +140,11 @@ def _column(
     found = next((by_name[name] for name in names if name in by_name), None)
     if needed is None:
         needed = meaning in ("image", "mask")
+    if found is None and needed and any(map(is_image, columns)):
+        raise PairingError(
+            f"The first line of {table} ({listing(columns, 4)}) names files, not columns. Put a "
+            "line image,mask above it."
+        )
     if found is None and needed:
         raise PairingError(
             f"{table} has no column {asked!r}; its columns are {listing(columns, 20)}. Say which "

@@ -328,6 +328,7 @@ def test_fastais_normalize_takes_the_place_of_ours(write_pairs, statistics):
     test = dls.test_dl([dls.pairs["valid"][0].image]).one_batch()[0]
     torch.testing.assert_close(test[0], preprocess.normalise(pixels)[0])
     torch.testing.assert_close(other.valid.one_batch()[0], images)
+    assert dls.new_empty().preprocess == preprocess
 
 
 def test_a_pretrained_unet_learner_normalises_once_by_its_own_statistics(write_pairs):
@@ -444,6 +445,19 @@ def test_classes_of_the_last_of_very_many_masks_are_known_and_in_both_parts(tmp_
         ({"split": {"valid": ["00"]}, "fold": (0, 2)}, SplitError, "split= and fold= were both"),
         ({"split": ["00"], "test_pct": 0.2}, SplitError, "test_pct= draws a test part"),
         ({"augment": "strong"}, TrainingError, "none, light, scene, free"),
+        ({"fold": 3}, SplitError, "fold=3"),
+        ({"fold": ("a", 2)}, SplitError, "fold="),
+        ({"groups": 3}, SplitError, "groups=3"),
+        ({"classes": 2}, MaskValueError, "classes=2; names were expected"),
+        ({"classes": "ab"}, MaskValueError, "classes='ab'; names were expected"),
+        ({"cache": "disc"}, TrainingError, "cache='disc'; one of"),
+        ({"scaling": "max"}, TrainingError, "scaling='max'; one of"),
+        ({"patch": 16, "scale": 0}, TrainingError, "scale=0"),
+        ({"codec": "masks.json"}, TrainingError, "codec='masks.json'; a MaskCodec"),
+        ({"preprocess": 3}, TrainingError, "preprocess=3; a Preprocess"),
+        ({"num_workers": "all"}, SplitError, "num_workers='all'"),
+        ({"batch_tfms": "flip"}, TrainingError, "batch_tfms='flip' is no batch transform"),
+        ({"device": "gpu"}, TrainingError, "device='gpu' is unknown"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(write_pairs, kwargs, error, message):

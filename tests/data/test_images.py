@@ -286,6 +286,16 @@ def test_what_is_no_image_is_named(tmp_path, name, content, message):
         read_image(tmp_path / name)
 
 
+def test_several_arrays_in_one_file_are_no_image(tmp_path):
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.savez(file, a=GREY, b=GREY)
+    with pytest.raises(ImageReadError, match="several arrays"):
+        read_image(tmp_path / "x.npy")
+    np.save(tmp_path / "y.npy", np.zeros((0, 3)))
+    with pytest.raises(ImageReadError, match=r"y\.npy"):
+        read_image(tmp_path / "y.npy")
+
+
 def test_a_pickled_array_is_not_opened(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ImageReadError, match="safely"):

@@ -87,6 +87,16 @@ def test_commas_at_the_ends_of_lines_are_no_cells(files):
     assert len(find_pairs(files / "u.csv")) == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_of_any_spreadsheet_is_read(tmp_path, encoding):
+    (tmp_path / "images").mkdir()
+    for name in ("Grün.png", "Grün_mask.png"):
+        (tmp_path / "images" / name).touch()
+    text = "image,mask\nimages\\Grün.png,images\\Grün_mask.png\n"
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    assert [pair.image.name for pair in find_pairs(tmp_path / "t.csv")] == ["Grün.png"]
+
+
 def test_columns_are_named_with_the_words_of_from_folder(files):
     frame = pd.DataFrame({"photo": [str(files / "a.jpg")], "truth": [str(files / "a_mask.png")]})
     frame.to_csv(files / "t.csv", index=False)
@@ -101,6 +111,7 @@ def test_columns_are_named_with_the_words_of_from_folder(files):
     [
         ("image,mask\na.jpg,a_mask.png,b,c\n", "row 1 has more cells than the 2 columns"),
         ("image,mask,valid\na.jpg,a_mask.png,maybe\n", "maybe in the column 'valid'.*True"),
+        ("a.jpg,a_mask.png\nb.jpg,b_mask.png\n", r"first line .*names files.*line image,mask"),
         ("", "cannot be read as a table"),
         ("image,mask\n", "has no rows"),
         ("picture,mask\na.jpg,a_mask.png\n", r"no column 'image'.*picture, mask.*image=\.\.\."),
