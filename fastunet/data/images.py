@@ -262,7 +262,7 @@ def open_lazily(path: Path):
     raise Image.UnidentifiedImageError(f"cannot identify image file {path}")
 
 
-NOT_FINITE_HARM = "One of them turns the loss and all weights into NaN."
+NOT_FINITE_HARM = "One of them turns the loss, all weights and predictions into NaN."
 NOT_FINITE_REMEDY = "Fill them with a finite value (0, or the mean), or leave the file out."
 
 

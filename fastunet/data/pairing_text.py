@@ -42,8 +42,9 @@ def no_layout(root: Path) -> str:
     return (
         f"{root} holds no layout that fastunet knows. Found: {listing(entries) or 'nothing'}. "
         "Expected one of: images/ + masks/; train|val|test/ each with images/ + masks/; train/ + "
-        "train_masks/; x.jpg + x_mask.png in one folder; the folder of a public data set; images "
-        "with COCO, LabelMe or YOLO polygons. Or name the folders: images=..., masks=..."
+        "train_masks/; x.jpg + x_mask.png in one folder; x/images/x.png + x/masks/*.png, a mask "
+        "for each object; the folder of a public data set; images with COCO, LabelMe or YOLO "
+        "polygons. Or name the folders: images=..., masks=..."
     )
 
 

@@ -88,11 +88,12 @@ def find_pairs(
     """Pair the images of a folder with their masks.
 
     Layouts: folders called images and masks, or anything like it, with train, val and test inside
-    or around them; `train/` + `train_masks/`; `x.jpg` + `x_mask.png` in one folder; those of public
-    data sets (Pascal VOC, Cityscapes, ADE20K, CamVid, Oxford-IIIT Pet, nnU-Net); COCO, LabelMe and
-    YOLO polygons, which are drawn into the user's cache folder; a CSV table; or the two folders
-    given as `images=` and `masks=`. Sub-folders are mirrored. A mask's stem is the image's, with
-    one affix on either side the same for the whole folder; extensions may differ.
+    or around them; `train/` + `train_masks/`; `x.jpg` + `x_mask.png` in one folder;
+    `x/images/x.png` + `x/masks/*.png`, a mask for each object; those of public data sets (Pascal
+    VOC, Cityscapes, ADE20K, CamVid, Oxford-IIIT Pet, nnU-Net); COCO, LabelMe and YOLO polygons; a
+    table; or the two folders given as `images=` and `masks=`. Objects and polygons are drawn into
+    the user's cache folder. Sub-folders are mirrored. A mask's stem is the image's, with one affix
+    on either side the same for the whole folder; extensions may differ.
 
     Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place.
     Warns, by name, of files left without a partner.

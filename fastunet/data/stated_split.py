@@ -105,7 +105,13 @@ def _part_of(name: object) -> str:
 def _by_function(
     pairs: Sequence[Pair], function: Callable[[Sequence[Pair]], Parts]
 ) -> dict[str, list[Pair]]:
-    made = function(pairs)
+    try:
+        made = function(pairs)
+    except TypeError as error:  # a splitter of paths, such as fastai's GrandparentSplitter
+        raise SplitError(
+            f"The function given as split= fails on pairs ({error}). If it is made for paths, pass "
+            "split=lambda pairs: function([pair.image for pair in pairs])."
+        ) from error
     if isinstance(made, Mapping):
         parts = {_part_of(name): list(some) for name, some in made.items()}
     elif isinstance(made, Sequence) and 2 <= len(made) <= 3:  # as fastai's splitters: indices

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fastai.data.transforms import FuncSplitter, IndexSplitter, RandomSplitter
+from fastai.data.transforms import FuncSplitter, GrandparentSplitter, IndexSplitter, RandomSplitter
 
 from fastunet.data.pairs import Pair
 from fastunet.data.split import save_split, split_pairs
@@ -124,6 +124,12 @@ def test_a_function_returns_pairs_or_indices_as_fastais_splitters_do(splitter):
     assert names(parts) == {
         "train": ["000.jpg", "002.jpg"], "valid": ["001.jpg", "003.jpg"], "test": [],
     }  # fmt: skip
+    inside = [Pair(Path(part, "images", f"{i}.png"), Path(f"{i}"))
+              for i, part in enumerate(["train", "valid"])]  # fmt: skip
+    by_folder = split_as_stated(
+        inside, lambda pairs: GrandparentSplitter()([pair.image for pair in pairs])
+    )
+    assert names(by_folder) == {"train": ["0.png"], "valid": ["1.png"], "test": []}
     assert len(split_as_stated(made(8), RandomSplitter(0.25, seed=1))["valid"]) == 2
 
 
@@ -140,6 +146,7 @@ def test_a_function_returns_pairs_or_indices_as_fastais_splitters_do(splitter):
         ([], "leave the valid part empty"),
         ({"train": ["000"], "valid": ["000"]}, r"In both train and valid \(1\): 000"),
         ({"valid": [("x.jpg", "x.png")]}, r"No image is called \(1\): \('x.jpg', 'x.png'\)"),
+        (GrandparentSplitter(), r"fails on pairs .*\[pair.image for pair in pairs\]"),
         (lambda pairs: None, "returned NoneType; a dict of pairs by part"),
         (lambda pairs: [["a"], ["b"]], "returned list"),
         (lambda pairs: {"train": pairs}, "leaves the valid part empty"),
