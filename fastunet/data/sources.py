@@ -37,7 +37,7 @@ def as_image(
     - a PIL image of any mode: upright by its EXIF orientation, palettes as colours, CMYK as RGB,
       an alpha channel dropped, as in files;
     - a tensor: channels first, or last where only the last side can be channels;
-    - an array: (H, W) or (H, W, C) in RGB order.
+    - an array, or what numpy makes one of: (H, W) or (H, W, C) in RGB order.
 
     Raises `ImageReadError` where it is none of these, or cannot be read.
     """
@@ -55,6 +55,8 @@ def as_image(
         return _from_array(_from_pillow(source))
     if callable(getattr(source, "read", None)):
         return _from_open_file(source)
+    if hasattr(source, "__array__"):  # arrays of other libraries
+        return _from_array(np.asarray(source))
     if isinstance(source, list | tuple):
         raise ImageReadError(
             f"{len(source)} images were given where one is expected. Of files that are the "
@@ -69,8 +71,8 @@ def is_several(source: object) -> bool:
     one = str | os.PathLike | ChannelFiles | bytes | bytearray | memoryview | torch.Tensor
     if isinstance(source, one) or hasattr(source, "read"):
         return False
-    if isinstance(source, np.ndarray):
-        return source.dtype.kind in "OU"  # of paths, as a table's column has them
+    if getattr(getattr(source, "dtype", None), "kind", None) in ("b", "u", "i", "f"):
+        return False  # an array of pixels; those of paths, a table's column, have other types
     return isinstance(source, Iterable)
 
 

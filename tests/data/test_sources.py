@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 import torch
@@ -142,6 +143,20 @@ def test_flat_arrays_are_images_too():
     np.testing.assert_array_equal(as_image(RGB[::-1]), RGB[::-1])
 
 
+def test_arrays_of_other_libraries_are_images_too():
+    class Array:
+        dtype = np.dtype(np.uint8)
+
+        def __array__(self, dtype=None, copy=None):
+            return RGB
+
+        def __iter__(self):
+            return iter(RGB)
+
+    assert not is_several(Array())
+    np.testing.assert_array_equal(as_image(Array()), RGB)
+
+
 def test_channel_files_are_stacked(tmp_path):
     for name, array in (("rgb.png", RGB), ("nir.png", GREY)):
         Image.fromarray(array).save(tmp_path / name)
@@ -181,6 +196,7 @@ def test_several_images_are_told_from_one(tmp_path):
     picture = Image.fromarray(RGB)
     one = ["x.png", tmp_path, b"", RGB, torch.zeros(3, 4, 5), picture, ChannelFiles(["a", "b"]),
            io.BytesIO(), 3]  # fmt: skip
-    several = [["x.png"], (RGB, RGB), iter([picture]), np.array(["a.png", "b.png"], object)]
+    several = [["x.png"], (RGB, RGB), iter([picture]), np.array(["a.png", "b.png"], object),
+               pd.Series(["a.png"])]  # fmt: skip
     assert [is_several(source) for source in one] == [False] * len(one)
     assert all(map(is_several, several))
