@@ -226,9 +226,16 @@ class ImageMaskDataLoaders(DataLoaders):
         if any(map(_is_normalize, batch_tfms)):
             raise TrainingError(SECOND_NORMALISATION)
         check_options(
-            bs=bs, scale=scale, groups=groups, cache=cache, scaling=scaling, codec=codec,
-            preprocess=preprocess, num_workers=num_workers, batch_tfms=batch_tfms,
-        )  # fmt: skip
+            bs=bs,
+            scale=scale,
+            groups=groups,
+            cache=cache,
+            scaling=scaling,
+            codec=codec,
+            preprocess=preprocess,
+            num_workers=num_workers,
+            batch_tfms=batch_tfms,
+        )
         check_classes(classes)
         device = device_of(device, default_device())
         if not pairs:

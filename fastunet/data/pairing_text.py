@@ -13,8 +13,7 @@ def doubles_of(part: Part, found: Matches) -> list[str]:
     """The files that claim one place, a line for each place."""
     groups = [(part.images, places) for places in found.double_images]
     groups += [(part.masks, places) for places in found.double_masks]
-    return [", ".join(str(path_of(folder, place)) for place in places)
-            for folder, places in groups]  # fmt: skip
+    return [", ".join(str(path_of(folder, place)) for place in places) for folder, places in groups]
 
 
 def warn_of_lone(what: str, lone: list[Path], others: list[Path], root: Path) -> None:
@@ -37,8 +36,9 @@ def _with_nearest(file: Path, others: list[Path], root: Path) -> str:
 
 def no_layout(root: Path) -> str:
     """That a folder is laid out in no way that is known, and the ways that are."""
-    entries = sorted(e.name + "/" if e.is_dir() else e.name
-                     for e in root.iterdir() if not is_litter(e.name))  # fmt: skip
+    entries = sorted(
+        e.name + "/" if e.is_dir() else e.name for e in root.iterdir() if not is_litter(e.name)
+    )
     return (
         f"{root} holds no layout that fastunet knows. Found: {listing(entries) or 'nothing'}. "
         "Expected one of: images/ + masks/; train|val|test/ each with images/ + masks/; train/ + "
@@ -85,8 +85,9 @@ def _sub_folders_differ(
             "One mask per image is read, images/x.png with masks/x.png; merge them, or lay them "
             "out as x/images/x.png with x/masks/*.png, which is read too."
         )
-    fitting = {inner: files for inner, files in masks.items()
-               if any(file.stem in stems for file in files)}  # fmt: skip
+    fitting = {
+        inner: files for inner, files in masks.items() if any(file.stem in stems for file in files)
+    }
     if not fitting or images.keys() & fitting.keys():
         return None
     said = (
@@ -129,8 +130,11 @@ _NUMBERED = re.compile(r"^(.*)[-_ ]\d+$")
 def second_masks(masks: list[Path], lone: list[Path]) -> str | None:
     """What to do where images have further masks, x_mask_1.png beside x_mask.png."""
     marked = {(mask.parent, mask.stem): mask for mask in masks if MASK_AFFIX.search(mask.stem)}
-    further = [(marked[key], file) for file in lone
-               if (key := (file.parent, _unnumbered(file.stem))) in marked]  # fmt: skip
+    further = [
+        (marked[key], file)
+        for file in lone
+        if (key := (file.parent, _unnumbered(file.stem))) in marked
+    ]
     if not further:
         return None
     first = listing([f"{other.name} beside {mask.name}" for mask, other in further], 3)

@@ -132,8 +132,10 @@ def _by_function(
 
 def _of_indices(pairs: Sequence[Pair], made: Sequence[Sequence[int]]) -> dict[str, list[Pair]]:
     try:
-        return {name: [pairs[int(index)] for index in indices]
-                for name, indices in zip(PARTS, made, strict=False)}  # fmt: skip
+        return {
+            name: [pairs[int(index)] for index in indices]
+            for name, indices in zip(PARTS, made, strict=False)
+        }
     except (TypeError, ValueError, IndexError):
         return {}
 
@@ -159,12 +161,17 @@ class _Chosen:
             if isinstance(keys, str):
                 (ambiguous if keys == "ambiguous" else unknown).append(_said(entry))
                 continue
-            twice += [(_said(entry), before) for key in keys
-                      if (before := self.part_of.setdefault(key, part)) != part]  # fmt: skip
-        if said := found({
-            "No image is called": unknown,
-            "Several images are called; write more of their paths": ambiguous,
-        }):  # fmt: skip
+            twice += [
+                (_said(entry), before)
+                for key in keys
+                if (before := self.part_of.setdefault(key, part)) != part
+            ]
+        if said := found(
+            {
+                "No image is called": unknown,
+                "Several images are called; write more of their paths": ambiguous,
+            }
+        ):
             raise SplitError(f"{part}: {said}")
         if twice:
             names = sorted({name for name, _ in twice})

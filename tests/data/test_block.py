@@ -299,9 +299,17 @@ def test_an_image_in_any_form_can_be_predicted_and_put_into_a_test_set(write_pai
     learn = unet_learner(dls, resnet18, pretrained=False)
     path = dls.pairs["valid"][0].image
     array = read_image(path)
-    forms = [str(path), path, array, path.read_bytes(), Image.open(path), PILImage.create(path),
-             torch.from_numpy(array).permute(2, 0, 1), array / 255,
-             dls.pairs["valid"][0]]  # fmt: skip
+    forms = [
+        str(path),
+        path,
+        array,
+        path.read_bytes(),
+        Image.open(path),
+        PILImage.create(path),
+        torch.from_numpy(array).permute(2, 0, 1),
+        array / 255,
+        dls.pairs["valid"][0],
+    ]
     batch = torch.cat([batch[0] for batch in dls.test_dl(forms)])
     for image in batch[1:]:
         torch.testing.assert_close(image, batch[0])
@@ -320,8 +328,9 @@ def test_fastais_normalize_takes_the_place_of_ours(write_pairs, statistics):
     images = dls.valid.one_batch()[0]
     pixels = dls.preprocess.denormalise(images)
     dls.add_tfms([Normalize.from_stats(*statistics, cuda=False)], "after_batch")
-    preprocess = replace(other.preprocess, mean=np.atleast_1d(statistics[0]),
-                         std=np.atleast_1d(statistics[1]))  # fmt: skip
+    preprocess = replace(
+        other.preprocess, mean=np.atleast_1d(statistics[0]), std=np.atleast_1d(statistics[1])
+    )
     assert dls.preprocess == preprocess
     torch.testing.assert_close(dls.valid.one_batch()[0], preprocess.normalise(pixels))
     torch.testing.assert_close(dls.valid.decode(dls.valid.one_batch())[0], pixels)

@@ -194,9 +194,23 @@ def test_a_pil_image_of_a_closed_file_is_refused(tmp_path):
 
 def test_several_images_are_told_from_one(tmp_path):
     picture = Image.fromarray(RGB)
-    one = ["x.png", tmp_path, b"", RGB, torch.zeros(3, 4, 5), picture, ChannelFiles(["a", "b"]),
-           io.BytesIO(), 3]  # fmt: skip
-    several = [["x.png"], (RGB, RGB), iter([picture]), np.array(["a.png", "b.png"], object),
-               pd.Series(["a.png"])]  # fmt: skip
+    one = [
+        "x.png",
+        tmp_path,
+        b"",
+        RGB,
+        torch.zeros(3, 4, 5),
+        picture,
+        ChannelFiles(["a", "b"]),
+        io.BytesIO(),
+        3,
+    ]
+    several = [
+        ["x.png"],
+        (RGB, RGB),
+        iter([picture]),
+        np.array(["a.png", "b.png"], object),
+        pd.Series(["a.png"]),
+    ]
     assert [is_several(source) for source in one] == [False] * len(one)
     assert all(map(is_several, several))

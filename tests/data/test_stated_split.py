@@ -82,8 +82,10 @@ def test_parts_are_dicts_of_whatever_names_a_pair(form):
 
 def test_a_list_is_the_validation_part():
     assert names(split_as_stated(made(3), ["001"])) == {
-        "train": ["000.jpg", "002.jpg"], "valid": ["001.jpg"], "test": [],
-    }  # fmt: skip
+        "train": ["000.jpg", "002.jpg"],
+        "valid": ["001.jpg"],
+        "test": [],
+    }
 
 
 def test_a_file_holds_a_saved_split_or_the_names_of_the_validation_part(tmp_path):
@@ -122,10 +124,14 @@ def test_an_image_with_two_masks_may_be_named_by_its_pairs():
 def test_a_function_returns_pairs_or_indices_as_fastais_splitters_do(splitter):
     parts = split_as_stated(made(4), splitter)
     assert names(parts) == {
-        "train": ["000.jpg", "002.jpg"], "valid": ["001.jpg", "003.jpg"], "test": [],
-    }  # fmt: skip
-    inside = [Pair(Path(part, "images", f"{i}.png"), Path(f"{i}"))
-              for i, part in enumerate(["train", "valid"])]  # fmt: skip
+        "train": ["000.jpg", "002.jpg"],
+        "valid": ["001.jpg", "003.jpg"],
+        "test": [],
+    }
+    inside = [
+        Pair(Path(part, "images", f"{i}.png"), Path(f"{i}"))
+        for i, part in enumerate(["train", "valid"])
+    ]
     by_folder = split_as_stated(
         inside, lambda pairs: GrandparentSplitter()([pair.image for pair in pairs])
     )

@@ -66,9 +66,13 @@ def test_rows_without_a_mask_are_unpaired(files):
 @pytest.mark.parametrize("column", ["is_valid", "VALID"])
 @pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("1", "0"), (True, False), (1.0, 0.0)])
 def test_fastais_own_column_says_what_is_validated_on(files, column, yes, no):
-    frame = pd.DataFrame({"image": ["a.jpg", "b.jpg", "c.jpg"],
-                          "mask": ["a_mask.png", "b_mask.png", "c_mask.png"],
-                          column: [no, yes, no]})  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "image": ["a.jpg", "b.jpg", "c.jpg"],
+            "mask": ["a_mask.png", "b_mask.png", "c_mask.png"],
+            column: [no, yes, no],
+        }
+    )
     frame.to_csv(files / "t.csv", index=False)
     for pairs in (find_pairs(files / "t.csv"), pairs_from_table(frame, files)):
         assert [pair.split for pair in pairs] == ["train", "valid", "train"]

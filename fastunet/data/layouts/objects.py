@@ -45,9 +45,11 @@ def objects(root: Folder) -> Drawn | None:
 
 
 def _with_objects(tree: Folder) -> list[Folder]:
-    return [folder for folder in tree.folders.values()
-            if folder.find("images") and folder.find("masks") and folder.find("masks").has_images
-    ]  # fmt: skip
+    return [
+        folder
+        for folder in tree.folders.values()
+        if folder.find("images") and folder.find("masks") and folder.find("masks").has_images
+    ]
 
 
 def _is_tree(folder: Folder) -> bool:
