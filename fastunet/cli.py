@@ -351,6 +351,7 @@ def predict(
     import cv2
     from tqdm import tqdm
 
+    from fastunet.data.matching import ChannelFiles
     from fastunet.data.show import overlay as draw
     from fastunet.files import write_atomically
     from fastunet.inference import Segmenter
@@ -363,10 +364,10 @@ def predict(
         write_atomically(out / name, cv2.imencode(".png", pixels)[1].tobytes())
 
     for name, files in tqdm(sources.items(), "Predicting", leave=False, disable=None):
-        mask = segmenter.predict(files)
+        mask = segmenter.predict(channels=files)
         write(f"{name}.png", mask)
         if overlay:
-            pixels = segmenter.preprocess.prepare(files)
+            pixels = segmenter.preprocess.prepare(ChannelFiles(files))
             write(f"{name}_overlay.png", draw(pixels, mask, segmenter.codec)[..., ::-1])
     legend = ", ".join(f"{i} = {name}" for i, name in enumerate(segmenter.classes))
     many = "s" if len(sources) != 1 else ""

@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import psutil
 
+from fastunet.data.images import read_npy
 from fastunet.files import cache_folder
 
 Item = TypeVar("Item")
@@ -156,7 +157,7 @@ class DiskCache:
         arrays = []
         with contextlib.suppress(FileNotFoundError):
             for i in range(2):
-                arrays.append(np.load(self._file(key, i), mmap_mode="r"))
+                arrays.append(read_npy(self._file(key, i), lazily=True))
         return tuple(arrays) if len(arrays) == 2 else None
 
     def put(self, key: str, arrays: Arrays) -> bool:

@@ -20,6 +20,16 @@ Listing = dict[str, list[str]]  # the file names in each sub-folder ("" is the f
 Affix = tuple[str, str]  # what a stem has before and behind the part that tells files apart
 Place = tuple[str, str]  # sub-folder and file name
 
+
+class ChannelFiles(tuple[Path, ...]):
+    """The file, or the files whose channels are stacked in this order, that make one image."""
+
+    __slots__ = ()
+
+    def __new__(cls, files: Iterable[str | os.PathLike]):
+        return super().__new__(cls, map(Path, files))
+
+
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "valid"),

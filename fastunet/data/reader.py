@@ -16,7 +16,7 @@ from fastunet.data.cache import (
     room_in_memory,
     room_on_disk,
 )
-from fastunet.data.images import image_sizes, read_image
+from fastunet.data.images import image_sizes, read_image, refuse_not_finite
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import Pair
 from fastunet.data.tiles import grid, pad
@@ -134,7 +134,7 @@ class PairReader:
         image, mask = read_pair(pair, self.codec)
         size = self._size(pair, mask.shape)
         return (
-            self.preprocess.resize(self.preprocess.prepare(image), size),
+            self.preprocess.resize(self.preprocess.prepare(image, pair.image), size),
             self.preprocess.resize_mask(mask, size),
         )
 
@@ -196,4 +196,5 @@ def read_pair(pair: Pair, codec: MaskCodec) -> tuple[np.ndarray, np.ndarray]:
                 "size; export it again, or take the pair out."
             )
         image = stored
+    refuse_not_finite(image, pair.image)
     return image, mask

@@ -30,13 +30,20 @@ class HasSegmenter(Protocol):
     def segmenter(self) -> Segmenter: ...
 
 
+class HasModel(Protocol):
+    """A plain fastai `Learner` over data that say what their masks hold."""
+
+    model: torch.nn.Module
+    dls: object  # with `codec` and `preprocess`
+
+
 class HasPairs(Protocol):
     """`ImageMaskDataLoaders`, or whatever else holds pairs by part."""
 
     pairs: Mapping[str, Sequence[Pair]]
 
 
-Model = Segmenter | HasSegmenter | str | os.PathLike
+Model = Segmenter | HasSegmenter | HasModel | str | os.PathLike
 Data = Sequence[Pair] | HasPairs | str | os.PathLike
 
 
@@ -125,9 +132,12 @@ def _segmenter(model: Model) -> Segmenter:
         return Segmenter.load(model)
     if hasattr(model, "segmenter"):
         return model.segmenter()
-    raise TypeError(
-        f"{type(model).__name__} is no model to evaluate: a Segmenter, a learner of "
-        "segmentation_learner, or the folder of a bundle was expected."
+    dls = getattr(model, "dls", None)  # a plain fastai Learner
+    if hasattr(dls, "codec") and hasattr(dls, "preprocess"):
+        return Segmenter(model.model, dls.codec, dls.preprocess)
+    raise EvaluationError(
+        f"{type(model).__name__} is no model to evaluate: a Segmenter, a learner over "
+        "ImageMaskDataLoaders, or the folder of a bundle was expected."
     )
 
 

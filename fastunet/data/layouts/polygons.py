@@ -67,6 +67,7 @@ def draw_all(
     folder: Path,  # that the images lie below
     outlined: Sequence[Outlined],
     key: str,  # of all that the masks depend on
+    label: str = "Drawing polygons",  # of the progress bar
 ) -> Path:
     """A folder of masks that mirrors the images' one; drawn where it is not there yet."""
     done = cache_folder() / "polygons" / f"{key[:32]}-v{_VERSION}"
@@ -82,7 +83,7 @@ def draw_all(
         file.write_bytes(cv2.imencode(".png", draw(one.shapes(size), size))[1].tobytes())
 
     try:
-        for _ in in_threads(write, outlined, "Drawing polygons"):
+        for _ in in_threads(write, outlined, label):
             pass
         partial.rename(done)
     except BaseException as error:
