@@ -245,7 +245,7 @@ def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
         wanted = f"The ImageNet weights of {name}" if file is None else f"{file}: weights of {name}"
         raise ArchitectureError(
             f"{wanted} could not be loaded ({reason}). Start without "
-            "them: pretrained=False, or --no-pretrained. Or fetch torchvision's file elsewhere and "
+            "them: pretrained=False (--no-pretrained). Or fetch torchvision's file elsewhere and "
             f"put it into {torch.hub.get_dir()}/checkpoints, or pass it: weights=PATH."
         ) from error
 
