@@ -54,7 +54,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         text = f"{path} cannot be written: {reason(error)}."
-        if path.is_relative_to(os.environ.get("FASTUNET_CACHE") or _users_cache()):
+        cache = _cache_folder()
+        if cache is not None and path.is_relative_to(cache):
             text += " The environment variable FASTUNET_CACHE names another folder for the cache."
         raise OutputError(text) from error
 
@@ -166,10 +167,8 @@ def cache_folder() -> Path:
 
     Raises `OutputError` where the user has no home folder.
     """
-    if named := os.environ.get("FASTUNET_CACHE"):
-        return Path(named)
-    folder = Path(_users_cache())
-    if not folder.is_absolute():  # "~" that nothing stands for
+    folder = _cache_folder()
+    if folder is None:
         raise OutputError(
             "There is no home folder to keep files in that can be made again. Name a folder for "
             "them in the environment variable FASTUNET_CACHE."
@@ -177,7 +176,14 @@ def cache_folder() -> Path:
     return folder
 
 
-def _users_cache() -> str:
+def _cache_folder() -> Path | None:
+    """None: the user has no home folder."""
     from platformdirs import user_cache_dir
 
-    return user_cache_dir("fastunet", appauthor=False)
+    if named := os.environ.get("FASTUNET_CACHE"):
+        return Path(named)
+    try:
+        folder = Path(user_cache_dir("fastunet", appauthor=False))
+    except RuntimeError:  # of platformdirs; its older versions leave a "~" that is no folder
+        return None
+    return folder if folder.is_absolute() else None
