@@ -106,10 +106,11 @@ def check_outputs(
             )
     if not overwrite:
         names = listing([output.path for output in there], 3)
-        exist = "exists" if len(there) == 1 else f"exist ({len(there)} files)"
+        one = len(there) == 1
+        found = f"{names} exists already" if one else f"{len(there)} files exist already: {names}"
         raise OutputError(
-            f"{names} {exist} already. Choose another {option}, or say --overwrite to replace "
-            f"{'it' if len(there) == 1 else 'them'}."
+            f"{found}. Choose another {option}, or say --overwrite to replace "
+            f"{'it' if one else 'them'}."
         )
 
 

@@ -325,7 +325,10 @@ def typed_again(
 
 
 def quiet_plots() -> None:
-    """Draw to files, on machines without a screen too."""
+    """Draw to files, on machines without a screen or a home folder too."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where its own cache lies
     import matplotlib
 
     matplotlib.use("Agg")

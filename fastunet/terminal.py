@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shlex
+import sys
 from collections.abc import Collection, Mapping
 
 _FUNCTIONS = {"available_encoders": "fastunet encoders"}
@@ -22,6 +23,11 @@ _CALL = re.compile(rf"\b({'|'.join(_FUNCTIONS)})\(([^()]*)\)")
 def hide_bars() -> bool | None:
     """`disable=` of tqdm: None hides bars in pipes and log files; True where TERM=dumb."""
     return True if os.environ.get("TERM") == "dumb" else None
+
+
+def shows_bars() -> bool:
+    """For libraries that draw a bar wherever they are not told otherwise."""
+    return not hide_bars() and sys.stderr.isatty()
 
 
 def options(

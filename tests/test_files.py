@@ -123,7 +123,7 @@ def test_nothing_that_exists_is_replaced_unless_asked_for(tmp_path):
     files = [tmp_path / f"{i}.png" for i in range(5)]
     for file in files:
         file.write_bytes(b"mine")
-    with pytest.raises(OutputError, match=r"0\.png, .*2\.png and 2 more exist .*--overwrite"):
+    with pytest.raises(OutputError, match=r"5 files exist already: .*2\.png and 2 more\..*--overw"):
         check_outputs(outputs(*files))
     check_outputs(outputs(*files), overwrite=True)
     assert {file.read_bytes() for file in files} == {b"mine"}

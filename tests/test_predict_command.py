@@ -50,7 +50,7 @@ def test_masks_and_overlays_that_exist_are_replaced_only_when_asked_for(
     write_bundle()
     before = contents(root)
     words = ("predict", "b", "data/images", "--out", "data/masks")
-    assert refused(run(*words), "00.png", "exist (3 files)", "--overwrite")
+    assert refused(run(*words), "3 files exist already: data/masks/00.png", "--overwrite")
     assert contents(root) == before
 
     (in_tmp / "p").mkdir()
