@@ -41,9 +41,7 @@ def make_folder(path: Path) -> Path:
         try:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
-            raise OutputError(
-                f"{path} is a file where a folder was meant; choose another name."
-            ) from error
+            raise _refusal(f"{path} is a file where a folder was meant", path) from error
     return path
 
 
@@ -53,11 +51,14 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = f"{path} cannot be written: {reason(error)}."
-        cache = _cache_folder()
-        if cache is not None and path.is_relative_to(cache):
-            text += " The environment variable FASTUNET_CACHE names another folder for the cache."
-        raise OutputError(text) from error
+        raise _refusal(f"{path} cannot be written: {reason(error)}", path) from error
+
+
+def _refusal(what: str, path: Path) -> OutputError:
+    cache = _cache_folder()
+    if cache is not None and path.is_relative_to(cache):
+        what += ". The environment variable FASTUNET_CACHE names another folder for the cache"
+    return OutputError(f"{what}.")
 
 
 # --- before a command writes ----------------------------------------------------------------------
@@ -141,7 +142,7 @@ def _check_writable(folder: Path) -> None:
     """Write a little where the folder is, or will be made."""
     there = _nearest(folder)
     if not there.is_dir():
-        raise OutputError(f"{there} is a file where a folder was meant; choose another name.")
+        raise OutputError(f"{there} is a file where a folder was meant; choose another place.")
     with explained(folder), tempfile.NamedTemporaryFile(prefix=".fastunet-", dir=there) as probe:
         probe.write(bytes(_PROBE))
         probe.flush()

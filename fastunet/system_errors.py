@@ -11,7 +11,7 @@ _REASONS = {
     "EPERM": f"permission denied; ask for the right to it, or {_ELSEWHERE}",
     "EROFS": f"the disk is read-only; {_ELSEWHERE}",
     "EISDIR": "it is a folder, a file was meant; choose another name",
-    "ENOTDIR": "a part of this path is a file where a folder was meant; choose another path",
+    "ENOTDIR": "a part of this path is a file where a folder was meant; choose another place",
     "EEXIST": "it exists already; choose another name",
     "ENOENT": "it does not exist, or its folder does not",
     "ENAMETOOLONG": "the name is too long for this disk; choose a shorter one",

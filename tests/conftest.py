@@ -88,6 +88,17 @@ def in_tmp(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
+def files_of_1000_bytes():
+    """No file may grow larger, as if the disk were full."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
 def write_bundle(in_tmp):
     """Write a bundle of an untrained network for masks of these values; returns its name."""
 
@@ -104,9 +115,9 @@ def write_bundle(in_tmp):
         torch.manual_seed(seed)
         model = UNet(channels, codec.n_out, 1, 4)
         preprocess = Preprocess((24, 24), channels, **how)
-        Bundle(
-            describe(model), model.state_dict(), codec, preprocess, threshold=threshold
-        ).save(in_tmp / name)  # fmt: skip
+        Bundle(describe(model), model.state_dict(), codec, preprocess, threshold=threshold).save(
+            in_tmp / name
+        )
         return name
 
     return write

@@ -283,7 +283,7 @@ def test_a_place_that_takes_no_file_is_found_before_the_work(
     code, out, err = run(*WRITERS[command][0], "afile/x")
     assert (code, out) == (2, "")
     assert err == (
-        "fastunet: error: afile is a file where a folder was meant; choose another name.\n"
+        "fastunet: error: afile is a file where a folder was meant; choose another place.\n"
     )
 
 

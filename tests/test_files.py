@@ -1,7 +1,6 @@
 """Files that fastunet writes: whole or not at all, never over what is there."""
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -30,15 +29,6 @@ def test_a_name_as_long_as_the_disk_takes_is_written(tmp_path):
     write_atomically(tmp_path / ("é" * 125 + ".png"), b"x")
     with pytest.raises(OutputError, match="the name is too long"):
         write_atomically(tmp_path / ("é" * 126 + ".png"), b"x")
-
-
-@pytest.fixture
-def files_of_1000_bytes():
-    """No file may grow larger, as if the disk were full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_what_does_not_fit_leaves_the_old_file_and_no_part(tmp_path, files_of_1000_bytes):

@@ -197,8 +197,10 @@ def test_a_full_disk_is_one_line(write_pairs, write_bundle, in_tmp, sink):
     with open(sink, "w") as full:  # noqa: PTH123
         done = subprocess.run(
             [sys.executable, "-m", "fastunet.cli", *words],
-            stdout=full, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     assert done.returncode == 2
     assert done.stderr == (
         "fastunet: error: the disk is full; make room, or choose a place elsewhere.\n"

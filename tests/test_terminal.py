@@ -44,13 +44,25 @@ def test_names_of_files_and_other_words_stay_as_they_are(text):
 
 def test_options_are_written_as_the_command_line_reads_them():
     values = {
-        "classes": {"soil": 0, "crop": "#00ff00"}, "void": [7, "#ffffff"], "valid_pct": 0.3,
-        "pretrained": False, "instances": True, "images": None,
-    }  # fmt: skip
+        "classes": {"soil": 0, "crop": "#00ff00"},
+        "void": [7, "#ffffff"],
+        "valid_pct": 0.3,
+        "pretrained": False,
+        "instances": True,
+        "images": None,
+    }
     assert options(values) == [
-        "--classes", "soil=0,crop=#00ff00", "--void", "7", "--void", "#ffffff",
-        "--valid-pct", "0.3", "--no-pretrained", "--instances",
-    ]  # fmt: skip
+        "--classes",
+        "soil=0,crop=#00ff00",
+        "--void",
+        "7",
+        "--void",
+        "#ffffff",
+        "--valid-pct",
+        "0.3",
+        "--no-pretrained",
+        "--instances",
+    ]
     assert options({"classes": ["soil", "crop"]}) == ["--classes", "soil,crop"]
 
 

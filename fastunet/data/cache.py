@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from shutil import disk_usage
-from typing import Literal, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
 import psutil
@@ -172,7 +172,7 @@ class DiskCache:
             with explained(path):
                 try:
                     with partial.open("wb") as file:
-                        np.save(file, np.ascontiguousarray(array))
+                        _save(file, np.ascontiguousarray(array))
                     partial.replace(path)
                 except BaseException:
                     partial.unlink(missing_ok=True)
@@ -181,6 +181,13 @@ class DiskCache:
 
     def _file(self, key: str, i: int) -> Path:
         return self.folder / key[:2] / f"{key}-{i}.npy"
+
+
+def _save(file: BinaryIO, array: np.ndarray) -> None:
+    """As np.save, which does not notice where a full disk takes only the start of a small array."""
+    layout = np.lib.format
+    layout.write_array_header_1_0(file, layout.header_data_from_array_1_0(array))
+    file.write(array.data)
 
 
 def fingerprint(files: Iterable[Path], *made_by: dict) -> str:

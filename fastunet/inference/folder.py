@@ -110,12 +110,16 @@ def group_files(
         if len(members) == channel_files:
             images.append(ImageFiles(name, members))
         else:
-            is_one = "is one file" if len(members) == 1 else f"is one of {len(members)} files"
-            failures.append(Failure(members[0], (
-                f"this image {is_one}; images of {channel_files} channel files were expected, "
-                f"named like {name}_0000.png ... {name}_{channel_files - 1:04d}.png."
-            )))  # fmt: skip
+            failures.append(Failure(members[0], _not_a_set(name, len(members), channel_files)))
     return images, failures
+
+
+def _not_a_set(name: str, found: int, expected: int) -> str:
+    is_one = "is one file" if found == 1 else f"is one of {found} files"
+    return (
+        f"this image {is_one}; images of {expected} channel files were expected, named like "
+        f"{name}_0000.png ... {name}_{expected - 1:04d}.png."
+    )
 
 
 # --- what is written ------------------------------------------------------------------------------

@@ -204,9 +204,15 @@ def test_the_original_encoding_is_read_by_the_codec_of_the_data(tmp_path, encodi
 
 @pytest.mark.parametrize(
     ("encoding", "mode"),
-    [("two values", "L"), ("16 bit", "I;16"), ("colours", "RGB"), ("colours with alpha", "RGBA"),
-     ("palette", "P"), ("palette indices", "P")],
-)  # fmt: skip
+    [
+        ("two values", "L"),
+        ("16 bit", "I;16"),
+        ("colours", "RGB"),
+        ("colours with alpha", "RGBA"),
+        ("palette", "P"),
+        ("palette indices", "P"),
+    ],
+)
 def test_the_original_encoding_is_a_file_of_the_same_kind(encoding, mode):
     codec = ENCODINGS[encoding]
     assert opened(encode_mask(INDICES % len(codec.classes), codec, "original")).mode == mode

@@ -24,13 +24,13 @@ def png_of_size(width, height):
 
 
 def test_a_huge_file_is_refused_by_its_header_naming_size_and_need(tmp_path):
-    side = int((psutil.virtual_memory().total / bytes_per_pixel(Preprocess(), 60)) ** 0.5) + 1000
+    side = int((psutil.virtual_memory().total / bytes_per_pixel(Preprocess(), 250)) ** 0.5) + 1000
     (tmp_path / "map.png").write_bytes(png_of_size(side, side))
-    codec = MaskCodec(tuple(map(str, range(60))), tuple(range(60)))
-    segmenter = Segmenter(UNet(3, 60, 1, 2), codec, Preprocess((16, 16)))
+    codec = MaskCodec(tuple(map(str, range(250))), tuple(range(250)))
+    segmenter = Segmenter(UNet(3, 250, 1, 2), codec, Preprocess((16, 16)))
     with pytest.raises(ImageReadError) as raised:
         segmenter.predict(tmp_path / "map.png")
-    assert f"map.png: the 60 class probabilities of {side}x{side} pixels" in str(raised.value)
+    assert f"map.png: the 250 class probabilities of {side}x{side} pixels" in str(raised.value)
     assert "GB are free" in str(raised.value)
 
 

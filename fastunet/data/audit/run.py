@@ -109,9 +109,14 @@ def audit(
     >>> assert report.ok
     """
     stated_by_user = {
-        "images": images, "masks": masks, "prefix": prefix, "suffix": suffix, "classes": classes,
-        "void": void, "instances": instances or None,
-    }  # fmt: skip
+        "images": images,
+        "masks": masks,
+        "prefix": prefix,
+        "suffix": suffix,
+        "classes": classes,
+        "void": void,
+        "instances": instances or None,
+    }
     typed = shlex.join(options(stated_by_user))
     if isinstance(path_or_pairs, str | os.PathLike):
         source = Path(path_or_pairs)
