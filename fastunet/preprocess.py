@@ -67,6 +67,7 @@ class Preprocess:
     scale: float = 1.0  # of "patch": 0.5 halves the image before patches are cut
     low: tuple[float, ...] = ()  # of "float", per channel: the value that becomes 0
     high: tuple[float, ...] = ()  # and the one that becomes 1; neither: full scale of the type
+    channel_files: int = 1  # files that made one image of the training set: x_0000, x_0001, ...
 
     def __post_init__(self):
         height, width = self.size

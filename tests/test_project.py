@@ -62,7 +62,13 @@ def test_git_ignores_none_of_the_sources():
 
 # The floors of the house, from the ground up: a module imports from its own floor or below.
 FLOORS = [
-    ["fastunet", "fastunet.errors", "fastunet.files"],
+    [
+        "fastunet",
+        "fastunet.errors",
+        "fastunet.files",
+        "fastunet.system_errors",
+        "fastunet.terminal",
+    ],
     [
         *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
         *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
@@ -83,7 +89,7 @@ FLOORS = [
     ["fastunet.metrics", "fastunet.inference"],
     ["fastunet.callback", "fastunet.learner"],
     ["fastunet.report"],
-    ["fastunet.run", "fastunet.options"],
+    ["fastunet.run", "fastunet.options", "fastunet.inputs"],
     ["fastunet.cli", "fastunet.all"],
 ]
 

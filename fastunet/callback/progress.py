@@ -6,6 +6,8 @@ from fastai.callback.core import Callback
 from fastai.learner import noop
 from tqdm import tqdm
 
+from fastunet.terminal import hide_bars
+
 
 class EpochLog(Callback):
     """One aligned line per epoch; in a terminal also a bar with the time left for the whole fit.
@@ -24,7 +26,7 @@ class EpochLog(Callback):
         total = finder.num_it if finder else self.n_epoch * len(self.dls.train)
         self.bar = tqdm(
             total=total, desc="lr_find" if finder else "Training", unit="batch", leave=False,
-            disable=None, dynamic_ncols=True,
+            disable=hide_bars(), dynamic_ncols=True,
         )  # fmt: skip
         self.quiet = self.learn.logger is noop
         if not self.quiet:

@@ -288,6 +288,8 @@ class ImageMaskDataLoaders(DataLoaders):
                 scaling,
                 progress=progress,
             )
+        channel_files = max((len(pair.image_files) for pair in pairs), default=1)
+        preprocess = replace(preprocess, channel_files=channel_files)
 
         reader = PairReader(codec, preprocess)
         kept = reader.keep([*parts["train"], *parts["valid"]], cache, progress)

@@ -20,7 +20,7 @@ from fastunet.data.images import image_sizes, read_image, refuse_not_finite
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import Pair
 from fastunet.data.tiles import grid, pad
-from fastunet.errors import SizeMismatchError
+from fastunet.errors import OutputError, SizeMismatchError
 from fastunet.preprocess import Preprocess
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
@@ -58,8 +58,12 @@ class PairReader:
         if cache == "auto":
             expected = self._expected_bytes(pairs)
             cache = "ram" if expected < room_in_memory() else "disk"
-            if cache == "disk" and expected >= room_on_disk():
-                cache = None
+            if cache == "disk":
+                try:
+                    cache = cache if expected < room_on_disk() else None
+                except OutputError as error:
+                    cache = None
+                    warnings.warn(f"{error} Images are decoded each time instead.", stacklevel=2)
         if cache is None or not pairs:
             return False
         self._cache = MemoryCache(room_in_memory()) if cache == "ram" else DiskCache(room_on_disk())

@@ -12,6 +12,7 @@ from fastunet.data.matching import ChannelFiles
 from fastunet.data.sources import Source, is_several
 from fastunet.errors import BundleError, ImageReadError
 from fastunet.inference.bundle import Bundle, check_threshold
+from fastunet.inference.memory import check_memory
 from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
 from fastunet.models.build import rebuild
@@ -82,10 +83,12 @@ class Segmenter:
         """Class probabilities at the image's own size, linear between the network's pixels.
 
         A network that was trained on patches goes over the image tile by tile; where tiles overlap
-        their probabilities are blended. Raises `ImageReadError` where the image cannot be read or
-        has other channels.
+        their probabilities are blended. Raises `ImageReadError` where the image cannot be read,
+        has other channels, or is too large for the memory that is free.
         """
-        pixels = self.preprocess.prepare(_one_image(image, channels))
+        image = _one_image(image, channels)
+        check_memory(image, self.preprocess, self.codec.n_out)
+        pixels = self.preprocess.prepare(image)
         seen = self.preprocess.resize(pixels)
         training = self.model.training
         self.model.eval()

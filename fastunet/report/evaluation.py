@@ -22,6 +22,7 @@ from fastunet.metrics.threshold import ThresholdCurve
 from fastunet.report.bootstrap import Bootstrap
 from fastunet.report.result import Evaluation
 from fastunet.report.scorer import Scorer
+from fastunet.terminal import hide_bars
 
 
 class HasSegmenter(Protocol):
@@ -117,7 +118,7 @@ def _predictions(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(H, W) truth and (C, H, W) probabilities of each pair; threads decode ahead."""
     read = in_threads(lambda pair: read_pair(pair, segmenter.codec), pairs, progress=False)
-    bar = tqdm(read, label, len(pairs), leave=False, disable=None if progress else True)
+    bar = tqdm(read, label, len(pairs), leave=False, disable=hide_bars() if progress else True)
     for image, truth in bar:
         yield truth, segmenter.probabilities(image)
 

@@ -502,7 +502,7 @@ def test_a_codec_tells_what_was_understood_and_how_to_say_otherwise(codec, encod
     assert codec.encoding == encoding
     told = codec.describe().split("\n")
     assert told[:-1] == lines
-    assert told[-1] == "Not so? Say it with classes=..., void=... or instances=True."
+    assert told[-1] == "Not so? Say it with the options classes, void or instances."
 
 
 def test_palette_files_are_told_from_other_colours(tmp_path):

@@ -9,7 +9,7 @@ from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
 from fastunet.data.reader import PairReader, read_pair
 from fastunet.data.split import split_pairs
-from fastunet.errors import ImageReadError
+from fastunet.errors import ImageReadError, OutputError
 from fastunet.preprocess import Preprocess
 
 
@@ -69,6 +69,18 @@ def test_what_does_not_fit_in_memory_goes_to_disk_and_is_decoded_once(parts, mon
     monkeypatch.setattr(again, "_load", pytest.fail)
     assert again.keep(pairs, progress=False)
     np.testing.assert_array_equal(again.read(pairs[0])[0], make_reader().read(pairs[0])[0])
+
+
+def test_a_cache_that_cannot_be_made_is_only_missed_where_it_was_asked_for(
+    parts, monkeypatch, tmp_path
+):
+    (tmp_path / "afile").touch()
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "afile"))
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 0)
+    with pytest.warns(UserWarning, match=r"FASTUNET_CACHE.*decoded each time"):
+        assert not make_reader().keep(parts["train"], progress=False)
+    with pytest.raises(OutputError, match="FASTUNET_CACHE"):
+        make_reader().keep(parts["train"], "disk", progress=False)
 
 
 def test_a_changed_file_is_decoded_again(parts, monkeypatch, tmp_path):

@@ -204,7 +204,7 @@ def check_groups(material: Material) -> Iterator[Finding]:
                 f"By their names, the images come in {{n}} groups ({example!r}: "
                 f"{plural(len(members[example]), 'image')}). Pictures of one group are alike, and "
                 "a random split would test on what has been trained on.",
-                'Split by group: groups="auto" (fastunet train: --groups auto).',
+                'Split by group: groups="auto" (--groups auto).',
                 count=len(members),
             )  # fmt: skip
         return

@@ -19,7 +19,7 @@ import numpy as np
 from fastunet.data.cache import in_threads
 from fastunet.data.images import read_image
 from fastunet.errors import PairingError, listing
-from fastunet.files import cache_folder
+from fastunet.files import cache_folder, explained, make_folder
 
 BACKGROUND, VOID = 0, 255
 
@@ -73,14 +73,16 @@ def draw_all(
     done = cache_folder() / "polygons" / f"{key[:32]}-v{_VERSION}"
     if done.is_dir():
         return done
-    done.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=done.parent))
+    make_folder(done.parent)
+    with explained(done):
+        partial = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=done.parent))
 
     def write(one: Outlined) -> None:
         size = one.size or _size_of(one.image)
         file = (partial / one.image.relative_to(folder)).with_suffix(".png")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(cv2.imencode(".png", draw(one.shapes(size), size))[1].tobytes())
+        with explained(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(cv2.imencode(".png", draw(one.shapes(size), size))[1].tobytes())
 
     try:
         for _ in in_threads(write, outlined, label):
