@@ -1,11 +1,12 @@
 """`segmentation_learner`: a network on image/mask pairs, as a fastai `Learner`."""
 
 import inspect
+import io
 import math
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from fastunet.data.augment import Augment
 from fastunet.data.block import renormalised
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
+from fastunet.files import write_atomically
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
@@ -184,8 +186,8 @@ class SegmentationLearner(Learner):
 
     def predict_mask(
         self,
-        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
-    ) -> np.ndarray:  # (H, W) uint8 class indices
+        image: Source | Iterable[Source],  # as in `Segmenter.predict`
+    ) -> np.ndarray | list[np.ndarray]:  # (H, W) uint8 class indices; of several images a list
         """The class of each pixel, at the image's own size."""
         return self.segmenter().predict(image)
 
@@ -198,15 +200,11 @@ class SegmentationLearner(Learner):
         path = join_path_file(file, self.path / self.model_dir, ext=".pth")
         if rank_distrib():  # the first process writes
             return path
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as stream:
-                super().save(stream, **kwargs)
-            with zipfile.ZipFile(partial, "a") as archive:  # torch.load passes over it
-                archive.writestr(_THRESHOLD, str(self.threshold))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        content = io.BytesIO()
+        super().save(content, **kwargs)
+        with zipfile.ZipFile(content, "a") as archive:  # torch.load passes over it
+            archive.writestr(_THRESHOLD, str(self.threshold))
+        write_atomically(path, content.getvalue())
         return path
 
     def load(self, file, device=None, **kwargs) -> "SegmentationLearner":
