@@ -7,8 +7,12 @@ are imported by the commands that need them, so that `--help` is instant.
 import math
 import os
 import shlex
+import signal
 import sys
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from json import dumps
@@ -57,8 +61,11 @@ from fastunet.options import (
     settings_of,
     typed_again,
 )
+from fastunet.run_folder import RunFolder
 from fastunet.system_errors import explain
 from fastunet.terminal import as_typed, hide_bars
+
+_START_UP = 15  # seconds that Python may take to come to a command
 
 app = typer.Typer(
     name="fastunet",
@@ -84,7 +91,7 @@ def _root(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("fastunet-demo"),
-    seconds: Annotated[float, typer.Option(help="Time for training.", min=5)] = 60,
+    seconds: Annotated[float, typer.Option(help="Time for all of it.", min=20)] = 75,
 ):
     """Train on built-in data and look at the results, in under two minutes.
 
@@ -92,15 +99,20 @@ def demo(
     trains a U-Net, measures it on pictures it has not been trained on, and
     writes all of it to one folder. An earlier demo there is written over.
     """
-    quiet_plots()
-    from fastunet import run, samples
+    started = _start_of_process()
+    with _run_folder(out, out, overwrite=True) as folder:
+        quiet_plots()
+        from fastunet import run, samples
 
-    data = samples.nuclei()
-    print(
-        "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to compare."
-    )
-    settings = run.Settings(data, bs=8, minutes=seconds / 60, find_lr=50, command=command_line())
-    run.train(settings, out, overwrite=True)
+        data = samples.nuclei()
+        print(
+            "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to "
+            "compare."
+        )
+        settings = run.Settings(
+            data, bs=8, minutes=seconds / 60, find_lr=50, command=command_line()
+        )
+        run.train(settings, folder, started)
     print(
         f"\nIn {out}/: results.png, lr_find.png, history.csv, and the model (bundle.json, "
         "model.safetensors).\nLook at results.png, then type:\n"
@@ -167,7 +179,7 @@ def train(
         int | None, typer.Option(help="Passes over the training part.", show_default="20", min=1)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Train as long as this wall-clock time, instead.")
+        float | None, typer.Option(help="Wall-clock time of the whole command, instead.")
     ] = None,
     size: Size = None,
     patch: Patch = None,
@@ -206,25 +218,26 @@ def train(
 
     Example: fastunet train cells --minutes 10 --out cells-unet
     """
+    started = _start_of_process()
     if epochs and minutes:
         raise TrainingError("--epochs and --minutes were both given; one of them says how long.")
     if minutes is not None and not 0 < minutes < math.inf:
         raise TrainingError(f"--minutes {minutes:g} leaves no time to train.")
     rate = learning_rate(lr)
-    settings = settings_of(
-        data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
-        void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
-        bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
-        valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
-        strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
-    )  # fmt: skip
-    from fastunet import run
+    with _run_folder(out, data, overwrite) as folder:
+        settings = settings_of(
+            data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
+            void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
+            bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
+            valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
+            strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
+        )  # fmt: skip
+        from fastunet import run
 
-    if lr == "find":
-        settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
-    name = data.stem if data.is_file() else data.resolve().name
-    out = out or _free_folder(Path("runs"), name)
-    run.train(settings, out, overwrite)
+        if lr == "find":
+            settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
+        run.train(settings, folder, started)
+    out = folder.path
     print(f"\nThe run is in {out}/. Next: fastunet predict {_quoted(out)} IMAGES...")
 
 
@@ -445,11 +458,30 @@ def _quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def _free_folder(parent: Path, name: str) -> Path:
-    number = 1
-    while (parent / f"{name}-{number}").exists():
-        number += 1
-    return parent / f"{name}-{number}"
+@contextmanager
+def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFolder]:
+    """The folder of a run, claimed; what is left of one that does not come to its end is told."""
+    name = data.stem if data.is_file() else data.resolve().name
+    claim = (
+        RunFolder.claim(out, overwrite, command_line())
+        if out
+        else RunFolder.claim_next(Path("runs"), name, command_line())
+    )
+    with claim as folder:
+        try:
+            yield folder
+        except BaseException as stop:
+            if folder.has_model or isinstance(stop, KeyboardInterrupt):
+                print(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
+            raise
+
+
+def _start_of_process() -> float:
+    """When the command was typed, by `time.perf_counter`; now within a program that runs longer."""
+    import psutil
+
+    age = time.time() - psutil.Process().create_time()
+    return time.perf_counter() - (age if 0 < age < _START_UP else 0)
 
 
 # --- what a user is told -------------------------------------------------------------------------
@@ -495,7 +527,12 @@ def main() -> None:
     if hide_bars():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
-        _run()
+        with _stopped_by() as signals:
+            _run()
+    except (KeyboardInterrupt, SystemExit):
+        if signals:
+            sys.exit(128 + signals[0])
+        raise
     except BrokenPipeError:  # `fastunet encoders | head`
         sys.exit(1)
     except FastunetError as error:
@@ -505,6 +542,28 @@ def main() -> None:
         if message is None:
             raise
         _stop(message)
+
+
+@contextmanager
+def _stopped_by() -> Iterator[list[int]]:
+    """Within, Ctrl-C and SIGTERM end the command in order; a second one ends it at once."""
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number, _frame):
+        received.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as of a job in the background
+            signal.signal(number, stop)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run() -> None:

@@ -4,7 +4,6 @@ import inspect
 import io
 import math
 import os
-import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from fastcore.foundation import L
 from fastcore.xtras import join_path_file
 from torch import nn
 
-from fastunet.callback.budget import Schedule, measure, schedule, short_epochs
+from fastunet.callback.budget import Schedule, fit_for
 from fastunet.callback.checkpoint import SaveBestModel
 from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.precision import AutoPrecision
@@ -67,23 +66,18 @@ class SegmentationLearner(Learner):
 
     def fit_minutes(
         self,
-        minutes: float,  # wall clock, training and validation together
+        minutes: float,  # wall clock: measuring the first steps, training and validation
         lr_max: float | slice | None = None,  # as in `fit_one_cycle`
         **kwargs,  # as in `fit_one_cycle`
     ) -> Schedule:
-        """`fit_one_cycle`, as long as the first steps say that `minutes` allow.
+        """`fit_one_cycle` that ends when `minutes` are over; its schedule follows the clock.
 
-        Returns what was chosen: epochs, batches per epoch, expected seconds.
+        Returns what the first steps let expect: epochs, batches per epoch, seconds. Warns where
+        only a handful of batches fit.
         """
-        if minutes <= 0:
+        if not 0 < minutes < math.inf:
             raise TrainingError(f"minutes={minutes}: there is no time to train.")
-        start = time.perf_counter()
-        timing = measure(self)
-        left = 60 * minutes - (time.perf_counter() - start)
-        plan = schedule(timing, left, len(self.dls.train), len(self.dls.valid))
-        with short_epochs(self.dls, plan.batches):
-            self.fit_one_cycle(plan.epochs, lr_max, **kwargs)
-        return plan
+        return fit_for(self, 60 * minutes, lr_max, **kwargs)
 
     @property
     def metrics(self) -> L:

@@ -22,6 +22,7 @@ from fastunet.metrics.threshold import ThresholdCurve
 from fastunet.report.bootstrap import Bootstrap
 from fastunet.report.result import Evaluation
 from fastunet.report.scorer import Scorer
+from fastunet.run_files import SPLIT, split_of
 from fastunet.terminal import hide_bars
 
 
@@ -176,8 +177,15 @@ def _part(data: Data, split: str | None, model: Model) -> tuple[str, list[Pair]]
 
 def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
     """Pairs without parts get those of the run that made the bundle, if it was on these images."""
-    file = bundle / "split.json"
-    if any(pair.split for pair in pairs) or not file.is_file():
+    if any(pair.split for pair in pairs):
+        return pairs
+    file = split_of(bundle)
+    if file is None:
+        warnings.warn(
+            f"{bundle} does not say which images it was trained on: it has no {SPLIT}. All of "
+            "these are evaluated. If some were trained on, their scores are too good.",
+            stacklevel=4,
+        )
         return pairs
     try:
         parts = load_split(pairs, file)
