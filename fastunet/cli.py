@@ -91,7 +91,7 @@ def _root(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("fastunet-demo"),
-    seconds: Annotated[float, typer.Option(help="Time for all of it.", min=20)] = 75,
+    seconds: Annotated[float, typer.Option(help="Time for all of it.", min=5)] = 75,
 ):
     """Train on built-in data and look at the results, in under two minutes.
 
