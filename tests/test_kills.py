@@ -1,0 +1,195 @@
+"""A training that is killed at any moment, or meets another: nothing is lost, nothing is mixed."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from fastunet import run as runs
+from fastunet.run_files import unfinished
+from fastunet.run_folder import RunFolder
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+
+EPOCHS, EPOCHS_BEFORE = 3, 1
+OPTIONS = ("--size", "32", "--bs", "2", "--width", "4", "--lr", "0.03", "--epochs", str(EPOCHS))
+# what a run writes, in this order; a kill comes a moment after one of them
+STEPS = (
+    "run.json", "split.json", "history.csv", "best/model.safetensors", "best/bundle.json",
+    "results.png", "evaluation/evaluation.json", "model.safetensors", "bundle.json",
+)  # fmt: skip
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A folder with `data` and an older run, `old`."""
+    folder = tmp_path_factory.mktemp("made")
+    for part in ("images", "masks"):
+        (folder / "data" / part).mkdir(parents=True)
+    for i in range(8):
+        mask = np.zeros((40, 48), np.uint8)
+        cv2.circle(mask, (8 + 4 * i, 20), 9, 255, -1)
+        noise = np.random.default_rng(i).normal(0, 12, mask.shape)
+        cv2.imwrite(str(folder / f"data/masks/{i}.png"), mask)
+        image = np.clip(40 + 0.6 * mask + noise, 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"data/images/{i}.png"), image)
+    settings = runs.Settings(
+        folder / "data",
+        size=(32, 32),
+        bs=2,
+        width=4,
+        lr=0.03,
+        epochs=EPOCHS_BEFORE,
+        command="fastunet train",
+    )
+    with RunFolder.claim(folder / "old") as claimed:
+        runs.train(settings, claimed)
+    return folder
+
+
+@pytest.fixture
+def place(made, in_tmp) -> Path:
+    shutil.copytree(made / "data", in_tmp / "data")
+    return in_tmp
+
+
+def start(*words: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fastunet.cli", "train", "data", *OPTIONS, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background of a shell ignores Ctrl-C, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def kill(process: subprocess.Popen, number: int, work: Path, step: str, delay: float) -> str:
+    """Send the signal so long after the step that the run writes to `work`. Returns stderr."""
+    while not (work / step).exists() and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(delay)
+    process.send_signal(number)
+    return process.communicate(timeout=120)[1]
+
+
+def partials(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.name.endswith(".partial")]
+
+
+def mask_by(run, bundle: str) -> np.ndarray | None:
+    code, _, err = run("predict", bundle, "data/images/0.png", "--out", "p", "--overwrite")
+    if code:
+        assert (code, err.count("\n")) == (2, 1)
+        return None
+    return cv2.imread("p/0.png", cv2.IMREAD_UNCHANGED)
+
+
+def check_whole(run, folder: Path):
+    """Everything of a run, of one and the same training."""
+    assert unfinished(folder) == ""
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    assert mask_by(run, str(folder)) is not None
+    code, out, err = run("evaluate", folder, "data", "--json")
+    assert (code, err) == (0, "")  # the split is known
+    stored = json.loads((folder / "evaluation/evaluation.json").read_text())
+    assert json.loads(out)["dice"] == stored["dice"]
+    assert json.loads((folder / "bundle.json").read_text())["metrics"]["dice"] == stored["dice"]
+    assert not partials(folder)
+
+
+def check_killed(run, seed: int, number: int, overwrite: bool, made: Path):
+    rng = random.Random(seed)
+    step, delay = rng.choice(STEPS), rng.choice([0, 0.01, 0.1, 0.5]) * rng.random()
+    place, work, old = Path("r"), Path("r"), None
+    if overwrite:
+        shutil.copytree(made / "old", place)
+        work, old = Path("r.new"), mask_by(run, "r")
+    process = start("--out", "r", *(["--overwrite"] if overwrite else []))
+    err = kill(process, number, work, step, delay)
+    in_order = number != signal.SIGKILL
+    ended = process.returncode == -number  # by the system: also while Python ends, after the run
+    assert ended or (in_order and process.returncode in (0, 128 + number)) or not process.returncode
+    assert ended or "Traceback" not in err
+
+    if overwrite:  # the old run or the new one
+        check_whole(run, place)
+        facts = json.loads((place / "bundle.json").read_text())["training"]
+        if facts["epochs"] == EPOCHS_BEFORE:
+            np.testing.assert_array_equal(mask_by(run, "r"), old)
+        else:
+            assert facts["epochs"] == EPOCHS
+    if unfinished(work):
+        assert mask_by(run, str(work)) is None
+        best = work / "best"
+        if (best / "bundle.json").exists():
+            assert mask_by(run, str(best)) is not None
+            assert run("evaluate", best, "data", "--json")[::2] == (0, "")
+            assert not in_order or f"fastunet predict {best}" in err
+        assert not in_order or (best / "bundle.json").exists()
+    elif work.exists() and not overwrite and (work / "run.json").exists():
+        check_whole(run, work)
+    if in_order:
+        assert not partials(Path())
+        assert not (place / ".lock").exists()
+
+    code, _, err = run("train", "data", *OPTIONS, "--out", "r", "--overwrite")
+    assert (code, err) == (0, "")
+    check_whole(run, place)
+    assert {entry.name for entry in Path().iterdir()} <= {"data", "r", "p"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "number", "overwrite"),
+    [(1, signal.SIGKILL, True), (5, signal.SIGTERM, False), (3, signal.SIGINT, True)],
+)
+def test_a_training_that_is_killed_leaves_whole_runs_only(
+    run, place, made, seed, number, overwrite
+):
+    check_killed(run, seed, number, overwrite, made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_a_training_that_is_killed_at_any_moment_leaves_whole_runs_only(run, place, made, seed):
+    check_killed(run, seed, SIGNALS[seed % 3], bool(seed // 3 % 2), made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_that_is_stopped_while_it_starts_leaves_nothing(run, place, number):
+    process = start("--out", "r")
+    err = kill(process, number, Path("r"), "run.json", 0.5)
+    assert process.returncode == 128 + number
+    assert err.count("\n") == 1
+    assert "no model yet" in err
+    assert [entry.name for entry in place.iterdir()] == ["data"]
+
+
+def test_of_two_trainings_into_one_folder_one_is_refused_and_the_other_whole(run, place):
+    both = [start("--out", "r") for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 2]
+    refused = errors[codes.index(2)]
+    assert refused.count("\n") == 1
+    assert "Another training is writing to r" in refused
+    check_whole(run, Path("r"))
+
+
+def test_two_trainings_without_a_folder_get_one_each(run, place):
+    both = [start() for _ in range(2)]
+    assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    for number in (1, 2):
+        check_whole(run, Path(f"runs/data-{number}"))
