@@ -257,7 +257,10 @@ def _fit(
         rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * settings.minutes))
         left = started + 60 * settings.minutes - rest - time.perf_counter()
         seconds = max(left, _LEAST)
-        print(f"Training for {seconds:.0f} s at a peak learning rate of {rate:.2g}")
+        print(
+            f"Training for {seconds:.0f} of the {60 * settings.minutes:.0f} s at a peak learning "
+            f"rate of {rate:.2g}"
+        )
         learn.fit_minutes(seconds / 60, rate, cbs=callbacks)
     else:
         epochs = settings.epochs or EPOCHS
