@@ -3,6 +3,7 @@
 import math
 import time
 import warnings
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -140,8 +141,8 @@ class TimeBudget(Callback):
 
     Each epoch gets an equal share of the time that training has, which is what validations leave.
     The position in the schedule is the share of that time which is used, so that a one-cycle ends
-    where the time does, however fast the batches are. Where nothing is left the fit ends with the
-    epoch.
+    where the time does, however fast the batches are. Where they, or validations, turn out slower
+    than planned there are fewer epochs.
     """
 
     order = 1001  # when all others have seen the batch, also those that end a fit
@@ -150,15 +151,17 @@ class TimeBudget(Callback):
         self,
         ends: float,  # by `time.perf_counter`
         validation: float,  # seconds that one should take, until the first has been seen
+        batches: int,  # of one pass over the training part
     ):
         super().__init__()
-        self.ends, self.validation = ends, validation
+        self.ends, self.validation, self.whole_pass = ends, validation, batches
 
     def before_fit(self):
         self.start = self._now = time.perf_counter()
-        self.trained, self.batches, self.place = 0.0, 0, 0.0
-        self.pauses: list[float] = []  # from the last batch of an epoch to the next epoch
-        self._paused: float | None = None
+        self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
+        self.place, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
+        self._epochs = self.n_epoch  # that are to come
+        self._pauses: deque[float] = deque(maxlen=3)  # from an epoch's last batch to the next epoch
 
     @property
     def elapsed(self) -> float:
@@ -166,9 +169,14 @@ class TimeBudget(Callback):
         return time.perf_counter() - self.start
 
     def before_train(self):
-        self._now = time.perf_counter()
-        if self._paused is not None:
-            self.pauses.append(self._now - self._paused)
+        now = time.perf_counter()
+        if self.batches:
+            self._pauses.append(now - self._now)
+            needed = self.whole_pass * self._batch + self._pause
+            fitting = math.ceil((self.ends - now) / needed)
+            self._epochs = max(1, min(self.n_epoch - self.epoch, fitting))
+        self._now = now
+        self._goal = self.place + (1 - self.place) / self._epochs
         self.learn.pct_train = self.place
 
     def after_batch(self):
@@ -178,27 +186,29 @@ class TimeBudget(Callback):
             _wait_for(self.loss.device)
         now = time.perf_counter()
         self.trained += now - self._now
-        self._now = self._paused = now
+        self._now = now
         self.batches += 1
-        left = max(0.0, self.ends - now - (self.n_epoch - self.epoch) * self._pause())
-        total = self.trained + left
+        total = self.trained + max(0.0, self.ends - now - self._epochs * self._pause)
         self.place = max(self.place, self.trained / total)
         self.learn.pct_train = self.place
-        half_a_batch = self.trained / self.batches / 2
-        if self.place + half_a_batch / total >= (self.epoch + 1) / self.n_epoch:
+        if self.place + self._batch / 2 / total >= self._goal:
             raise CancelTrainException
 
     def after_cancel_train(self):
         self.recorder.cancel_train = False  # the epoch is whole: its loss is recorded
 
     def after_epoch(self):
-        half_a_batch = self.trained / max(1, self.batches) / 2
-        late = time.perf_counter() + half_a_batch + self._pause() > self.ends
+        late = time.perf_counter() + self._batch / 2 + self._pause > self.ends
         if late and self.epoch < self.n_epoch - 1:
             raise CancelFitException
 
+    @property
+    def _batch(self) -> float:
+        return self.trained / max(1, self.batches)
+
+    @property
     def _pause(self) -> float:
-        return fmean(self.pauses) if self.pauses else self.validation
+        return fmean(self._pauses) if self._pauses else self.validation
 
 
 def fit_for(
@@ -222,7 +232,7 @@ def fit_for(
             "more minutes, smaller images (size=), or smaller batches (bs=).",
             stacklevel=3,
         )
-    budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid)
+    budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid, len(learn.dls.train))
     with timed_epochs(learn.dls, plan.batches):
         learn.fit_one_cycle(plan.epochs, lr_max, cbs=[*L(cbs), budget], **kwargs)
     return plan

@@ -105,13 +105,13 @@ class Bundle:
         if not json_path.is_file() or (path.is_file() and path.name != JSON_NAME):
             raise BundleError(f"{path} is no bundle: a folder with a {JSON_NAME} was expected.")
         text = json_path.read_bytes()
-        try:
-            return cls._read(folder, text)
-        except BundleError:
-            again = json_path.read_bytes() if json_path.is_file() else text
-            if again == text:
-                raise
-            return cls._read(folder, again)  # the bundle was replaced between JSON and weights
+        while True:
+            try:
+                return cls._read(folder, text)
+            except BundleError:
+                before, text = text, json_path.read_bytes() if json_path.is_file() else text
+                if text == before:
+                    raise  # else the bundle was replaced between the JSON and the weights
 
     @classmethod
     def _read(cls, folder: Path, text: bytes) -> "Bundle":
