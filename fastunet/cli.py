@@ -36,6 +36,7 @@ from fastunet.options import (
     Images,
     Instances,
     Masks,
+    Monitor,
     Overwrite,
     Patch,
     PrecisionOption,
@@ -209,6 +210,7 @@ def train(
     seed: Seed = 42,
     cache: CacheOption = "auto",
     precision: PrecisionOption = "auto",
+    monitor: Monitor = None,
     overwrite: Overwrite = False,
 ):
     """Train a U-Net on a folder of images and masks; write model, scores and pictures.
@@ -231,6 +233,7 @@ def train(
             bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
             valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
             strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
+            monitor=monitor,
         )  # fmt: skip
         from fastunet import run
 

@@ -170,6 +170,13 @@ PrecisionOption = Annotated[
     str, typer.Option("--precision", help="auto (what is fast on the device), bf16, fp16 or fp32.")
 ]
 Replace = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
+Monitor = Annotated[
+    str | None,
+    typer.Option(
+        help='What says which epoch is the best and kept, such as "valid_loss" or "mean_iou".',
+        show_default="dice",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a run in the --out folder.")]
 
 

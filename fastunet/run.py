@@ -78,6 +78,7 @@ class Settings:
     split: Path | None = None  # a split.json of an earlier run
     seed: int = 42
     precision: Precision = "auto"  # of training
+    monitor: str | None = None  # what says which epoch is the best; None: Dice
     command: str = ""  # what the user typed, for the record
     device: torch.device = field(default_factory=default_device)
 
@@ -131,6 +132,7 @@ def learner(settings: Settings, dls: ImageMaskDataLoaders, path: Path) -> Segmen
         pretrained=settings.pretrained,
         weights=settings.weights,
         precision=settings.precision,
+        monitor=settings.monitor,
         path=path,
         **({} if settings.width is None else {"width": settings.width}),
     )

@@ -60,4 +60,4 @@ class EpochLog(Callback):
 
     def _line(self, row: Sequence):
         cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
-        tqdm.write("".join(f"{cell:>{w}}" for cell, w in zip(cells, self.widths, strict=True)))
+        tqdm.write("".join(f"{cell:>{w}}" for cell, w in zip(cells, self.widths, strict=False)))
