@@ -13,8 +13,10 @@ __version__ = version("fastunet")
 _PUBLIC = {
     "FastunetError": "fastunet.errors",
     "Pair": "fastunet.data.pairs",
+    "ChannelFiles": "fastunet.data.matching",
     "find_pairs": "fastunet.data.pairs",
-    "split_by_list": "fastunet.data.split",
+    "split_as_stated": "fastunet.data.stated_split",
+    "split_by_list": "fastunet.data.stated_split",
     "split_pairs": "fastunet.data.split",
     "k_fold": "fastunet.data.split",
     "save_split": "fastunet.data.split",

@@ -4,9 +4,17 @@ A user's mistake ends in one line and exit code 2, a bug of ours in a traceback.
 are imported by the commands that need them, so that `--help` is instant.
 """
 
+import math
+import os
+import shlex
+import signal
 import sys
+import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from json import dumps
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +23,7 @@ import typer
 
 from fastunet import __version__
 from fastunet.errors import FastunetError, TrainingError
+from fastunet.inputs import bundle_files, data_files
 from fastunet.options import (
     Arch,
     AugmentOption,
@@ -27,11 +36,13 @@ from fastunet.options import (
     Images,
     Instances,
     Masks,
+    Monitor,
     Overwrite,
     Patch,
     PrecisionOption,
     Prefix,
     Pretrained,
+    Replace,
     Scale,
     Seed,
     Size,
@@ -46,9 +57,16 @@ from fastunet.options import (
     class_names,
     command_line,
     learning_rate,
+    one_of,
     quiet_plots,
     settings_of,
+    typed_again,
 )
+from fastunet.run_folder import RunFolder
+from fastunet.system_errors import explain
+from fastunet.terminal import as_typed, hide_bars
+
+_START_UP = 15  # seconds that Python may take to come to a command
 
 app = typer.Typer(
     name="fastunet",
@@ -74,7 +92,7 @@ def _root(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("fastunet-demo"),
-    seconds: Annotated[float, typer.Option(help="Time for training.", min=5)] = 60,
+    seconds: Annotated[float, typer.Option(help="Time for all of it.", min=5)] = 75,
 ):
     """Train on built-in data and look at the results, in under two minutes.
 
@@ -82,19 +100,24 @@ def demo(
     trains a U-Net, measures it on pictures it has not been trained on, and
     writes all of it to one folder. An earlier demo there is written over.
     """
-    quiet_plots()
-    from fastunet import run, samples
+    started = _start_of_process()
+    with _run_folder(out, out, overwrite=True) as folder:
+        quiet_plots()
+        from fastunet import run, samples
 
-    data = samples.nuclei()
-    print(
-        "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to compare."
-    )
-    settings = run.Settings(data, bs=8, minutes=seconds / 60, find_lr=50, command=command_line())
-    run.train(settings, out, overwrite=True)
+        data = samples.nuclei()
+        print(
+            "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to "
+            "compare."
+        )
+        settings = run.Settings(
+            data, bs=8, minutes=seconds / 60, find_lr=50, command=command_line()
+        )
+        run.train(settings, folder, started)
     print(
         f"\nIn {out}/: results.png, lr_find.png, history.csv, and the model (bundle.json, "
         "model.safetensors).\nLook at results.png, then type:\n"
-        f"  fastunet predict {out} {data / 'images' / '000.png'} --overlay\n"
+        f"  fastunet predict {_quoted(out)} {_quoted(data / 'images' / '000.png')} --overlay\n"
         "  fastunet train YOUR-DATA"
     )
 
@@ -116,6 +139,7 @@ def inspect(
     quick: Annotated[
         bool, typer.Option("--quick", help="Only names and headers; nothing is decoded.")
     ] = False,
+    overwrite: Replace = False,
 ):
     """Look at every file of a data set: what it holds, and what is wrong with it.
 
@@ -126,18 +150,19 @@ def inspect(
     Example: fastunet inspect cells --html report.html
     """
     from fastunet.data.audit import audit
+    from fastunet.files import Output, check_outputs
 
+    if html is not None:
+        read = data_files(data, images, masks, prefix, suffix)
+        check_outputs([Output(html, "the page")], read, overwrite, "--html")
     report = audit(
         data, images=images, masks=masks, prefix=prefix, suffix=suffix,
         classes=class_names(classes), void=void or None, instances=instances, quick=quick,
     )  # fmt: skip
+    print(dumps(report.to_dict(), indent=2) if json else as_typed(str(report), _option_names()))
     if html is not None:
         report.to_html(html)
-    if json:
-        print(dumps(report.to_dict(), indent=2))
-    else:
-        print(report)
-        if html is not None:
+        if not json:
             print(f"The page with pictures is {html}.")
     if not report.ok:
         raise typer.Exit(1)
@@ -155,7 +180,7 @@ def train(
         int | None, typer.Option(help="Passes over the training part.", show_default="20", min=1)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Train as long as this wall-clock time, instead.")
+        float | None, typer.Option(help="Wall-clock time of the whole command, instead.")
     ] = None,
     size: Size = None,
     patch: Patch = None,
@@ -185,6 +210,7 @@ def train(
     seed: Seed = 42,
     cache: CacheOption = "auto",
     precision: PrecisionOption = "auto",
+    monitor: Monitor = None,
     overwrite: Overwrite = False,
 ):
     """Train a U-Net on a folder of images and masks; write model, scores and pictures.
@@ -194,30 +220,33 @@ def train(
 
     Example: fastunet train cells --minutes 10 --out cells-unet
     """
+    started = _start_of_process()
     if epochs and minutes:
         raise TrainingError("--epochs and --minutes were both given; one of them says how long.")
-    if minutes is not None and minutes <= 0:
+    if minutes is not None and not 0 < minutes < math.inf:
         raise TrainingError(f"--minutes {minutes:g} leaves no time to train.")
     rate = learning_rate(lr)
-    settings = settings_of(
-        data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
-        void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
-        bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
-        valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
-        strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
-    )  # fmt: skip
-    from fastunet import run
+    with _run_folder(out, data, overwrite) as folder:
+        settings = settings_of(
+            data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
+            void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
+            bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
+            valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
+            strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
+            monitor=monitor,
+        )  # fmt: skip
+        from fastunet import run
 
-    if lr == "find":
-        settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
-    name = data.stem if data.is_file() else data.resolve().name
-    out = out or _free_folder(Path("runs"), name)
-    run.train(settings, out, overwrite)
-    print(f"\nThe run is in {out}/. Next: fastunet predict {out} IMAGES...")
+        if lr == "find":
+            settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
+        run.train(settings, folder, started)
+    out = folder.path
+    print(f"\nThe run is in {out}/. Next: fastunet predict {_quoted(out)} IMAGES...")
 
 
 @app.command()
 def lr_find(
+    ctx: typer.Context,
     data: Data,
     out: Annotated[Path, typer.Option(help="Where the curve goes, a PNG.")] = Path("lr_find.png"),
     arch: Arch = "unet",
@@ -240,6 +269,7 @@ def lr_find(
     seed: Seed = 42,
     cache: CacheOption = "auto",
     precision: PrecisionOption = "auto",
+    overwrite: Replace = False,
 ):
     """Find a learning rate: the loss against a growing rate, as a picture.
 
@@ -257,14 +287,19 @@ def lr_find(
     from fastai.torch_core import set_seed
 
     from fastunet import run
+    from fastunet.files import Output, check_outputs, make_folder
 
+    read = data_files(data, images, masks, prefix, suffix)
+    check_outputs([Output(out, "the curve")], read, overwrite)
     settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
     set_seed(seed)
     dls = run.load(settings)
     with tempfile.TemporaryDirectory() as scratch:
         learn = run.learner(settings, dls, Path(scratch))
+        make_folder(out.parent)
         rate = run.find_lr(settings, learn, out)
-    print(f"Next: fastunet train {data} --lr {rate:.2g}")
+    more = typed_again(ctx, "train", without=("lr",))
+    print(f"Next: fastunet train {_quoted(data)} --lr {rate:.2g} {more}".rstrip())
 
 
 @app.command()
@@ -289,6 +324,7 @@ def evaluate(
     masks: Masks = None,
     prefix: Prefix = None,
     suffix: Suffix = None,
+    overwrite: Replace = False,
 ):
     """Score a model on images and masks, at the images' own size.
 
@@ -300,18 +336,21 @@ def evaluate(
     """
     quiet_plots()
     from fastunet.data.pairs import find_pairs
+    from fastunet.files import Output, check_outputs
+    from fastunet.report.document import files_in
     from fastunet.report.evaluation import evaluate as score
 
+    if out is not None:
+        read = chain(bundle_files(bundle), data_files(data, images, masks, prefix, suffix))
+        planned = [Output(file, "the evaluation") for file in files_in(out)]
+        check_outputs(planned, read, overwrite)
     pairs = find_pairs(data, images, masks, prefix, suffix)
     result = score(bundle, pairs, split, boundary=boundary, groups=groups)
+    print(dumps(result.to_dict(), indent=2) if json else result)
     if out is not None:
         result.save(out)
-    if json:
-        print(dumps(result.to_dict(), indent=2))
-        return
-    print(result)
-    if out is not None:
-        print(f"The evaluation is in {out}/. Compare it: fastunet compare {out} OTHER")
+        if not json:
+            print(f"The evaluation is in {out}/. Compare it: fastunet compare {_quoted(out)} OTHER")
 
 
 @app.command()
@@ -341,36 +380,59 @@ def predict(
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Also write pictures with the classes in colour.")
     ] = False,
+    values: Annotated[
+        str,
+        typer.Option(
+            help='What pixels hold: "index" (of the class), or "original": the encoding of the '
+            "masks that the model was trained on.",
+        ),
+    ] = "index",
+    channel_files: Annotated[
+        int | None,
+        typer.Option(
+            help="Files that make one image: x_0000.png, x_0001.png, ... are its channels.",
+            show_default="as in training",
+            min=1,
+        ),
+    ] = None,
+    overwrite: Replace = False,
 ):
     """Segment images: OUT/<stem>.png holds each pixel's class index.
 
-    Masks have the images' own size. With --overlay, OUT/<stem>_overlay.png
-    shows the classes over the image. x_0000.png, x_0001.png, ... are the
-    channels of one image, x.
+    Masks have the images' own size; a viewer shows them in the classes'
+    colours. With --overlay, OUT/<stem>_overlay.png shows the classes over the
+    image. What cannot be read is listed at the end; the exit code is 1 then.
+
+    Example: fastunet predict cells-unet photos --out photo-masks
     """
-    import cv2
+    one_of("--values", values, ("index", "original"))
     from tqdm import tqdm
 
-    from fastunet.data.show import overlay as draw
-    from fastunet.files import write_atomically
-    from fastunet.inference import Segmenter
+    from fastunet.files import check_outputs
+    from fastunet.inference import Segmenter, folder
 
-    sources = _image_files(images)
+    files, failures = folder.find_files(images)
     segmenter = Segmenter.load(bundle)
-    out.mkdir(parents=True, exist_ok=True)
-
-    def write(name: str, pixels) -> None:
-        write_atomically(out / name, cv2.imencode(".png", pixels)[1].tobytes())
-
-    for name, files in tqdm(sources.items(), "Predicting", leave=False, disable=None):
-        mask = segmenter.predict(files)
-        write(f"{name}.png", mask)
-        if overlay:
-            pixels = segmenter.preprocess.prepare(files)
-            write(f"{name}_overlay.png", draw(pixels, mask, segmenter.codec)[..., ::-1])
-    legend = ", ".join(f"{i} = {name}" for i, name in enumerate(segmenter.classes))
-    many = "s" if len(sources) != 1 else ""
-    print(f"{len(sources)} mask{many} in {out}/; class indices: {legend}")
+    count = channel_files or segmenter.preprocess.channel_files
+    sources, incomplete = folder.group_files(files, count)
+    failures += incomplete
+    written = 0
+    planned = folder.planned_outputs(sources, out, overlay)
+    check_outputs(planned, chain(files, bundle_files(bundle)), overwrite)
+    predicted = folder.predict_files(segmenter, sources, out, overlay, values)
+    try:
+        for failure in tqdm(
+            predicted, "Predicting", len(sources), leave=False, disable=hide_bars()
+        ):
+            written += failure is None
+            failures += [failure] if failure else []
+    finally:
+        _list_failures(failures)
+    many = "s" if written != 1 else ""
+    meanings = folder.legend(segmenter.codec, values)
+    print(f"{written} mask{many} in {out}/; pixel values: {meanings}")
+    if failures:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -395,41 +457,129 @@ def encoders(
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _image_files(paths: list[Path]) -> dict[str, tuple[Path, ...]]:
-    """The file or channel files of each image, by the name that its mask gets."""
-    from fastunet.data.matching import EXTENSIONS, channel_sets
-
-    files: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(f for f in path.iterdir() if f.suffix.lower() in EXTENSIONS)
-            if not inside:
-                raise FastunetError(f"{path} holds no images.")
-            files += inside
-        elif path.exists():
-            files.append(path)
-        else:
-            raise FastunetError(f"{path} does not exist.")
-    return channel_sets(dict.fromkeys(files))
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
-def _free_folder(parent: Path, name: str) -> Path:
-    number = 1
-    while (parent / f"{name}-{number}").exists():
-        number += 1
-    return parent / f"{name}-{number}"
+@contextmanager
+def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFolder]:
+    """The folder of a run, claimed; what is left of one that does not come to its end is told."""
+    name = data.stem if data.is_file() else data.resolve().name
+    claim = (
+        RunFolder.claim(out, overwrite, command_line())
+        if out
+        else RunFolder.claim_next(Path("runs"), name, command_line())
+    )
+    with claim as folder:
+        try:
+            yield folder
+        except BaseException as stop:
+            if folder.has_model or isinstance(stop, KeyboardInterrupt):
+                print(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
+            raise
+
+
+def _start_of_process() -> float:
+    """When the command was typed, by `time.perf_counter`; now within a program that runs longer."""
+    import psutil
+
+    age = time.time() - psutil.Process().create_time()
+    return time.perf_counter() - (age if 0 < age < _START_UP else 0)
+
+
+# --- what a user is told -------------------------------------------------------------------------
+
+
+def _list_failures(failures: list) -> None:
+    if failures:
+        n = len(failures)
+        print(
+            f"fastunet: error: {n} image{'s have' if n > 1 else ' has'} no mask:", file=sys.stderr
+        )
+    for failure in failures:
+        print(f"  {_one_line(str(failure))}", file=sys.stderr)
+
+
+def _option_names() -> set[str]:
+    """Of all commands, as Python and messages spell them."""
+    commands = typer.main.get_command(app).commands.values()
+    return {
+        param.name
+        for command in commands
+        for param in command.params
+        if param.param_type_name == "option"
+    }
+
+
+def _one_line(message: str) -> str:
+    return as_typed(" ".join(line.strip() for line in message.splitlines()), _option_names())
+
+
+def _stop(message: str) -> None:
+    print(f"fastunet: error: {_one_line(message)}", file=sys.stderr)
+    sys.exit(2)
 
 
 def main() -> None:
-    """The entry point: a user's mistakes become one line on stderr and exit code 2."""
+    """The entry point: what a user can mend is one line on stderr and exit code 2."""
     warnings.simplefilter("ignore")
     warnings.filterwarnings("default", module=r"fastunet(\.|$)")
-    warnings.formatwarning = lambda message, *_, **__: f"fastunet: warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"fastunet: warning: {_one_line(str(message))}\n"
+    )
+    if hide_bars():
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        with _stopped_by() as signals:
+            _run()
+    except (KeyboardInterrupt, SystemExit):
+        if signals:
+            sys.exit(128 + signals[0])
+        raise
+    except BrokenPipeError:  # `fastunet encoders | head`
+        sys.exit(1)
+    except FastunetError as error:
+        _stop(str(error))
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        _stop(message)
+
+
+@contextmanager
+def _stopped_by() -> Iterator[list[int]]:
+    """Within, Ctrl-C and SIGTERM end the command in order; a second one ends it at once."""
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number, _frame):
+        received.append(number)
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as of a job in the background
+            signal.signal(number, stop)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run() -> None:
+    """The command. Where its output cannot be written, Python is not to try it again at the end."""
     try:
         app()
-    except FastunetError as error:
-        print(f"fastunet: error: {error}", file=sys.stderr)
-        sys.exit(2)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            raise
 
 
 if __name__ == "__main__":

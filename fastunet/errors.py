@@ -47,6 +47,10 @@ class BundleError(FastunetError):
     """A bundle is missing, cut short, changed, or of a kind that is not loaded."""
 
 
+class OutputError(FastunetError):
+    """A file cannot be written, or would replace one that is there."""
+
+
 class TrainingError(FastunetError):
     """Training cannot go on, or was asked for something that it cannot do."""
 

@@ -1,11 +1,11 @@
 """`segmentation_learner`: a network on image/mask pairs, as a fastai `Learner`."""
 
 import inspect
+import io
 import math
 import os
-import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,25 +14,28 @@ import torch
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import SaveModelCallback
-from fastai.learner import Learner
+from fastai.learner import Learner, mk_metric
 from fastai.torch_core import rank_distrib
 from fastcore.foundation import L
 from fastcore.xtras import join_path_file
 from torch import nn
 
-from fastunet.callback.budget import Schedule, measure, schedule, short_epochs
+from fastunet.callback.budget import Schedule, fit_for
 from fastunet.callback.checkpoint import SaveBestModel
+from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.precision import AutoPrecision
 from fastunet.data.augment import Augment
 from fastunet.data.block import renormalised
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
+from fastunet.files import write_atomically
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
-from fastunet.losses import CombinedLoss, SegmentationLoss
-from fastunet.metrics import default_metrics, loss_terms
+from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
+from fastunet.metrics import adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
+from fastunet.models.check import check_network
 from fastunet.models.groups import normalisation_of, split_parameters
 from fastunet.precision import Precision
 from fastunet.preprocess import Source
@@ -46,6 +49,7 @@ class SegmentationLearner(Learner):
     """
 
     save_best: bool = True  # load the weights of the best epoch when a fit ends
+    monitor: str | None = None  # the value that says which epoch is the best; None: first metric
     threshold: float = 0.5  # binary: foreground is what is more probable than this
 
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0):
@@ -56,28 +60,33 @@ class SegmentationLearner(Learner):
         cbs = L(cbs)
         others = (SaveModelCallback, LRFinder)
         if self.save_best and not any(isinstance(cb, others) for cb in [*self.cbs, *cbs]):
-            cbs = cbs + SaveBestModel(self.metrics[0].name if self.metrics else "valid_loss")
+            first = self.metrics[0].name if self.metrics else "valid_loss"
+            cbs = cbs + SaveBestModel(self.monitor or first)
         super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
 
     def fit_minutes(
         self,
-        minutes: float,  # wall clock, training and validation together
+        minutes: float,  # wall clock: measuring the first steps, training and validation
         lr_max: float | slice | None = None,  # as in `fit_one_cycle`
         **kwargs,  # as in `fit_one_cycle`
     ) -> Schedule:
-        """`fit_one_cycle`, as long as the first steps say that `minutes` allow.
+        """`fit_one_cycle` that ends when `minutes` are over; its schedule follows the clock.
 
-        Returns what was chosen: epochs, batches per epoch, expected seconds.
+        Returns what the first steps let expect: epochs, batches per epoch, seconds. Warns where
+        only a handful of batches fit.
         """
-        if minutes <= 0:
+        if not 0 < minutes < math.inf:
             raise TrainingError(f"minutes={minutes}: there is no time to train.")
-        start = time.perf_counter()
-        timing = measure(self)
-        left = 60 * minutes - (time.perf_counter() - start)
-        plan = schedule(timing, left, len(self.dls.train), len(self.dls.valid))
-        with short_epochs(self.dls, plan.batches):
-            self.fit_one_cycle(plan.epochs, lr_max, **kwargs)
-        return plan
+        return fit_for(self, 60 * minutes, lr_max, **kwargs)
+
+    @property
+    def metrics(self) -> L:
+        """What is measured on the validation part; see `adapt_metrics` for what may be set."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, metrics):
+        self._metrics = L(adapt_metrics(metrics, self.dls.codec.n_out)).map(mk_metric)
 
     # the number format
 
@@ -171,8 +180,8 @@ class SegmentationLearner(Learner):
 
     def predict_mask(
         self,
-        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
-    ) -> np.ndarray:  # (H, W) uint8 class indices
+        image: Source | Iterable[Source],  # as in `Segmenter.predict`
+    ) -> np.ndarray | list[np.ndarray]:  # (H, W) uint8 class indices; of several images a list
         """The class of each pixel, at the image's own size."""
         return self.segmenter().predict(image)
 
@@ -185,15 +194,11 @@ class SegmentationLearner(Learner):
         path = join_path_file(file, self.path / self.model_dir, ext=".pth")
         if rank_distrib():  # the first process writes
             return path
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with partial.open("wb") as stream:
-                super().save(stream, **kwargs)
-            with zipfile.ZipFile(partial, "a") as archive:  # torch.load passes over it
-                archive.writestr(_THRESHOLD, str(self.threshold))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        content = io.BytesIO()
+        super().save(content, **kwargs)
+        with zipfile.ZipFile(content, "a") as archive:  # torch.load passes over it
+            archive.writestr(_THRESHOLD, str(self.threshold))
+        write_atomically(path, content.getvalue())
         return path
 
     def load(self, file, device=None, **kwargs) -> "SegmentationLearner":
@@ -250,12 +255,13 @@ def segmentation_learner(
     pretrained: bool = True,  # an encoder starts from ImageNet weights, frozen
     weights: str | os.PathLike | None = None,  # a file of such weights, instead of the published
     normalize: bool = True,  # pretrained encoders get pixels normalised as they know them
-    loss_func: Callable | None = None,  # None: `CombinedLoss()`
-    metrics: Sequence | None = None,  # None: Dice, IoU, accuracy, and each term of the loss
+    loss_func: Callable | None = None,  # ours, or any other of logits; None: `CombinedLoss()`
+    metrics: Sequence | None = None,  # ours, fastai's, torchmetrics' or functions; None: see below
     lr: float = 3e-3,  # peak learning rate where none is given to fit
     precision: Precision = "auto",  # "bf16", "fp16", "fp32", or what is fast on the device
     channels_last: bool = True,  # memory format
-    save_best: bool = True,  # keep and load the epoch with the best first metric
+    save_best: bool = True,  # keep and load the best epoch
+    monitor: str | None = None,  # the best by this value, such as "valid_loss"; None: first metric
     path: str | os.PathLike | None = None,  # models are written below; None: that of `dls`
     cbs: Sequence | None = None,
     **kwargs,  # of fastai's `Learner`; all others are options of the network
@@ -277,7 +283,13 @@ def segmentation_learner(
     yours stays as it is. Untrained networks of ours start with a bias that predicts each class as
     often as the training masks show it.
 
-    Raises `ArchitectureError` where `arch` is none of these, and where weights cannot be had.
+    Losses of other libraries see logits and truth as they want them, without void (`AdaptedLoss`),
+    and so do metrics (`adapt_metrics`); without any there are Dice, IoU, accuracy, and each term of
+    the loss.
+
+    Raises `ArchitectureError` where `arch` is none of these, where weights cannot be had, and where
+    the network does not map these images to logits; `TrainingError` where a loss or a metric does
+    not fit the task.
     """
     if not (hasattr(dls, "codec") and hasattr(dls, "preprocess")):
         raise TrainingError(
@@ -287,29 +299,32 @@ def segmentation_learner(
     options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
     if arch == "unet":
         options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
-    preprocess = dls.preprocess
-    model = build(arch, preprocess.channels, dls.codec.n_out, preprocess.size, pretrained, weights,
-                  options)  # fmt: skip
+    preprocess, n_out = dls.preprocess, dls.codec.n_out
+    model = build(arch, preprocess.channels, n_out, preprocess.size, pretrained, weights, options)
     statistics = normalisation_of(model) if normalize else None
     if statistics is not None:
         dls = renormalised(dls, *statistics)
     if model is not arch and hasattr(model, "set_prior"):
         counts = _class_counts(dls, sample=_MASKS)
         model.set_prior((counts / max(1, counts.sum())).tolist())
-    loss_func = CombinedLoss() if loss_func is None else loss_func
-    if getattr(loss_func, "needs_counts", False):
+    if isinstance(arch, nn.Module):
+        check_network(model, preprocess.channels, n_out, preprocess.size, dls.device)
+    loss_func = adapt_loss(CombinedLoss if loss_func is None else loss_func, n_out, dls.device)
+    if loss_func.needs_counts:
         loss_func.set_class_counts(_class_counts(dls))
+    if metrics is None:
+        metrics = [*default_metrics(), *loss_terms(loss_func)]
     learn = SegmentationLearner(
         dls,
         model,
         loss_func=loss_func,
-        metrics=[*default_metrics(), *loss_terms(loss_func)] if metrics is None else metrics,
+        metrics=metrics,
         lr=lr,
         path=path,
-        cbs=[AutoPrecision(precision, channels_last), *L(cbs)],
+        cbs=[AutoPrecision(precision, channels_last), FiniteGuard(), *L(cbs)],
         **{"splitter": split_parameters, **kwargs},
     )
-    learn.save_best = save_best
+    learn.save_best, learn.monitor = save_best, monitor
     if model is not arch and arch != "unet" and pretrained:
         learn.freeze()
     return learn

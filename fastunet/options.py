@@ -1,5 +1,6 @@
 """What a user types: the options that commands share, and their text as values."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fastunet.errors import TrainingError
+from fastunet.errors import ArchitectureError, TrainingError
+from fastunet.terminal import options
 
 _DATA, _SPLIT, _INPUT = "What the data are", "The split", "What the network sees"
 
@@ -167,6 +169,14 @@ ValidPct = Annotated[
 PrecisionOption = Annotated[
     str, typer.Option("--precision", help="auto (what is fast on the device), bf16, fp16 or fp32.")
 ]
+Replace = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there already.")]
+Monitor = Annotated[
+    str | None,
+    typer.Option(
+        help='What says which epoch is the best and kept, such as "valid_loss" or "mean_iou".',
+        show_default="dice",
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a run in the --out folder.")]
 
 
@@ -184,36 +194,74 @@ def settings_of(
     unknown: str,
     augment: str | None,
     cache: str,
+    arch: str,
+    width: int | None,
+    pretrained: bool,
+    weights: Path | None,
     fold: str | None = None,
     **rest,
 ):
     """`run.Settings` of the options that commands share; mistakes are found before the imports."""
     if size and patch:
         raise TrainingError("--size and --patch were both given; the network sees one of them.")
-    if scale <= 0:
+    if not 0 < scale < math.inf:
         raise TrainingError(f"--scale {scale:g}: a number above 0, such as 0.5, was expected.")
     if scale != 1 and not patch:
         raise TrainingError("--scale goes with --patch; --size sets the resolution by itself.")
-    kept = _one_of("--cache", cache, ("auto", "ram", "disk", "none"))
+    kept = one_of("--cache", cache, ("auto", "ram", "disk", "none"))
     read = {
         "classes": class_names(classes),
         "void": void or None,
         "size": _size("--size", size),
         "patch": _size("--patch", patch),
         "scale": scale,
-        "precision": _one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32")),
-        "unknown": _one_of("--unknown", unknown, ("error", "void")),
-        "augment": augment and _one_of("--augment", augment, ("scene", "free", "light", "none")),
+        "precision": one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32")),
+        "unknown": one_of("--unknown", unknown, ("error", "void")),
+        "augment": augment and one_of("--augment", augment, ("scene", "free", "light", "none")),
         "cache": None if kept == "none" else kept,
         "fold": _fold(fold),
     }
+    _check_network(arch, width, pretrained, weights)
     quiet_plots()
     from fastunet.run import Settings
 
-    return Settings(**read, **rest, command=command_line())
+    network = {"arch": arch, "width": width, "pretrained": pretrained, "weights": weights}
+    return Settings(**read, **network, **rest, command=command_line())
 
 
-def _one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
+_FASTAI = "fastai:"
+
+
+def _check_network(arch: str, width: int | None, pretrained: bool, weights: Path | None) -> None:
+    """Find a mistyped network by its name alone, before the data are read."""
+    if width is not None and arch != "unet":
+        raise ArchitectureError(f'--width {width} belongs to --arch "unet", not to {arch}.')
+    if width is not None and width < 1:
+        raise ArchitectureError(f"--width {width}: a number of channels above 0 was expected.")
+    if weights is not None and arch == "unet":
+        raise ArchitectureError(
+            f'--weights {weights} are those of an encoder; --arch "unet" has none. Name the '
+            "encoder that they belong to: --arch resnet34."
+        )
+    if weights is not None and not pretrained:
+        raise ArchitectureError(
+            "--weights and --no-pretrained were both given; one of them says how to start."
+        )
+    if weights is not None and not weights.is_file():
+        raise ArchitectureError(f"--weights {weights}: there is no file {weights}.")
+    if arch.startswith(_FASTAI):
+        from fastai.vision.learner import model_meta
+
+        known = sorted(builder.__name__ for builder in model_meta)
+        if arch.removeprefix(_FASTAI) not in known:
+            raise ArchitectureError(f"--arch {arch} is unknown; fastai has {', '.join(known)}.")
+    elif arch != "unet":
+        from fastunet.models.encoders import check_name
+
+        check_name(arch)
+
+
+def one_of(option: str, text: str, choices: tuple[str, ...]) -> str:
     if text not in choices:
         raise TrainingError(f"{option} {text}: one of {', '.join(choices)} was expected.")
     return text
@@ -246,7 +294,7 @@ def learning_rate(text: str | None) -> float | None:
         rate = float(text)
     except ValueError:
         rate = 0.0
-    if rate <= 0:
+    if not 0 < rate < math.inf:
         raise TrainingError(f'--lr {text}: a rate above 0, such as 0.003, or "find" was expected.')
     return rate
 
@@ -266,8 +314,28 @@ def command_line() -> str:
     return shlex.join(["fastunet", *sys.argv[1:]])
 
 
+def typed_again(
+    ctx: typer.Context,  # of the command that was typed
+    command: str,  # the command that comes next
+    without: tuple[str, ...] = (),  # options that it gets otherwise, by their names in Python
+) -> str:
+    """The options that were typed and that another command takes too, for its line."""
+    following = ctx.parent.command.get_command(ctx.parent, command)
+    known = {p.name for p in following.params if p.param_type_name == "option"}
+    known -= {"out", "overwrite", *without}
+    typed = {
+        name: value
+        for name, value in ctx.params.items()
+        if name in known and ctx.get_parameter_source(name).name == "COMMANDLINE"
+    }
+    return shlex.join(options(typed))
+
+
 def quiet_plots() -> None:
-    """Draw to files, on machines without a screen too."""
+    """Draw to files, on machines without a screen or a home folder too."""
+    import logging
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where its own cache lies
     import matplotlib
 
     matplotlib.use("Agg")

@@ -4,7 +4,6 @@ JSON in and out, so that a bundle carries it and a model cannot be fed different
 trained.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,9 +15,9 @@ import torch
 import torch.nn.functional as F
 
 from fastunet.data.cache import in_threads
-from fastunet.data.images import as_image, full_scale, is_grey, with_channels
+from fastunet.data.images import full_scale, is_grey, refuse_not_finite, with_channels
+from fastunet.data.sources import Source, as_image, name_of
 
-Source = str | os.PathLike | Sequence[str | os.PathLike] | np.ndarray  # what is an image
 Policy = Literal["resize", "patch"]
 Scaling = Literal["auto", "dtype", "percentile"]
 
@@ -30,18 +29,19 @@ _PERCENTILES = (0.5, 99.5)
 class _Glance:
     """What one image says about a data set, small enough to keep many."""
 
-    name: object
+    name: str
     pixels: np.ndarray  # (1, N, C) float32, values as they are in the file
     dtype: np.dtype
     grey: bool
 
     @classmethod
     def at(cls, source: Source, size: tuple[int, int] | None) -> "_Glance":
-        image = as_image(source)
+        image, name = as_image(source), name_of(source)
+        refuse_not_finite(image, name)
         seen = resize(image.astype(np.float32), size) if size else image
         pixels = seen.reshape(1, -1, image.shape[2])
         step = -(-pixels.shape[1] // _PIXELS)
-        return cls(source, pixels[:, ::step].astype(np.float32), image.dtype, is_grey(image))
+        return cls(name, pixels[:, ::step].astype(np.float32), image.dtype, is_grey(image))
 
     @property
     def full(self) -> float:
@@ -67,6 +67,7 @@ class Preprocess:
     scale: float = 1.0  # of "patch": 0.5 halves the image before patches are cut
     low: tuple[float, ...] = ()  # of "float", per channel: the value that becomes 0
     high: tuple[float, ...] = ()  # and the one that becomes 1; neither: full scale of the type
+    channel_files: int = 1  # files that made one image of the training set: x_0000, x_0001, ...
 
     def __post_init__(self):
         height, width = self.size
@@ -112,30 +113,38 @@ class Preprocess:
         pixels = [with_channels(g.pixels, channels, g.name)[0].astype(np.float64) for g in glances]
         low, high = (), ()
         if scaling == "percentile" or (scaling == "auto" and values == "float"):
-            low, high = np.nanpercentile(np.concatenate(pixels), _PERCENTILES, axis=0)
+            low, high = np.percentile(np.concatenate(pixels), _PERCENTILES, axis=0)
             high = np.where(high > low, high, low + 1)
             values = "float"
             pixels = [(p - low) / (high - low) for p in pixels]
         else:
             pixels = [p / g.full for p, g in zip(pixels, glances, strict=True)]
         every = np.concatenate(pixels)
-        spread = np.nanstd(every, axis=0)
+        spread = np.std(every, axis=0)
         std = np.where(spread > 0, spread, 1)
-        mean = np.nanmean(every, axis=0)
+        mean = np.mean(every, axis=0)
         return cls(size, channels, values, mean, std, policy, scale, tuple(low), tuple(high))
 
     # images on their way in
 
     def prepare(
         self,
-        source: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
+        source: Source,  # a file, bytes, a PIL image, a tensor or an array; see `as_image`
+        name: object = None,  # of it in messages; None: its path
     ) -> np.ndarray:  # (H, W, channels) at its own size, uint8 or float32 as `values` says
-        """An image with the channels and the value range of the training set."""
-        first = source[0] if isinstance(source, list | tuple) else source
-        name = first if isinstance(first, str | os.PathLike) else "the image"
-        image = with_channels(as_image(source), self.channels, name)
+        """An image with the channels and the value range of the training set.
+
+        Where the training images have 8 bits, floats between 0 and 1 are multiplied by 255, and
+        floats up to 255 are taken as they are.
+
+        Raises `ImageReadError`, naming the file, where it cannot be read, has other channels or
+        values, or holds pixels that are NaN or infinite.
+        """
+        image, name = as_image(source), name or name_of(source)
+        refuse_not_finite(image, name)
+        image = with_channels(image, self.channels, name)
         if not self.low:
-            return full_scale(image, self.values)
+            return full_scale(image, self.values, name)
         low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
         return (image.astype(np.float32) - low) / (high - low)
 

@@ -2,12 +2,14 @@
 
 A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv`, the pictures,
 `split.json` (which image was in which part), `evaluation/` (the scores with their intervals, as
-JSON, tables and a picture) and `command.txt`.
+JSON, tables and a picture), `command.txt`, and `run.json`, which says whether the run is finished;
+until then `best/` is a bundle of the best epoch so far.
 """
 
+import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,22 +19,27 @@ from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
 from fastai.vision.learner import model_meta
 
+from fastunet.callback.best_bundle import SaveBestBundle
 from fastunet.callback.progress import EpochLog
 from fastunet.data.block import ImageMaskDataLoaders
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
 from fastunet.data.pairs import find_pairs
 from fastunet.data.split import save_split
-from fastunet.errors import ArchitectureError, TrainingError
+from fastunet.errors import ArchitectureError, listing
 from fastunet.files import write_atomically
-from fastunet.inference.bundle import JSON_NAME
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.precision import Precision, training_dtype
 from fastunet.report.evaluation import best_threshold, evaluate
 from fastunet.report.result import Evaluation
+from fastunet.run_files import BEST, SPLIT
+from fastunet.run_folder import RunFolder
 
 EPOCHS = 20  # where neither epochs nor minutes are given
 LR_FIND_BATCHES = 100
+_FEW = 4  # images that are timed, for what follows on the training
+_PICTURES = 4.0  # seconds for pictures, tables, intervals and the end of Python, measured
+_LEAST = 1.0  # seconds of training, however little was asked for
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Settings:
     weights: Path | None = None  # of the encoder, instead of those that are published
     width: int | None = None
     epochs: int | None = None
-    minutes: float | None = None
+    minutes: float | None = None  # wall clock of the whole run
     size: tuple[int, int] | None = None  # (height, width); None: 256, or 128 on a CPU
     patch: tuple[int, int] | None = None  # instead of the whole image: patches of this size
     scale: float = 1.0  # of the image's own resolution, at which patches are cut
@@ -69,6 +76,7 @@ class Settings:
     split: Path | None = None  # a split.json of an earlier run
     seed: int = 42
     precision: Precision = "auto"  # of training
+    monitor: str | None = None  # what says which epoch is the best; None: Dice
     command: str = ""  # what the user typed, for the record
     device: torch.device = field(default_factory=default_device)
 
@@ -122,6 +130,7 @@ def learner(settings: Settings, dls: ImageMaskDataLoaders, path: Path) -> Segmen
         pretrained=settings.pretrained,
         weights=settings.weights,
         precision=settings.precision,
+        monitor=settings.monitor,
         path=path,
         **({} if settings.width is None else {"width": settings.width}),
     )
@@ -159,34 +168,35 @@ def find_lr(settings: Settings, learn: SegmentationLearner, picture: Path) -> fl
     return rate
 
 
-def train(settings: Settings, out: Path, overwrite: bool = False) -> Evaluation:
-    """Train, evaluate at the images' own size, and write the run folder.
+def train(
+    settings: Settings,
+    folder: RunFolder,
+    started: float | None = None,  # by `time.perf_counter`, from when minutes count; None: now
+) -> Evaluation:
+    """Train, evaluate at the images' own size, write the run folder and finish it.
 
-    Returns the evaluation on the test part where there is one, else on the validation part. Raises
-    `TrainingError` where `out` holds a run already and `overwrite` is not set.
+    At every moment the best epoch so far is a bundle in `folder.best`. Returns the evaluation on
+    the test part where there is one, else on the validation part.
     """
-    if (out / JSON_NAME).exists() and not overwrite:
-        raise TrainingError(
-            f"{out} holds a trained model already. Choose another --out, or say --overwrite."
-        )
+    started = time.perf_counter() if started is None else started
     set_seed(settings.seed)
     dls = load(settings)
-    learn = learner(settings, dls, out)
-    out.mkdir(parents=True, exist_ok=True)
-    rate = find_lr(settings, learn, out / "lr_find.png") if settings.find_lr else settings.lr
-    rate = rate or learn.lr
-
-    start = time.time()
-    logger = CSVLogger(fname="history.csv")
-    if settings.minutes:
-        print(f"Training for {60 * settings.minutes:.0f} s at a peak learning rate of {rate:.2g}")
-        plan = learn.fit_minutes(settings.minutes, rate, cbs=logger)
-        epochs = plan.epochs
-    else:
-        epochs = settings.epochs or EPOCHS
-        print(f"Training for {epochs} epochs at a peak learning rate of {rate:.2g}")
-        learn.fit_one_cycle(epochs, rate, cbs=logger)
-    seconds = time.time() - start
+    write_atomically(folder.work / "command.txt", (settings.command + "\n").encode())
+    save_split(dls.pairs, folder.work / SPLIT)
+    learn = learner(settings, dls, folder.work)
+    folder.check_space(_bytes_needed(learn.model))
+    rate = settings.lr or learn.lr
+    if settings.find_lr:
+        rate = find_lr(settings, learn, folder.work / "lr_find.png")
+    training = {
+        "command": settings.command,
+        "arch": settings.arch,
+        "lr_max": rate,
+        "bs": dls.bs,
+        "seed": settings.seed,
+        "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
+    }
+    training |= _fit(settings, learn, rate, folder, training, started)
 
     if dls.task == "binary":
         learn.threshold = best_threshold(learn, dls.pairs["valid"])
@@ -198,46 +208,84 @@ def train(settings: Settings, out: Path, overwrite: bool = False) -> Evaluation:
     }
     final = scores.get("test", scores["valid"])
     learn.show_results(max_n=4)
-    save_figure(out / "results.png")
-    training = {
-        "command": settings.command,
-        "arch": settings.arch,
-        "epochs": epochs,
-        "seconds": round(seconds, 1),
-        "lr_max": rate,
-        "bs": dls.bs,
-        "seed": settings.seed,
-        "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
-    }
-    learn.save_bundle(out, {**final.to_dict(), **_others(scores, final)}, training)
-    final.save(out / "evaluation")
-    write_atomically(out / "command.txt", (settings.command + "\n").encode())
-    save_split(dls.pairs, out / "split.json")
-    _remove_checkpoint(learn)
+    save_figure(folder.work / "results.png")
+    final.save(folder.work / "evaluation")
+    learn.save_bundle(folder.work, {**final.to_dict(), **_others(scores, final)}, training)
+    left_over = folder.finish()
 
-    print(f"Trained for {seconds:.0f} s; the best epoch by Dice on the validation part was kept.\n")
+    print(
+        f"Trained for {training['seconds']:.0f} s; the best epoch by {training['best_by']} on the "
+        "validation part was kept.\n"
+    )
     print(final)
     if final.split == "valid":
         chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
         print(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
+    if left_over:
+        print(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
     return final
+
+
+def _fit(
+    settings: Settings,
+    learn: SegmentationLearner,
+    rate: float,
+    folder: RunFolder,
+    facts: dict,  # for the bundle of the best epoch
+    started: float,
+) -> dict:
+    """Train as long as was asked for. Returns what there is to say of it."""
+    monitor = learn.monitor or (learn.metrics[0].name if learn.metrics else "valid_loss")
+    best = SaveBestBundle(folder.work / BEST, monitor, {**facts, "best_by": monitor})
+    callbacks = [CSVLogger(fname="history.csv"), best]
+    begun = time.perf_counter()
+    if settings.minutes:
+        left = started + 60 * settings.minutes - seconds_after(learn) - time.perf_counter()
+        seconds = max(left, _LEAST)
+        print(f"Training for {seconds:.0f} s at a peak learning rate of {rate:.2g}")
+        learn.fit_minutes(seconds / 60, rate, cbs=callbacks)
+    else:
+        epochs = settings.epochs or EPOCHS
+        print(f"Training for {epochs} epochs at a peak learning rate of {rate:.2g}")
+        learn.fit_one_cycle(epochs, rate, cbs=callbacks)
+    return {
+        "best_by": monitor,
+        "best_epoch": best.best_epoch,
+        "epochs": len(learn.recorder.values),
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
+
+
+def seconds_after(learn: SegmentationLearner) -> float:
+    """What follows on the training, in seconds, by a few images: scores, pictures, files."""
+    parts = {part: learn.dls.pairs[part] for part in ("valid", "test")}
+    images = [pair for pairs in parts.values() for pair in pairs]
+    few = [replace(images[i * len(images) // _FEW], split="valid") for i in range(_FEW)]
+    few = list(dict.fromkeys(few))
+    segmenter = learn.segmenter()
+    segmenter.probabilities(few[0].image_files)  # the first time takes longer
+    start = time.perf_counter()
+    evaluate(segmenter, few, n_boot=0, progress=False)
+    seconds = len(images) * (time.perf_counter() - start) / len(few)
+    if learn.dls.task == "binary":
+        start = time.perf_counter()
+        best_threshold(segmenter, few, progress=False)
+        seconds += len(parts["valid"]) * (time.perf_counter() - start) / len(few)
+    return seconds + _PICTURES
+
+
+def _bytes_needed(model: torch.nn.Module) -> int:
+    """Three times the weights (the best epoch, its successor, the bundle), and pictures."""
+    return 3 * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
 
 
 def _others(scores: dict[str, Evaluation], final: Evaluation) -> dict:
     return {part: s.to_dict() for part, s in scores.items() if s is not final}
 
 
-def _remove_checkpoint(learn: SegmentationLearner) -> None:
-    """The bundle holds these weights now."""
-    folder = learn.path / learn.model_dir
-    (folder / "best.pth").unlink(missing_ok=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-
-
 def save_figure(path: Path) -> None:
-    """Write the current figure beside, rename, close it."""
-    partial = path.with_name(f".{path.name}")
-    plt.savefig(partial, dpi=80, format="png")
+    """Write the current figure, whole or not at all, and close it."""
+    picture = io.BytesIO()
+    plt.savefig(picture, dpi=80, format="png")
     plt.close()
-    partial.replace(path)
+    write_atomically(path, picture.getvalue())

@@ -88,6 +88,42 @@ def in_tmp(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture
+def files_of_1000_bytes():
+    """No file may grow larger, as if the disk were full."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
+def write_bundle(in_tmp):
+    """Write a bundle of an untrained network for masks of these values; returns its name."""
+
+    def write(name="b", values=(0, 255), seed=0, threshold=0.5, channels=3, codec=None, **how):
+        import torch
+
+        from fastunet.data.masks import MaskCodec
+        from fastunet.inference.bundle import Bundle
+        from fastunet.models.build import describe
+        from fastunet.models.unet import UNet
+        from fastunet.preprocess import Preprocess
+
+        codec = codec or MaskCodec(tuple(f"class{i}" for i in range(len(values))), values)
+        torch.manual_seed(seed)
+        model = UNet(channels, codec.n_out, 1, 4)
+        preprocess = Preprocess((24, 24), channels, **how)
+        Bundle(describe(model), model.state_dict(), codec, preprocess, threshold=threshold).save(
+            in_tmp / name
+        )
+        return name
+
+    return write
+
+
+@pytest.fixture
 def run(monkeypatch, capsys, in_tmp):
     """Type a command; returns (exit code, stdout, stderr)."""
     from fastunet import cli

@@ -116,6 +116,17 @@ def test_json_makes_the_same_object_again():
     assert Preprocess.from_dict(json.loads(json.dumps(pre.to_dict()))) == pre
 
 
+@pytest.mark.parametrize("policy", ["resize", "patch"])
+def test_statistics_are_not_made_of_pixels_that_are_no_numbers(tmp_path, policy):
+    for name in ("a", "b"):
+        pixels = np.random.default_rng(0).random((8, 9, 2), np.float32)
+        if name == "b":
+            pixels[1, 2, 1] = np.nan
+        np.save(tmp_path / f"{name}.npy", pixels)
+    with pytest.raises(ImageReadError, match=r"b\.npy: NaN or infinity in 1 of 72 pixels"):
+        Preprocess.infer(sorted(tmp_path.iterdir()), size=8, policy=policy)
+
+
 def test_an_image_of_other_channels_is_refused():
     with pytest.raises(ImageReadError, match="2 channels were found where 3"):
         Preprocess(channels=3).prepare(np.zeros((4, 4, 2), np.uint8))

@@ -62,12 +62,23 @@ def test_git_ignores_none_of_the_sources():
 
 # The floors of the house, from the ground up: a module imports from its own floor or below.
 FLOORS = [
-    ["fastunet", "fastunet.errors", "fastunet.files"],
+    [
+        "fastunet",
+        "fastunet.errors",
+        "fastunet.files",
+        "fastunet.folders",
+        "fastunet.run_files",
+        "fastunet.run_folder",
+        "fastunet.system_errors",
+        "fastunet.terminal",
+    ],
     [
         *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
         *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
-        *["fastunet.data.pairs", "fastunet.data.tables", "fastunet.data.groups"],
-        *["fastunet.data.stratify", "fastunet.data.split", "fastunet.data.tiles"],
+        *["fastunet.data.pairs", "fastunet.data.pairing_text", "fastunet.data.tables"],
+        *["fastunet.data.groups", "fastunet.data.stratify", "fastunet.data.split"],
+        *["fastunet.data.stated_split", "fastunet.data.sources", "fastunet.data.cut_stack"],
+        "fastunet.data.tiles",
     ],
     ["fastunet.data.stacks", "fastunet.data.codes", "fastunet.data.strays"],
     ["fastunet.data.survey"],
@@ -76,12 +87,12 @@ FLOORS = [
     ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
     ["fastunet.data.reader", "fastunet.data.public", "fastunet.data.samples"],
     ["fastunet.data.audit"],
-    ["fastunet.data.transforms", "fastunet.data.loader"],
+    ["fastunet.data.transforms", "fastunet.data.loader", "fastunet.data.arguments"],
     ["fastunet.data.block", "fastunet.models", "fastunet.losses"],
     ["fastunet.metrics", "fastunet.inference"],
     ["fastunet.callback", "fastunet.learner"],
     ["fastunet.report"],
-    ["fastunet.run", "fastunet.options"],
+    ["fastunet.run", "fastunet.options", "fastunet.inputs"],
     ["fastunet.cli", "fastunet.all"],
 ]
 

@@ -1,19 +1,29 @@
-"""A one-cycle that fits a wall-clock budget: measure the first steps, then choose its length."""
+"""A one-cycle that fits a wall-clock budget: a few steps are measured, the clock does the rest."""
 
 import math
 import time
+import warnings
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from statistics import fmean, median
 
 import torch
-from fastai.callback.core import Callback, CancelTrainException, CancelValidException
+from fastai.callback.core import (
+    Callback,
+    CancelFitException,
+    CancelTrainException,
+    CancelValidException,
+)
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
+from fastcore.foundation import L
 
 _WARM_UP, _TIMED = 3, 8  # batches
-_RESERVE = 0.05  # of the time, for what happens between batches
+_FEW = 30  # batches in all, with which nothing is learned
+_SPARE = 4  # times the batches of an epoch that its loader has, in case they are faster
+_WAIT = 10  # batches between waits for a GPU, which works behind the clock
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,15 @@ class StepTimer(Callback):
 
     order = 70  # after everything that belongs to a batch
 
+    def __init__(
+        self,
+        limit: float = math.inf,  # seconds after which three batches are enough
+    ):
+        super().__init__()
+        self.limit = limit
+
     def before_fit(self):
-        self.ends = []
+        self.ends, self.start = [], time.perf_counter()
 
     def before_validate(self):
         raise CancelValidException
@@ -47,13 +64,17 @@ class StepTimer(Callback):
     def after_batch(self):
         _wait_for(self.loss.device)
         self.ends.append(time.perf_counter())
-        if len(self.ends) >= _WARM_UP + _TIMED:
+        late = self.ends[-1] - self.start > self.limit and len(self.ends) >= 3
+        if late or len(self.ends) >= _WARM_UP + _TIMED:
             raise CancelTrainException
 
 
-def measure(learn: Learner) -> Timing:
+def measure(
+    learn: Learner,
+    limit: float = math.inf,  # seconds that measuring should take at most
+) -> Timing:
     """Time the learner's own loop on its own data; weights and statistics stay as they were."""
-    timer = StepTimer()
+    timer = StepTimer(limit)
     before = {name: value.clone() for name, value in learn.model.state_dict().items()}
     epochs = math.ceil((_WARM_UP + _TIMED) / len(learn.dls.train))
     with learn.no_logging(), learn.no_bar():
@@ -67,7 +88,7 @@ def measure(learn: Learner) -> Timing:
     learn.model.load_state_dict(before)
     learn.opt.clear_state()
     steps = [end - start for start, end in pairwise(timer.ends)]
-    return Timing(median(steps[_WARM_UP - 1 :]), valid)
+    return Timing(median(steps[min(_WARM_UP, len(steps)) - 1 :]), valid)
 
 
 def _wait_for(device: torch.device) -> None:
@@ -85,7 +106,6 @@ def schedule(
 
     At least one batch and one validation, even where they take longer.
     """
-    seconds *= 1 - _RESERVE
     validation = valid_batches * timing.valid
     passes = seconds / (train_batches * timing.train + validation)
     epochs = max(1, math.ceil(passes))
@@ -95,12 +115,124 @@ def schedule(
 
 
 @contextmanager
-def short_epochs(dls: DataLoaders, batches: int):
-    """Within, an epoch is `batches` batches, drawn anew from all training images each time."""
+def timed_epochs(dls: DataLoaders, batches: int):
+    """Within, an epoch is about `batches` batches, drawn anew from all training images each time.
+
+    The loader says that there are so many, and has more: the clock ends the epoch.
+    """
     whole = dls.train
     count = batches * whole.bs
-    dls.train = whole.new(n=count, get_idxs=lambda: whole.get_idxs()[:count])
+
+    def indices() -> list[int]:
+        drawn: list[int] = []
+        while len(drawn) < _SPARE * count:
+            drawn += whole.get_idxs()
+        return drawn[: _SPARE * count]
+
+    dls.train = whole.new(n=count, get_idxs=indices)
     try:
         yield
     finally:
         dls.train = whole
+
+
+class TimeBudget(Callback):
+    """Let the clock drive a fit: its schedule, the length of its epochs, and its end.
+
+    Each epoch gets an equal share of the time that training has, which is what validations leave.
+    The position in the schedule is the share of that time which is used, so that a one-cycle ends
+    where the time does, however fast the batches are. Where they, or validations, turn out slower
+    than planned there are fewer epochs.
+    """
+
+    order = 1001  # when all others have seen the batch, also those that end a fit
+
+    def __init__(
+        self,
+        ends: float,  # by `time.perf_counter`
+        validation: float,  # seconds that one should take, until the first has been seen
+        batches: int,  # of one pass over the training part
+    ):
+        super().__init__()
+        self.ends, self.validation, self.whole_pass = ends, validation, batches
+
+    def before_fit(self):
+        self.start = self._now = time.perf_counter()
+        self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
+        self.place, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
+        self._epochs = self.n_epoch  # that are to come
+        self._pauses: deque[float] = deque(maxlen=3)  # from an epoch's last batch to the next epoch
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the fit began."""
+        return time.perf_counter() - self.start
+
+    def before_train(self):
+        now = time.perf_counter()
+        if self.batches:
+            self._pauses.append(now - self._now)
+            needed = self.whole_pass * self._batch + self._pause
+            fitting = math.ceil((self.ends - now) / needed)
+            self._epochs = max(1, min(self.n_epoch - self.epoch, fitting))
+        self._now = now
+        self._goal = self.place + (1 - self.place) / self._epochs
+        self.learn.pct_train = self.place
+
+    def after_batch(self):
+        if not self.training:
+            return
+        if self.iter % _WAIT == _WAIT - 1:
+            _wait_for(self.loss.device)
+        now = time.perf_counter()
+        self.trained += now - self._now
+        self._now = now
+        self.batches += 1
+        total = self.trained + max(0.0, self.ends - now - self._epochs * self._pause)
+        self.place = max(self.place, self.trained / total)
+        self.learn.pct_train = self.place
+        if self.place + self._batch / 2 / total >= self._goal:
+            raise CancelTrainException
+
+    def after_cancel_train(self):
+        self.recorder.cancel_train = False  # the epoch is whole: its loss is recorded
+
+    def after_epoch(self):
+        late = time.perf_counter() + self._batch / 2 + self._pause > self.ends
+        if late and self.epoch < self.n_epoch - 1:
+            raise CancelFitException
+
+    @property
+    def _batch(self) -> float:
+        return self.trained / max(1, self.batches)
+
+    @property
+    def _pause(self) -> float:
+        return fmean(self._pauses) if self._pauses else self.validation
+
+
+def fit_for(
+    learn: Learner,
+    seconds: float,  # for measuring, training and validation
+    lr_max: float | slice | None = None,  # as in `fit_one_cycle`
+    cbs=None,
+    **kwargs,  # as in `fit_one_cycle`
+) -> Schedule:
+    """`Learner.fit_one_cycle` for so long. Returns what was planned after the first steps.
+
+    Warns where so few batches fit that nothing is learned.
+    """
+    ends = time.perf_counter() + seconds
+    timing = measure(learn, limit=0.05 * seconds)
+    plan = schedule(timing, ends - time.perf_counter(), len(learn.dls.train), len(learn.dls.valid))
+    if plan.epochs * plan.batches < _FEW:
+        warnings.warn(
+            f"Only about {plan.epochs * plan.batches} batches of {learn.dls.train.bs} images fit "
+            f"into {seconds:.0f} s, at {timing.train:.2g} s each: that is no training. Give it "
+            "more minutes, smaller images (size=), or smaller batches (bs=).",
+            stacklevel=3,
+        )
+    budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid, len(learn.dls.train))
+    with timed_epochs(learn.dls, plan.batches):
+        learn.fit_one_cycle(plan.epochs, lr_max, cbs=[*L(cbs), budget], **kwargs)
+    return plan

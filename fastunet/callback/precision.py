@@ -13,7 +13,8 @@ class AutoPrecision(Callback):
 
     bfloat16 where the device computes in it, float16 with a gradient scaler on older CUDA, float32
     otherwise; see `fastunet.precision.training_dtype`. Unlike fastai's `MixedPrecision` it works on
-    CPUs too. `learn.auto_precision.dtype` is what was chosen.
+    CPUs too. `learn.auto_precision.dtype` is what was chosen, `skipped` how many steps in a row
+    were left out because float16 gradients overflowed.
     """
 
     order = 10  # as fastai's MixedPrecision: after device placement, before the recorder
@@ -29,6 +30,7 @@ class AutoPrecision(Callback):
         self.scaling = dict(scaling or {})
         self.dtype: torch.dtype | None = None
         self.scaler: torch.amp.GradScaler | None = None
+        self.skipped = 0
         self._context = None
 
     def before_fit(self):
@@ -38,8 +40,10 @@ class AutoPrecision(Callback):
             self.model.to(memory_format=torch.channels_last)
         needs_scaling = self.dtype == torch.float16
         self.scaler = torch.amp.GradScaler(device.type, **self.scaling) if needs_scaling else None
+        self.skipped = 0
 
     def before_batch(self):
+        self._leave()  # where the last batch ended in an error
         if self.channels_last:
             self.learn.xb = tuple(
                 x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
@@ -72,6 +76,7 @@ class AutoPrecision(Callback):
         self._stepped = False
         self.scaler.step(self)
         self.scaler.update()
+        self.skipped = 0 if self._stepped else self.skipped + 1
         if not self._stepped:
             raise CancelStepException
 

@@ -1,10 +1,13 @@
 """Training progress that reads well in a terminal and in a log file."""
 
+import time
 from collections.abc import Sequence
 
 from fastai.callback.core import Callback
 from fastai.learner import noop
 from tqdm import tqdm
+
+from fastunet.terminal import hide_bars
 
 
 class EpochLog(Callback):
@@ -21,10 +24,16 @@ class EpochLog(Callback):
         if not self.run:
             return
         finder = getattr(self.learn, "lr_finder", None)
-        total = finder.num_it if finder else self.n_epoch * len(self.dls.train)
+        self.budget = getattr(self.learn, "time_budget", None)
+        total, shape = self.n_epoch * len(self.dls.train), None
+        if finder:
+            total = finder.num_it
+        elif self.budget:
+            total = round(self.budget.ends - time.perf_counter())
+            shape = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"
         self.bar = tqdm(
             total=total, desc="lr_find" if finder else "Training", unit="batch", leave=False,
-            disable=None, dynamic_ncols=True,
+            disable=hide_bars(), dynamic_ncols=True, bar_format=shape,
         )  # fmt: skip
         self.quiet = self.learn.logger is noop
         if not self.quiet:
@@ -34,10 +43,12 @@ class EpochLog(Callback):
             self._line(names)
 
     def after_batch(self):
-        if self.training:
+        if self.budget:
+            self.bar.update(min(self.budget.elapsed, self.bar.total or 0) - self.bar.n)
+        elif self.training:
             self.bar.update()
-            if not self.bar.disable:
-                self.bar.set_postfix(loss=f"{float(self.smooth_loss):.4f}")
+        if self.training and not self.bar.disable:
+            self.bar.set_postfix(loss=f"{float(self.smooth_loss):.4f}")
 
     def after_fit(self):
         if self.bar is None:
@@ -49,4 +60,4 @@ class EpochLog(Callback):
 
     def _line(self, row: Sequence):
         cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
-        tqdm.write("".join(f"{cell:>{w}}" for cell, w in zip(cells, self.widths, strict=True)))
+        tqdm.write("".join(f"{cell:>{w}}" for cell, w in zip(cells, self.widths, strict=False)))

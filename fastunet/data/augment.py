@@ -5,13 +5,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
 
 from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.preprocess import resize
 
 Preset = Literal["none", "light", "scene", "free"]
 
@@ -251,8 +252,10 @@ class Albumentations:
     >>> augment = Albumentations(A.Compose([A.ElasticTransform(p=0.5), A.RandomRotate90()]))
     >>> dls = ImageMaskDataLoaders.from_folder("data", augment=augment)
 
-    The transform gets views of the network's input size. What it brings into a mask from outside
-    the picture (`fill_mask=0`, the default there) becomes void. Leave normalisation to fastunet.
+    The transform gets views of the network's input size, and what it makes of another size is
+    resized to it: the image by area or linearly, the mask by nearest neighbour. What it brings into
+    a mask from outside the picture (`fill_mask=0`, the default there) becomes void. Leave
+    normalisation to fastunet.
     """
 
     def __init__(
@@ -272,16 +275,63 @@ class Albumentations:
         centre: tuple[int, int] | None = None,
         rng: Random | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `Augment.__call__`. Raises `TrainingError` where size or type do not come back."""
+        """As `Augment.__call__`.
+
+        Raises `TrainingError` where the transform cannot be applied to a view, or returns other
+        channels, number types, or image and mask of different sizes.
+        """
         image, mask = self.first(image, mask, size, fit, centre, rng)
-        # one up, void becomes 0: what their transforms fill masks with
-        made = self.transform(image=image, mask=mask + np.uint8(1))
+        try:  # one up, void becomes 0: what their transforms fill masks with
+            made = self.transform(image=image, mask=mask + np.uint8(1))
+        except Exception as error:  # of any type: it is somebody else's code
+            raise TrainingError(
+                f"The transform given as augment= fails on a picture of {size[0]}x{size[1]} pixels "
+                f"(height x width; the network's size, to which pictures are brought first): "
+                f"{error}"
+            ) from error
         new, shifted = np.asarray(made["image"]), np.asarray(made["mask"])
         for what, array, like in (("image", new, image), ("mask", shifted, mask)):
-            if array.shape != like.shape or array.dtype != like.dtype:
+            same_kind = array.ndim == like.ndim and array.shape[2:] == like.shape[2:]
+            if not same_kind or array.dtype != like.dtype or 0 in array.shape:
                 raise TrainingError(
                     f"The transform made a {array.dtype} {what} of shape {array.shape} of a "
-                    f"{like.dtype} one of shape {like.shape}. It must keep both: leave resizing, "
-                    "normalisation and tensors to fastunet."
+                    f"{like.dtype} one of shape {like.shape}. Number type and channels must stay: "
+                    "leave normalisation and tensors to fastunet."
                 )
+        if new.shape[:2] != shifted.shape:
+            raise TrainingError(
+                f"The transform made an image of {new.shape[0]}x{new.shape[1]} pixels and a mask "
+                f"of {shifted.shape[0]}x{shifted.shape[1]}; one size was expected."
+            )
+        if shifted.shape != size:
+            new = resize(new, size)
+            shifted = cv2.resize(shifted, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return np.ascontiguousarray(new), shifted - np.uint8(1)
+
+
+def augmentation_of(
+    given: "Preset | Augment | Albumentations | Callable[..., dict] | None",  # None: the defaults
+) -> "Augment | Albumentations":
+    """Augmentation as a user states it: a preset, ours, or anything called as Albumentations are.
+
+    Raises `TrainingError` for a name that is no preset, and for what is no augmentation.
+    """
+    if given is None:
+        return Augment()
+    if isinstance(given, Augment | Albumentations):
+        return given
+    if isinstance(given, str):
+        return Augment.preset(given)
+    module = type(given).__module__
+    if isinstance(given, list | tuple):
+        advice = "Wrap transforms of Albumentations in A.Compose([...])"
+    elif isinstance(given, type):
+        advice = f"Make one of it: {given.__name__}()"
+    elif callable(given) and not module.startswith(("fastai.", "fasttransform.", "torchvision.")):
+        return Albumentations(given)
+    else:
+        advice = "fastai's transforms go to batch_tfms="
+    raise TrainingError(
+        f"augment={given!r} is no augmentation: a preset ({', '.join(get_args(Preset))}), an "
+        f"Augment, or a transform of Albumentations was expected. {advice}."
+    )

@@ -2,29 +2,33 @@
 
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from fastai.data.block import DataBlock, TransformBlock
 from fastai.data.core import DataLoaders, show_batch, show_results
-from fastai.data.transforms import IndexSplitter
+from fastai.data.transforms import IndexSplitter, Normalize
 from fastai.interpret import plot_top_losses
 from fastai.torch_core import default_device
+from fastcore.foundation import L
+from fasttransform import Transform
 
 from fastunet.data import show
+from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
 from fastunet.data.audit import Audit, audit
-from fastunet.data.augment import Albumentations, Augment, Preset
+from fastunet.data.augment import Albumentations, Augment, Preset, augmentation_of
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
 from fastunet.data.groups import propose_groups
-from fastunet.data.loader import PairDL
+from fastunet.data.loader import SECOND_NORMALISATION, PairDL
 from fastunet.data.masks import MaskCodec
-from fastunet.data.pairs import Pair, find_pairs
+from fastunet.data.pairs import Pair, as_pairs, find_pairs
 from fastunet.data.reader import PairReader
-from fastunet.data.split import k_fold, load_split, split_pairs
+from fastunet.data.split import k_fold, split_pairs
+from fastunet.data.stated_split import StatedSplit, split_as_stated
 from fastunet.data.survey import Survey
 from fastunet.data.transforms import (
     ImageTensor,
@@ -42,35 +46,44 @@ from fastunet.errors import (
     ImageReadError,
     SizeMismatchError,
     SplitError,
+    TrainingError,
     listing,
 )
+from fastunet.losses import CombinedLoss
 from fastunet.preprocess import Preprocess, Scaling
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Augmentation = Preset | Augment | Albumentations | Callable[..., dict]
 
 _HEADERS = 5000  # pairs whose sizes are compared before anything is decoded
 
 
 def PairImageBlock(
     reader: PairReader,
-    augment: Preset | Augment | Albumentations | None = None,  # None: the defaults of `Augment`
+    augment: Augmentation | None = None,  # None: the defaults of `Augment`
 ) -> TransformBlock:
     """The image of a `Pair`, for `DataBlock`; `augment` moves the mask too.
+
+    `augment` may be a transform of Albumentations as it is.
 
     >>> reader = PairReader(codec, preprocess)
     >>> DataBlock((PairImageBlock(reader), PairMaskBlock(reader)), get_items=find_pairs)
     """
     preprocess = reader.preprocess
-    augment = Augment.preset(augment) if isinstance(augment, str) else augment or Augment()
     return TransformBlock(
         type_tfms=[LoadImage(reader)],
-        item_tfms=[RandomView(preprocess, augment)],
+        item_tfms=[RandomView(preprocess, augmentation_of(augment))],
         batch_tfms=[ScalePixels(preprocess), NormalisePixels(preprocess)],
         dl_type=PairDL,
     )
 
 
 def PairMaskBlock(reader: PairReader) -> TransformBlock:
-    """The mask of a `Pair`, for `DataBlock`."""
-    return TransformBlock(type_tfms=[LoadMask(reader)], batch_tfms=[MaskLegend(reader.codec)])
+    """The mask of a `Pair`, for `DataBlock`; with `CombinedLoss` for a Learner without a loss."""
+    load = LoadMask(reader, CombinedLoss)
+    return TransformBlock(type_tfms=[load], batch_tfms=[MaskLegend(reader.codec)])
 
 
 # --- pictures, where fastai looks for them ------------------------------------------------------
@@ -131,18 +144,47 @@ def _plot_top_losses(
 class ImageMaskDataLoaders(DataLoaders):
     """fastai `DataLoaders` over image/mask pairs.
 
-    `dls.codec` says what the masks hold, `dls.preprocess` how images enter the network, `dls.task`
-    is "binary" or "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part.
+    `dls.codec` says what the masks hold, `dls.vocab` and `dls.c` are the names and the number of
+    the classes, `dls.preprocess` says how images enter the network, `dls.task` is "binary" or
+    "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part.
     """
 
     pairs: dict[str, list[Pair]]
 
+    def add_tfms(self, tfms, event, loaders=None):
+        """As in fastai; a `Normalize` (`unet_learner` adds one) takes the place of ours."""
+        tfms = L(tfms)
+        for transform in tfms.filter(_is_normalize):
+            self._renormalise(transform)
+        others = list(tfms.filter(_is_normalize, negate=True))
+        if others:
+            super().add_tfms(others, event, loaders)
+
+    def _renormalise(self, by: Normalize | type[Normalize]) -> None:
+        """Normalise by other statistics, in these very loaders."""
+        if isinstance(by, type) or by.mean is None or by.std is None:
+            raise TrainingError(SECOND_NORMALISATION)
+        mean, std = (tuple(torch.as_tensor(v).flatten().tolist()) for v in (by.mean, by.std))
+        channels = self.preprocess.channels
+        if not {len(mean), len(std)} <= {1, channels}:
+            raise TrainingError(
+                f"Normalize has the statistics of {len(mean)} channels, but the images have "
+                f"{channels}. Pass channels={len(mean)} when the loaders are made, or a pretrained "
+                "network for as many channels."
+            )
+        preprocess = replace(self.preprocess, mean=mean, std=std)
+        for loader in self.loaders:
+            for transform in loader.after_batch:
+                if isinstance(transform, NormalisePixels):
+                    transform.preprocess = preprocess
+
     @classmethod
     def from_folder(
         cls,
-        path: str | os.PathLike,  # a folder in one of the layouts of `find_pairs`, or a CSV file
-        images: str | os.PathLike | None = None,  # or the two folders by name,
-        masks: str | os.PathLike | None = None,
+        path: "str | os.PathLike | pd.DataFrame",  # a folder in one of the layouts of `find_pairs`,
+        # a .csv or .tsv table, or a DataFrame
+        images: str | os.PathLike | None = None,  # or the two folders by name; of a table, the
+        masks: str | os.PathLike | None = None,  # columns
         prefix: str | None = None,  # with what masks have before
         suffix: str | None = None,  # or behind the image's stem
         **kwargs,  # as in `from_pairs`
@@ -156,16 +198,17 @@ class ImageMaskDataLoaders(DataLoaders):
     @classmethod
     def from_pairs(
         cls,
-        pairs: Sequence[Pair],
+        pairs: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
         size: int | tuple[int, int] = 256,  # the whole image resized to (height, width) or a square
         patch: int | tuple[int, int] | None = None,  # instead: patches of this size,
         scale: float = 1.0,  # cut at this share of the image's own resolution
         bs: int | None = None,  # batch size; None: 16, or a quarter of few training images
         valid_pct: float = 0.2,  # share held out, where the pairs have no split of their own
+        test_pct: float = 0.0,  # share kept for the end, where they have no test part
         seed: int = 42,  # of that split
         groups: str | Callable[[Pair], str] | None = None,  # kept in one part; see `split_pairs`
         fold: tuple[int, int] | None = None,  # (0, 5): the first of five parts is held out
-        split: str | os.PathLike | Callable | None = None,  # a split's JSON, or pairs -> parts
+        split: StatedSplit | None = None,  # a split's JSON, names by part; see `split_as_stated`
         classes: Sequence[str] | Mapping[str, Value] | None = None,  # names, or name -> value
         void: Value | Sequence[Value] | None = None,  # value(s) or colour(s) that do not count
         instances: bool = False,  # masks number objects: all of them are the foreground
@@ -173,8 +216,8 @@ class ImageMaskDataLoaders(DataLoaders):
         strict: bool = False,  # audit the data first, and refuse them for any error found
         channels: int | None = None,  # None: grey or colour, as the images are
         scaling: Scaling = "auto",  # of deep images; see `Preprocess.infer`
-        augment: Preset | Augment | Albumentations | None = None,  # None: the defaults of `Augment`
-        batch_tfms: Sequence | None = None,  # fastai's batch transforms, before normalisation
+        augment: Augmentation | None = None,  # a preset, an `Augment`, or Albumentations
+        batch_tfms: Sequence | Transform | None = None,  # fastai's, before normalisation
         cache: Cache | None = "auto",  # decoded pixels "ram", "disk", whichever has room, or None
         codec: MaskCodec | None = None,  # instead of inferring one; `classes`, `void` are not read
         preprocess: Preprocess | None = None,  # instead of inferring one; `size` etc. are not read
@@ -183,14 +226,34 @@ class ImageMaskDataLoaders(DataLoaders):
         device: str | torch.device | None = None,  # None: fastai's default
         progress: bool = True,  # bars while files are read
     ) -> "ImageMaskDataLoaders":
-        """DataLoaders from pairs.
+        """DataLoaders from pairs: those of `find_pairs`, (image, mask) paths, or a DataFrame.
 
         With `patch` an epoch shows as many random patches as cover the training images once, and
         validation goes over the whole images tile by tile.
 
-        Raises `SplitError` where the data are too few for the split or the batch, and names the
-        file in `ImageReadError`, `MaskValueError` or `SizeMismatchError`.
+        Raises `PairingError` where `pairs` are none, `SplitError` where they are too few for the
+        split or the batch, and names the file in `ImageReadError`, `MaskValueError` or
+        `SizeMismatchError`.
         """
+        pairs = as_pairs(pairs)
+        size, patch = two_sides("size", size), two_sides("patch", patch)
+        augment = augmentation_of(augment)
+        batch_tfms = L(batch_tfms)
+        if any(map(_is_normalize, batch_tfms)):
+            raise TrainingError(SECOND_NORMALISATION)
+        check_options(
+            bs=bs,
+            scale=scale,
+            groups=groups,
+            cache=cache,
+            scaling=scaling,
+            codec=codec,
+            preprocess=preprocess,
+            num_workers=num_workers,
+            batch_tfms=batch_tfms,
+        )
+        check_classes(classes)
+        device = device_of(device, default_device())
         if not pairs:
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
         stated_classes = classes if classes is not None else getattr(pairs, "classes", None)
@@ -200,17 +263,20 @@ class ImageMaskDataLoaders(DataLoaders):
                           progress=progress), AuditError)  # fmt: skip
         else:
             _refuse_by_headers(pairs)
+        masks = [pair.mask for pair in pairs]
         present = None
+        if is_drawn(pairs, split, fold, test_pct):
+            survey, present = Survey.with_every_mask(masks, progress)
+        elif codec is None:
+            survey = Survey.spread(masks, progress)
         if codec is None:
-            survey = Survey.spread([pair.mask for pair in pairs], progress)
-            present = {pair.mask: survey.present.get(pair.mask, frozenset()) for pair in pairs}
             codec = MaskCodec.from_survey(survey, stated_classes, stated_void, instances, unknown)
         if split is not None:
-            parts = split(pairs) if callable(split) else load_split(pairs, split)
+            parts = split_as_stated(pairs, split)
         elif fold is not None:
             parts = k_fold(pairs, fold[1], fold[0], seed, present=present, groups=groups)
         else:
-            parts = split_pairs(pairs, valid_pct, seed, present=present, groups=groups)
+            parts = split_pairs(pairs, valid_pct, seed, test_pct, present, groups)
             _warn_of_torn_groups(pairs, groups)
         if preprocess is None:
             preprocess = Preprocess.infer(
@@ -222,6 +288,8 @@ class ImageMaskDataLoaders(DataLoaders):
                 scaling,
                 progress=progress,
             )
+        channel_files = max((len(pair.image_files) for pair in pairs), default=1)
+        preprocess = replace(preprocess, channel_files=channel_files)
 
         reader = PairReader(codec, preprocess)
         kept = reader.keep([*parts["train"], *parts["valid"]], cache, progress)
@@ -237,7 +305,6 @@ class ImageMaskDataLoaders(DataLoaders):
                 f"bs={bs}, but the training part holds {len(train)} {what}, which is not one full "
                 f"batch. Pass bs={len(train)} or less."
             )
-        device = torch.device(device) if device is not None else default_device()
         if num_workers is None:  # threads of a CPU that trains have better to do
             num_workers = 0 if kept and device.type == "cpu" else min(8, os.cpu_count() or 1)
         if processes is None:  # the Python code of others would hold the lock of threads
@@ -245,7 +312,7 @@ class ImageMaskDataLoaders(DataLoaders):
         block = DataBlock(
             blocks=(PairImageBlock(reader, augment), PairMaskBlock(reader)),
             splitter=IndexSplitter(range(len(train), len(train) + len(valid))),
-            batch_tfms=list(batch_tfms or []),
+            batch_tfms=list(batch_tfms),
         )
         # path stays ".": a Learner writes its models there, never into the data folder
         made = block.dataloaders(
@@ -275,10 +342,13 @@ def renormalised(
         ]
         loaders.append(loader.new(after_batch=batch_tfms))
     made = type(dls)(*loaders, path=dls.path, device=dls.device)
-    made.preprocess = preprocess
     if hasattr(dls, "pairs"):
         made.pairs = dls.pairs
     return made
+
+
+def _is_normalize(transform: object) -> bool:
+    return isinstance(transform, Normalize) or transform is Normalize
 
 
 # --- before anything is decoded -----------------------------------------------------------------

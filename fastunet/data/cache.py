@@ -11,12 +11,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from shutil import disk_usage
-from typing import Literal, TypeVar
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
 import psutil
 
-from fastunet.files import cache_folder
+from fastunet.data.images import read_npy
+from fastunet.files import cache_folder, explained, make_folder
+from fastunet.terminal import hide_bars
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -40,7 +42,7 @@ def in_threads(
     from tqdm import tqdm
 
     total = len(items) if isinstance(items, Sequence) else None
-    hide = None if progress and (total is None or total > 50) else True
+    hide = hide_bars() if progress and (total is None or total > 50) else True
     threads = os.cpu_count() or 1
     waiting: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(threads)
@@ -64,9 +66,8 @@ def room_in_memory() -> int:
 
 
 def room_on_disk() -> int:
-    """Bytes that may be kept in the user's cache folder."""
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
+    """Bytes that may be kept in the user's cache folder; `OutputError` where there can be none."""
+    folder = make_folder(cache_folder())
     return int(DISK_SHARE * disk_usage(folder).free)
 
 
@@ -156,7 +157,7 @@ class DiskCache:
         arrays = []
         with contextlib.suppress(FileNotFoundError):
             for i in range(2):
-                arrays.append(np.load(self._file(key, i), mmap_mode="r"))
+                arrays.append(read_npy(self._file(key, i), lazily=True))
         return tuple(arrays) if len(arrays) == 2 else None
 
     def put(self, key: str, arrays: Arrays) -> bool:
@@ -167,15 +168,27 @@ class DiskCache:
         self.room -= size
         for i, array in enumerate(arrays):
             path = self._file(key, i)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             partial = path.with_name(f".{path.name}.{os.getpid()}")
-            with partial.open("wb") as file:
-                np.save(file, np.ascontiguousarray(array))
-            partial.replace(path)
+            with explained(path):
+                try:
+                    with partial.open("wb") as file:
+                        _save(file, np.ascontiguousarray(array))
+                    partial.replace(path)
+                except BaseException:
+                    partial.unlink(missing_ok=True)
+                    raise
         return True
 
     def _file(self, key: str, i: int) -> Path:
         return self.folder / key[:2] / f"{key}-{i}.npy"
+
+
+def _save(file: BinaryIO, array: np.ndarray) -> None:
+    """As np.save, which does not notice where a full disk takes only the start of a small array."""
+    layout = np.lib.format
+    layout.write_array_header_1_0(file, layout.header_data_from_array_1_0(array))
+    file.write(array.data)
 
 
 def fingerprint(files: Iterable[Path], *made_by: dict) -> str:

@@ -48,7 +48,7 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
     if suffix in tiff.SUFFIXES:
         pages = tiff.pages(path)
         if len(pages) > 1 or (pages and not pages[0].suits_pillow):
-            return from_array(read_image(path), path)
+            return from_array(read_image(path), path, pages=len(pages) > 1)
     mode, array, table = _decode(path)
     if mode != "P":
         return from_array(array, path, colours=True)
@@ -109,6 +109,7 @@ def from_array(
     array: np.ndarray,
     path: Path,  # for the error message
     colours: bool = False,  # three or four bands of bytes are colours, whatever they hold
+    pages: bool = False,  # its bands are the pages of a TIFF; for the error message
 ) -> RawMask:
     """An array as a mask: (H, W) values, (H, W, 3 or 4) colours, or a stack of one band per class.
 
@@ -124,7 +125,7 @@ def from_array(
         return RawMask(colour_codes(array), colour=True)
     if array.shape[2] in (3, 4) and _is_grey(array):
         return RawMask(_whole(array[..., 0], path), colour=False)
-    return RawMask(band_indices(array, path), colour=False, bands=array.shape[2])
+    return RawMask(band_indices(array, path, pages), colour=False, bands=array.shape[2])
 
 
 def _is_grey(array: np.ndarray) -> bool:

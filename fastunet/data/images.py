@@ -1,8 +1,10 @@
 """Any image file as an upright (H, W, C) array."""
 
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -48,7 +50,7 @@ def read_image(
         raise ImageReadError(
             f"{path}: a {image.dtype} array of shape {image.shape} is not an image (H, W[, C])."
         )
-    return _plain(image)
+    return plain(image)
 
 
 def _decode(path: Path, upright: bool) -> np.ndarray | None:
@@ -120,10 +122,19 @@ def upright_from(image: np.ndarray, orientation: int) -> np.ndarray:
     return np.flip(image, flips)
 
 
+# Python 3.11 fails now and then where several threads parse such headers at once ("AST constructor
+# recursion depth mismatch", python/cpython#106905).
+_PARSING = threading.Lock()
+
+
 def read_npy(path: Path, lazily: bool = False) -> np.ndarray:
     """An array as it is; `lazily` maps the file instead of reading it."""
     try:
-        return np.load(path, mmap_mode="r" if lazily else None, allow_pickle=False)
+        with _PARSING:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it holds several arrays, as an .npz file does")
+        return array if lazily else np.array(array)
     except OSError:
         raise
     except Exception as error:  # of any type, where the header is damaged
@@ -139,7 +150,7 @@ def channels_last(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def _plain(image: np.ndarray) -> np.ndarray:
+def plain(image: np.ndarray) -> np.ndarray:  # (H, W[, C])
     """(H, W, C) in memory order, in a number type of this machine that OpenCV resizes."""
     if image.dtype == bool:
         image = image.astype(np.uint8) * 255
@@ -251,20 +262,32 @@ def open_lazily(path: Path):
     raise Image.UnidentifiedImageError(f"cannot identify image file {path}")
 
 
-def as_image(
-    source: Files | np.ndarray,  # file(s), or (H, W) / (H, W, C) in RGB order
-) -> np.ndarray:  # (H, W, C)
-    """A photo in any form a user holds one: path(s), an array, anything numpy can read (PIL)."""
-    if isinstance(source, str | os.PathLike):
-        return read_image(source)
-    if isinstance(source, list | tuple) and all(isinstance(p, str | os.PathLike) for p in source):
-        return read_image(source)
-    image = np.asarray(source)
-    if image.ndim not in (2, 3) or 0 in image.shape or image.dtype.kind not in "buif":
+NOT_FINITE_HARM = "One of them turns the loss, all weights and predictions into NaN."
+NOT_FINITE_REMEDY = "Fill them with a finite value (0, or the mean), or leave the file out."
+
+
+def non_finite(
+    image: np.ndarray,  # (H, W, C)
+) -> np.ndarray:  # (H, W) bool
+    """The pixels that hold NaN, infinity, or more than a float32 can."""
+    if image.dtype.kind != "f":
+        return np.zeros(image.shape[:2], bool)
+    with np.errstate(over="ignore"):
+        return ~np.isfinite(image.astype(np.float32, copy=False)).all(axis=2)
+
+
+def refuse_not_finite(image: np.ndarray, name: object) -> None:
+    """Raise `ImageReadError` where an image (H, W, C) holds pixels that are no numbers."""
+    if image.dtype.kind != "f":
+        return
+    bad = non_finite(image)
+    if bad.any():
+        row, column = np.unravel_index(bad.argmax(), bad.shape)
         raise ImageReadError(
-            f"A {image.dtype} array of shape {image.shape} is not an image (H, W) or (H, W, C)."
+            f"{name}: NaN or infinity in {np.count_nonzero(bad):,} of {bad.size:,} pixels, the "
+            f"first in row {row}, column {column} (counted from 0). {NOT_FINITE_HARM} "
+            f"{NOT_FINITE_REMEDY}"
         )
-    return _plain(image)
 
 
 def is_grey(image: np.ndarray) -> bool:  # image: (H, W, C)
@@ -294,21 +317,39 @@ def with_channels(
         return grey.astype(image.dtype)[:, :, None]
     if have == 4 and channels == 3:
         return np.ascontiguousarray(image[..., :3])
-    raise ImageReadError(f"{name}: {have} channels were found where {channels} are expected.")
+    first = image.shape[0] == channels and image.shape[0] < min(image.shape[1:])
+    raise ImageReadError(
+        f"{name}: {have} channels were found where {channels} are expected."
+        + (" Do they come first? np.moveaxis(image, 0, -1) puts them last." if first else "")
+    )
 
 
-def full_scale(image: np.ndarray, to: str) -> np.ndarray:
-    """The same picture as "uint8" (0..255) or "float" (integers divided by their maximum)."""
-    if to == "uint8":
-        if image.dtype == np.uint8:
-            return image
-        if np.issubdtype(image.dtype, np.integer):
-            return (image.astype(np.float32) * (255 / np.iinfo(image.dtype).max) + 0.5).astype(
-                np.uint8
-            )
+def full_scale(
+    image: np.ndarray,  # (H, W, C)
+    to: Literal["uint8", "float"],  # 0..255, or 1 for full scale
+    name: object = "the image",  # for the error message
+) -> np.ndarray:
+    """The same picture in another number type.
+
+    Integers of 8 and 16 bits have the largest value of their type as full scale. To "uint8",
+    floats between 0 and 1 have 1; floats up to 255, and integers of more bits, are 0..255 already
+    and rounded. Raises `ImageReadError` for any other values, whose full scale nobody can know.
+    """
+    integer = np.issubdtype(image.dtype, np.integer)
+    if to == "float":
+        pixels = image.astype(np.float32)
+        return pixels / np.iinfo(image.dtype).max if integer else pixels
+    if image.dtype == np.uint8:
+        return image
+    low, high = float(image.min()), float(image.max())
+    if integer and image.dtype.itemsize <= 2 and low >= 0:
+        return (image.astype(np.float32) * (255 / np.iinfo(image.dtype).max) + 0.5).astype(np.uint8)
+    rounding = 0 if integer else 0.001  # of resampling and the like
+    if low < -rounding or high > 255 * (1 + rounding):
         raise ImageReadError(
-            f"A {image.dtype} image was given where 8-bit ones are expected; scale it to 0..255."
+            f"{name}: a {image.dtype} image with values {low:g}..{high:g} was given where 8-bit "
+            "ones are expected. Scale it to 0..255"
+            + ("." if integer else ", or to 0..1. Is it normalised already? fastunet does that.")
         )
-    if np.issubdtype(image.dtype, np.integer):
-        return image.astype(np.float32) / np.iinfo(image.dtype).max
-    return image.astype(np.float32)
+    scale = 255 if not integer and high <= 1 + rounding else 1
+    return np.clip(np.rint(image.astype(np.float32) * scale), 0, 255).astype(np.uint8)

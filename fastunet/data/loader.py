@@ -9,8 +9,17 @@ from itertools import starmap
 import numpy as np
 import torch
 from fastai.data.core import TfmdDL
+from fastai.data.transforms import Normalize
 
-from fastunet.data.transforms import ImageTensor, drawing
+from fastunet.data.transforms import ImageTensor, NormalisePixels, drawing
+from fastunet.errors import TrainingError
+from fastunet.preprocess import Preprocess
+
+SECOND_NORMALISATION = (
+    "A second normalisation: images are normalised already, by the mean and standard deviation of "
+    "the training images. Leave fastai's Normalize out (unet_learner: normalize=False). For other "
+    "statistics pass preprocess=Preprocess(..., mean=..., std=...)."
+)
 
 
 class PairDL(TfmdDL):
@@ -33,6 +42,27 @@ class PairDL(TfmdDL):
 
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **{"threads": self.threads, **kwargs})
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How images enter the network, with the statistics that these batches are normalised by.
+
+        Raises `AttributeError`, as fastai expects, where batches are not normalised.
+        """
+        for transform in self.after_batch:
+            if isinstance(transform, NormalisePixels):
+                return transform.preprocess
+        raise AttributeError("preprocess")
+
+    def before_iter(self):
+        self._refuse_second_normalisation()
+        super().before_iter()
+
+    def _refuse_second_normalisation(self) -> None:
+        """fastai's `Normalize` upon ours would feed the network what no prediction feeds it."""
+        kinds = {type(transform) for transform in self.after_batch}
+        if Normalize in kinds and NormalisePixels in kinds:
+            raise TrainingError(SECOND_NORMALISATION)
 
     def create_batches(self, samples):
         if self.prebatched or not self.indexed:

@@ -175,6 +175,41 @@ class MaskCodec:
         table[: len(self.colours)] = self.colours
         return table[indices]
 
+    def to_original(
+        self,
+        indices: np.ndarray,  # (H, W) class indices, `VOID` where the codec has such a code
+    ) -> np.ndarray:  # (H, W) uint8 or uint16 values, or (H, W, 3 or 4) uint8 colours
+        """The mask in the encoding of the data: `encode` makes the same indices of it.
+
+        Masks of bands have the number of the band; lossy ones the values that were meant. Raises
+        `MaskValueError` where the encoding is not one that a class alone decides, as an instance
+        map, or not one that a PNG holds.
+        """
+        if self.encoding == "instance map":
+            raise MaskValueError(
+                "The masks number objects, which a model that tells classes does not: their own "
+                "encoding cannot be written. Write class indices."
+            )
+        known = [*self.codes, *(self.void[:1] if (indices == VOID).any() else ())]
+        if not self.colour and (min(known) < 0 or max(known) > 65535):
+            raise MaskValueError(
+                f"The masks hold values {min(known)}..{max(known)}; a PNG holds 0..65535. Write "
+                "class indices."
+            )
+        table = np.zeros(256, np.int64)
+        table[: len(self.codes)] = self.codes
+        if self.void:
+            table[VOID] = self.void[0]
+        elif (indices == VOID).any():
+            raise MaskValueError("There are void pixels, for which the masks have no value.")
+        codes = table[indices]
+        if not self.colour:
+            return codes.astype(np.uint8 if max(known) < 256 else np.uint16)
+        channels = [codes >> 16 & 255, codes >> 8 & 255, codes & 255]
+        if (table >> 24).any():
+            channels.append(255 - (codes >> 24 & 255))
+        return np.stack(channels, axis=-1).astype(np.uint8)
+
     def _indices(
         self,
         codes: np.ndarray,  # (N,) as they are in a file
@@ -246,7 +281,7 @@ class MaskCodec:
             f"{self.task}, {len(self.classes)} classes by {self.encoding}: {self._meanings()}"
             + (f"; void: {void}" if void else "; no void"),
             *self._rules(),
-            "Not so? Say it with classes=..., void=... or instances=True.",
+            "Not so? Say it with the options classes, void or instances.",
         ]
         return "\n".join(lines)
 

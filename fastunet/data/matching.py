@@ -8,8 +8,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from fastunet.errors import PairingError
-
 EXTENSIONS = {
     *(".png", ".jpg", ".jpeg", ".jfif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
     *(".pgm", ".ppm", ".pbm", ".pnm", ".npy"),
@@ -19,6 +17,16 @@ Split = Literal["", "train", "valid", "test"]
 Listing = dict[str, list[str]]  # the file names in each sub-folder ("" is the folder itself)
 Affix = tuple[str, str]  # what a stem has before and behind the part that tells files apart
 Place = tuple[str, str]  # sub-folder and file name
+
+
+class ChannelFiles(tuple[Path, ...]):
+    """The file, or the files whose channels are stacked in this order, that make one image."""
+
+    __slots__ = ()
+
+    def __new__(cls, files: Iterable[str | os.PathLike]):
+        return super().__new__(cls, map(Path, files))
+
 
 _SPLITS: dict[str, Split] = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
@@ -187,10 +195,11 @@ def nearest(name: str, candidates: Sequence[str]) -> str | None:
 
 def channel_sets(
     files: Iterable[Path],
-) -> dict[str, tuple[Path, ...]]:  # the files of each image, by its name
+) -> list[tuple[str, tuple[Path, ...]]]:  # the name and the files of each image
     """Files that are one image: `x_0000` with `x_0001`, ... as nnU-Net names channels; else alone.
 
-    Raises `PairingError` where two images have one name.
+    Only for data of which it is known that they are such sets: frames of a video have such names
+    too.
     """
     files = list(files)
     firsts = {(f.parent, f.stem[:-5]) for f in files if f.stem.endswith("_0000")}
@@ -199,12 +208,4 @@ def channel_sets(
         whole = (file.parent, file.stem[:-5])
         numbered = whole in firsts and _CHANNEL.search(file.stem)
         sets.setdefault(whole if numbered else (file, file.stem), []).append(file)
-    named: dict[str, tuple[Path, ...]] = {}
-    for (_, name), members in sets.items():
-        if name in named:
-            raise PairingError(
-                f"{named[name][0]} and {members[0]} would both be written to {name}.png; predict "
-                "them into different --out folders."
-            )
-        named[name] = tuple(sorted(members))
-    return named
+    return [(name, tuple(sorted(members))) for (_, name), members in sets.items()]

@@ -1,33 +1,42 @@
 """Which mask belongs to which image, found from the folder layout and the file names."""
 
 import os
-import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastunet.data.affixes import infer_rule
 from fastunet.data.layouts.folders import Folder, Layout, Part
 from fastunet.data.layouts.known import one_folder, recognise
 from fastunet.data.matching import (
     EXTENSIONS,
+    ChannelFiles,
     Listing,
     Matches,
     Rule,
     Split,
     apart,
     is_image,
-    is_litter,
     list_files,
-    nearest,
     pair_up,
     path_of,
     stem_of,
 )
+from fastunet.data.pairing_text import (
+    doubles_of,
+    no_layout,
+    nothing_pairs,
+    second_masks,
+    warn_of_lone,
+)
 from fastunet.errors import PairingError, listing
 
-__all__ = ["EXTENSIONS", "Pair", "PairList", "Split", "find_pairs"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXTENSIONS", "ChannelFiles", "Pair", "PairList", "Split", "as_pairs", "find_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +50,9 @@ class Pair:
     channels: tuple[Path, ...] = ()  # files whose channels are stacked behind the image's
 
     @property
-    def image_files(self) -> tuple[Path, ...]:
+    def image_files(self) -> ChannelFiles:
         """The file or files that make the image."""
-        return (self.image, *self.channels)
+        return ChannelFiles((self.image, *self.channels))
 
 
 @dataclass(frozen=True)
@@ -70,31 +79,34 @@ class PairList(Sequence[Pair]):
 
 
 def find_pairs(
-    path: str | os.PathLike,  # the data folder, or a .csv or .tsv table
+    path: "str | os.PathLike | pd.DataFrame",  # the data folder, a .csv or .tsv table, a DataFrame
     images: str | os.PathLike | None = None,  # folder of images, absolute or below `path`
-    masks: str | os.PathLike | None = None,  # folder of masks; goes with `images`
+    masks: str | os.PathLike | None = None,  # folder of masks; of a table, both are its columns
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
     suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
 ) -> PairList:
     """Pair the images of a folder with their masks.
 
     Layouts: folders called images and masks, or anything like it, with train, val and test inside
-    or around them; `train/` + `train_masks/`; `x.jpg` + `x_mask.png` in one folder; those of public
-    data sets (Pascal VOC, Cityscapes, ADE20K, CamVid, Oxford-IIIT Pet, nnU-Net); COCO, LabelMe and
-    YOLO polygons, which are drawn into the user's cache folder; a CSV table; or the two folders
-    given as `images=` and `masks=`. Sub-folders are mirrored. A mask's stem is the image's, with
-    one affix on either side the same for the whole folder; extensions may differ.
+    or around them; `train/` + `train_masks/`; `x.jpg` + `x_mask.png` in one folder;
+    `x/images/x.png` + `x/masks/*.png`, a mask for each object; those of public data sets (Pascal
+    VOC, Cityscapes, ADE20K, CamVid, Oxford-IIIT Pet, nnU-Net); COCO, LabelMe and YOLO polygons; a
+    table; or the two folders given as `images=` and `masks=`. Objects and polygons are drawn into
+    the user's cache folder. Sub-folders are mirrored. A mask's stem is the image's, with one affix
+    on either side the same for the whole folder; extensions may differ.
 
     Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place.
     Warns, by name, of files left without a partner.
     """
-    root = Path(path)
+    _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
+    if _is_table(path):
+        return _from_table(path, images, masks, prefix, suffix)
+    root = _one_path(path)
     if (images is None) != (masks is None):
-        raise PairingError("Pass both images= and masks=, or neither.")
-    if root.suffix.lower() in (".csv", ".tsv") and root.is_file():
-        from fastunet.data.tables import pairs_from_table
-
-        return pairs_from_table(root)
+        raise PairingError(
+            "Pass both images= and masks=, or neither. What comes first is the folder that holds "
+            "the two, or '.'."
+        )
     if not root.is_dir():
         kind = "a file" if root.exists() else "missing"
         raise PairingError(
@@ -109,7 +121,7 @@ def find_pairs(
     if layout is None and stated and any(map(is_image, Folder(root).files)):
         layout = _marked(root, stated)
     if layout is None:
-        raise PairingError(_no_layout(root))
+        raise PairingError(no_layout(root))
 
     pairs: list[Pair] = []
     lone_images: list[Path] = []
@@ -117,7 +129,7 @@ def find_pairs(
     doubles: list[str] = []
     for part in layout.parts:
         found, channels = _match(part, stated)
-        doubles += _doubles(part, found)
+        doubles += doubles_of(part, found)
         lone_images += [path_of(part.images, place) for place in found.lone_images]
         lone_masks += [path_of(part.masks, place) for place in found.lone_masks]
         pairs += [
@@ -131,6 +143,8 @@ def find_pairs(
             )
             for inner, image, mask in found.pairs
         ]
+    if said := second_masks([pair.mask for pair in pairs], lone_images + lone_masks):
+        raise PairingError(said)
     if doubles:
         raise PairingError(
             f"More than one file claims one place: {'; '.join(doubles[:10])}"
@@ -138,10 +152,91 @@ def find_pairs(
             + ". Keep one of each in the folder."
         )
     if not pairs:
-        raise PairingError(_nothing_pairs(layout, lone_images, lone_masks))
-    _warn_of_lone("Images without a mask", lone_images, lone_masks, root)
-    _warn_of_lone("Masks without an image", lone_masks, lone_images, root)
+        raise PairingError(nothing_pairs(layout, lone_images, lone_masks))
+    warn_of_lone("Images without a mask", lone_images, lone_masks, root)
+    warn_of_lone("Masks without an image", lone_masks, lone_images, root)
     return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
+
+
+def as_pairs(
+    given: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
+) -> Sequence[Pair]:
+    """Pairs in any form a user holds them: those of `find_pairs`, (image, mask) paths, a DataFrame.
+
+    Raises `PairingError` where they are something else, or a file of a tuple is missing.
+    """
+    if isinstance(given, PairList):
+        return given
+    if _is_table(given):
+        return _from_table(given)
+    if isinstance(given, str | os.PathLike):
+        raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
+    if not isinstance(given, Iterable):
+        raise PairingError(f"{given!r} holds no pairs of an image and a mask.")
+    pairs = [_as_pair(entry, number) for number, entry in enumerate(given)]
+    unchecked = [file for pair, new in pairs if new for file in (pair.image, pair.mask)]
+    missing = [file for file in unchecked if not file.is_file()]
+    if missing:
+        raise PairingError(
+            f"{len(missing)} of the files do not exist: {listing(missing)}. Relative paths start "
+            f"from {Path.cwd()}."
+        )
+    return [pair for pair, _ in pairs]
+
+
+def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
+    """A pair, and whether its files have yet to be looked for."""
+    if isinstance(entry, Pair):
+        return entry, False
+    both = isinstance(entry, tuple | list) and len(entry) == 2
+    if both and all(isinstance(file, str | os.PathLike) for file in entry):
+        return Pair(*map(Path, entry)), True
+    raise PairingError(
+        f"Entry {number} of the pairs is {entry!r}; (image, mask) was expected, two paths. Of two "
+        "lists, pass zip(images, masks); of two folders, from_folder(folder, images=..., "
+        "masks=...)."
+    )
+
+
+# --- what is given -------------------------------------------------------------------------------
+
+
+def _check_words(**options: object) -> None:
+    for option, value in options.items():
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise PairingError(f"{option}={value!r}; a name was expected.")
+
+
+def _is_table(given: object) -> bool:
+    if hasattr(given, "columns") and hasattr(given, "iloc"):  # a DataFrame
+        return True
+    return (
+        isinstance(given, str | os.PathLike)
+        and Path(given).suffix.lower() in (".csv", ".tsv")
+        and Path(given).is_file()
+    )
+
+
+def _from_table(table, images=None, masks=None, prefix=None, suffix=None) -> PairList:
+    from fastunet.data.tables import pairs_from_table
+
+    if prefix is not None or suffix is not None:
+        raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
+    return pairs_from_table(table, image=images or "image", mask=masks or "mask")
+
+
+def _one_path(path: object) -> Path:
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    if isinstance(path, list | tuple):
+        raise PairingError(
+            f"{len(path)} paths were given where one folder is expected: the one that holds the "
+            "folders of images and masks, which images=... and masks=... name. Pairs of files go "
+            "to ImageMaskDataLoaders.from_pairs."
+        )
+    raise PairingError(
+        f"{path!r} is no path; a folder with images and masks, or a table, was expected."
+    )
 
 
 def _named(
@@ -223,60 +318,3 @@ def _by_channel(folder: Path, images: Listing) -> tuple[Listing, dict[str, list[
             f"{listing(odd)}. Add the missing files, or take the image out."
         )
     return firsts, further
-
-
-# --- what to say ---------------------------------------------------------------------------------
-
-
-def _doubles(part: Part, found: Matches) -> list[str]:
-    groups = [(part.images, places) for places in found.double_images]
-    groups += [(part.masks, places) for places in found.double_masks]
-    return [", ".join(str(path_of(folder, place)) for place in places)
-            for folder, places in groups]  # fmt: skip
-
-
-def _warn_of_lone(what: str, lone: list[Path], others: list[Path], root: Path) -> None:
-    if not lone:
-        return
-    names = [_with_nearest(file, others, root) for file in lone[:10]]
-    more = f" and {len(lone) - 10} more" if len(lone) > 10 else ""
-    text = f"{what} are left out ({len(lone)}): {', '.join(names)}{more}"
-    warnings.warn(text, stacklevel=3)
-
-
-def _with_nearest(file: Path, others: list[Path], root: Path) -> str:
-    name = str(file.relative_to(root) if file.is_relative_to(root) else file)
-    like = nearest(file.stem, [other.stem for other in others[:1000]])
-    if like is None:
-        return name
-    return f"{name} (nearest: {next(o.name for o in others if o.stem == like)})"
-
-
-def _no_layout(root: Path) -> str:
-    entries = sorted(e.name + "/" if e.is_dir() else e.name
-                     for e in root.iterdir() if not is_litter(e.name))  # fmt: skip
-    return (
-        f"{root} holds no layout that fastunet knows. Found: {listing(entries) or 'nothing'}. "
-        "Expected one of: images/ + masks/; train|val|test/ each with images/ + masks/; train/ + "
-        "train_masks/; x.jpg + x_mask.png in one folder; the folder of a public data set; images "
-        "with COCO, LabelMe or YOLO polygons. Or name the folders: images=..., masks=..."
-    )
-
-
-def _nothing_pairs(layout: Layout, lone_images: list[Path], lone_masks: list[Path]) -> str:
-    image_dirs = listing([part.images for part in layout.parts])
-    mask_dirs = listing([part.masks for part in layout.parts])
-    where = f"{image_dirs} and {mask_dirs}"
-    if not lone_images or not lone_masks:
-        empty = "images" if not lone_images else "masks"
-        known = ", ".join(sorted(EXTENSIONS))
-        return f"No pairs in {where}: there are no {empty} (looked for {known})."
-    first = lone_images[0]
-    like = nearest(first.stem, [mask.stem for mask in lone_masks[:1000]])
-    hint = f" The mask most like {first.name} is named {like!r}." if like else ""
-    return (
-        f"No mask matches an image by name in {where}. Images are named like "
-        f"{listing([file.name for file in lone_images], 3)}; masks like "
-        f"{listing([file.name for file in lone_masks], 3)}.{hint} If a mask is the image's name "
-        "with something before or behind it, pass prefix= or suffix=."
-    )

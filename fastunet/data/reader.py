@@ -16,11 +16,11 @@ from fastunet.data.cache import (
     room_in_memory,
     room_on_disk,
 )
-from fastunet.data.images import image_sizes, read_image
+from fastunet.data.images import image_sizes, read_image, refuse_not_finite
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import Pair
 from fastunet.data.tiles import grid, pad
-from fastunet.errors import SizeMismatchError
+from fastunet.errors import OutputError, SizeMismatchError
 from fastunet.preprocess import Preprocess
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
@@ -58,8 +58,12 @@ class PairReader:
         if cache == "auto":
             expected = self._expected_bytes(pairs)
             cache = "ram" if expected < room_in_memory() else "disk"
-            if cache == "disk" and expected >= room_on_disk():
-                cache = None
+            if cache == "disk":
+                try:
+                    cache = cache if expected < room_on_disk() else None
+                except OutputError as error:
+                    cache = None
+                    warnings.warn(f"{error} Images are decoded each time instead.", stacklevel=2)
         if cache is None or not pairs:
             return False
         self._cache = MemoryCache(room_in_memory()) if cache == "ram" else DiskCache(room_on_disk())
@@ -134,7 +138,7 @@ class PairReader:
         image, mask = read_pair(pair, self.codec)
         size = self._size(pair, mask.shape)
         return (
-            self.preprocess.resize(self.preprocess.prepare(image), size),
+            self.preprocess.resize(self.preprocess.prepare(image, pair.image), size),
             self.preprocess.resize_mask(mask, size),
         )
 
@@ -196,4 +200,5 @@ def read_pair(pair: Pair, codec: MaskCodec) -> tuple[np.ndarray, np.ndarray]:
                 "size; export it again, or take the pair out."
             )
         image = stored
+    refuse_not_finite(image, pair.image)
     return image, mask

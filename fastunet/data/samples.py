@@ -17,7 +17,7 @@ import numpy as np
 
 from fastunet.data.cache import in_threads
 from fastunet.data.public import camvid, camvid_tiny, carvana, oxford_pets, voc2012
-from fastunet.files import cache_folder
+from fastunet.files import cache_folder, explained, make_folder, write_atomically
 
 __all__ = ["camvid", "camvid_tiny", "carvana", "nuclei", "oxford_pets", "parcels", "voc2012"]
 
@@ -72,8 +72,9 @@ def _made(
     folder = root / "samples" / f"{name}-{n}-v{_VERSION}"
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    make_folder(folder.parent)
+    with explained(folder):
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     for part in ("images", "masks"):
         (partial / part).mkdir()
 
@@ -81,13 +82,16 @@ def _made(
         image, mask = draw(np.random.default_rng([len(name), index]))
         for part, array in (("images", image), ("masks", mask)):
             pixels = array[..., ::-1] if array.ndim == 3 else array  # OpenCV writes BGR
-            cv2.imwrite(str(partial / part / f"{index:03d}.png"), pixels)
+            encoded = cv2.imencode(".png", pixels)[1].tobytes()
+            write_atomically(partial / part / f"{index:03d}.png", encoded)
 
-    list(in_threads(write, range(n), f"Drawing {name}"))
     try:
+        list(in_threads(write, range(n), f"Drawing {name}"))
         partial.rename(folder)
-    except OSError:  # another process was faster
-        shutil.rmtree(partial)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not (isinstance(error, OSError) and folder.is_dir()):  # another process was faster
+            raise
     return folder
 
 

@@ -3,10 +3,10 @@
 import json
 import os
 import random
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path, PurePosixPath
 
 from fastunet.data.groups import Groups, relative_names, with_groups
@@ -19,7 +19,6 @@ PARTS = ("train", "valid", "test")
 FORMAT = 1
 
 Present = Mapping[Path, Collection[Hashable]]  # the classes that each mask holds
-Names = str | os.PathLike | Sequence[str | os.PathLike]  # a text file, or the names
 
 
 def split_pairs(
@@ -41,6 +40,9 @@ def split_pairs(
     Raises `SplitError` where there are fewer images or groups than parts.
     """
     shares = {"valid": valid_pct, "test": test_pct}
+    for name, share in shares.items():
+        if not isinstance(share, Real):
+            raise SplitError(f"{name}_pct={share!r}; a number was expected, 0.2 for a fifth.")
     if not 0 < valid_pct < 1:
         raise SplitError(f"valid_pct={valid_pct}; a share between 0 and 1 was expected.")
     if not 0 <= test_pct < 1 - valid_pct:
@@ -49,7 +51,7 @@ def split_pairs(
             "were expected."
         )
     parts: dict[str, list[Pair]] = {name: [] for name in PARTS}
-    for pair in _in_order(with_groups(pairs, groups)):
+    for pair in in_order(with_groups(pairs, groups)):
         parts[pair.split or "train"].append(pair)
     drawn = {name: share for name, share in shares.items() if share and not parts[name]}
     if drawn:
@@ -65,7 +67,7 @@ def split_pairs(
         parts |= dict(zip([*drawn, "train"], dealt, strict=True))
     elif not parts["train"]:
         raise SplitError("There is a validation part but no pair to train on.")
-    return _marked(parts)
+    return marked(parts)
 
 
 def k_fold(
@@ -85,40 +87,13 @@ def k_fold(
         raise SplitError(f"k={k}; 2 folds or more were expected.")
     if not 0 <= fold < k:
         raise SplitError(f"fold={fold}; a number from 0 to {k - 1} was expected.")
-    ordered = _in_order(with_groups(pairs, groups))
+    ordered = in_order(with_groups(pairs, groups))
     test = [pair for pair in ordered if pair.split == "test"]
     pool = [pair for pair in ordered if pair.split != "test"]
     sizes = [len(pool) // k + (index < len(pool) % k) for index in range(k)]
     folds = _dealt(pool, sizes, seed, present)
     train = [pair for index, part in enumerate(folds) if index != fold for pair in part]
-    return _marked({"train": train, "valid": folds[fold], "test": test})
-
-
-def split_by_list(
-    pairs: Sequence[Pair],
-    valid: Names,  # images by stem, file name or path; or a text file with one of them per line
-    test: Names = (),
-) -> dict[str, list[Pair]]:
-    """The pairs by part, each marked with it: what is listed, and the rest to train on.
-
-    Where `test` is empty, pairs of a test part stay there.
-
-    Raises `SplitError` with the names that no image or several images have.
-    """
-    ordered = _in_order(pairs)
-    named = _by_every_name(ordered)
-    chosen = {"valid": _chosen(valid, named, "valid"), "test": _chosen(test, named, "test")}
-    if twice := sorted(str(image) for image in chosen["valid"] & chosen["test"]):
-        raise SplitError(f"In both valid and test ({len(twice)}): {listing(twice)}.")
-    parts: dict[str, list[Pair]] = {name: [] for name in PARTS}
-    for pair in ordered:
-        stays = "test" if pair.split == "test" and not chosen["test"] else "train"
-        part = next((name for name, images in chosen.items() if pair.image in images), stays)
-        parts[part].append(pair)
-    for name in ("train", "valid"):
-        if not parts[name]:
-            raise SplitError(f"The lists leave the {name} part empty.")
-    return _marked(parts)
+    return marked({"train": train, "valid": folds[fold], "test": test})
 
 
 def save_split(
@@ -150,7 +125,7 @@ def load_split(
         waiting[names[pair.image]].append(pair)
     unlisted = sorted(waiting.keys() - part_of.keys())
     missing = sorted(part_of.keys() - waiting.keys())
-    if said := _found({
+    if said := found({
         "Images that it does not list": unlisted,
         "Images that it lists and that are not there": missing,
     }):  # fmt: skip
@@ -158,13 +133,13 @@ def load_split(
     parts: dict[str, list[Pair]] = {name: [] for name in PARTS}
     for name, part in part_of.items():
         parts[part] += waiting[name]
-    return _marked(parts)
+    return marked(parts)
 
 
 # --- drawing ------------------------------------------------------------------------------------
 
 
-def _in_order(pairs: Iterable[Pair]) -> list[Pair]:
+def in_order(pairs: Iterable[Pair]) -> list[Pair]:
     """The pairs by file name, then by place: the same order on every machine."""
     pairs = list(pairs)
     names = relative_names(pair.image for pair in pairs)
@@ -224,61 +199,17 @@ def _quotas(total: int, shares: Iterable[float]) -> list[int]:
     return [*held_out, total - sum(held_out)]
 
 
-def _marked(parts: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
+def marked(parts: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
+    """Every part, each of its pairs marked with it."""
     return {name: [replace(pair, split=name) for pair in parts[name]] for name in PARTS}
 
 
-# --- names and files ----------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------
 
 
-def _by_every_name(pairs: Sequence[Pair]) -> dict[str, set[Path]]:
-    """Images by all that they may be called: the ends of their paths, with and without suffix."""
-    named: dict[str, set[Path]] = defaultdict(set)
-    for image, name in relative_names(pair.image for pair in pairs).items():
-        steps = PurePosixPath(name).parts
-        for start in range(len(steps)):
-            end = PurePosixPath(*steps[start:])
-            named[str(end)].add(image)
-            named[str(end.with_suffix(""))].add(image)
-        # the whole path is meant before the end of another one
-        named[f"./{name}"] = {image}
-        named[f"./{PurePosixPath(name).with_suffix('')}"].add(image)
-        named[image.as_posix()].add(image)
-    return named
-
-
-def _chosen(names: Names, named: Mapping[str, set[Path]], part: str) -> set[Path]:
-    if isinstance(names, str | os.PathLike):
-        names = _lines(Path(names))
-    chosen, unknown, ambiguous = set(), [], []
-    for name in names:
-        text = unicodedata.normalize("NFC", Path(name).as_posix())
-        images = named.get(f"./{text}") or named.get(text) or set()
-        if len(images) == 1:
-            chosen |= images
-        else:
-            (ambiguous if images else unknown).append(str(name))
-    if said := _found({
-        "No image is called": unknown,
-        "Several images are called; write more of their paths": ambiguous,
-    }):  # fmt: skip
-        raise SplitError(f"{part}: {said}")
-    return chosen
-
-
-def _found(names: Mapping[str, Sequence[str]]) -> str:
+def found(names: Mapping[str, Sequence[str]]) -> str:
+    """What was found to be wrong, with the names of each kind that has some."""
     return " ".join(f"{what} ({len(n)}): {listing(n)}." for what, n in names.items() if n)
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SplitError(
-            f"{file} could not be read as a list ({error}). A text file with one name per line, or "
-            "a list of names, was expected."
-        ) from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _read_split(path: Path) -> dict[str, str]:

@@ -124,6 +124,44 @@ class Survey:
             bands=bands,
         )  # fmt: skip
 
+    @classmethod
+    def with_every_mask(
+        cls,
+        paths: Sequence[Path],
+        progress: bool,
+        sample: int = 1000,  # how many files are counted pixel by pixel, spread over the list
+    ) -> "tuple[Survey, dict[Path, frozenset[Code]]]":
+        """A survey that misses no code, and the codes of every mask.
+
+        Of the masks beyond the sample only the set of codes is kept; those that show the survey
+        something new join it, as many as there can be classes.
+        """
+        survey = cls.spread(paths, progress, sample)
+        rest = [path for path in dict.fromkeys(paths) if path not in survey.present]
+        present = survey._codes_of(rest, progress)
+        known, telling = set(survey.counts), []
+        for path, codes in present.items():
+            if not survey.lossy and not codes <= known and len(telling) < MAX_CLASSES:
+                known |= codes
+                telling.append(path)
+        if telling:
+            survey, before = cls.of([*survey.present, *telling], progress), survey
+            if (survey.colour, survey.palette) != (before.colour, before.palette):
+                present = survey._codes_of(rest, progress)
+        return survey, {**present, **survey.present}
+
+    def _codes_of(self, paths: Sequence[Path], progress: bool) -> dict[Path, frozenset[Code]]:
+        """The codes of more files, as this survey counts them; equal sets are kept once."""
+        kept: dict[frozenset[Code], frozenset[Code]] = {}
+        tallies = in_threads(
+            partial(Tally.of, palette=self.palette), paths, "Looking for classes", progress
+        )
+        present = {}
+        for path, tally in zip(paths, tallies, strict=True):
+            codes = frozenset(carry(code, tally.colour, self.colour) for code in tally.counts)
+            present[path] = kept.setdefault(codes, codes)
+        return present
+
     def by_index(self) -> "Survey":
         """The same palette files read by their indices, on which they agree."""
         index = self.indices

@@ -1,11 +1,14 @@
 """Pairs from a table: a CSV or TSV file or a DataFrame with a row for each image."""
 
+import codecs
+import csv
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastunet.data.matching import Split, split_of
+from fastunet.data.matching import Split, is_image, split_of
 from fastunet.data.pairs import Pair, PairList
 from fastunet.errors import PairingError, listing
 
@@ -20,6 +23,12 @@ _ALIASES = {
     "split": ("split", "set", "subset", "part", "partition", "fold_name"),
     "group": ("group", "groups", "patient", "patient_id", "subject", "video", "scene"),
 }  # fmt: skip
+_FLAGS = (
+    "is_valid",
+    "valid",
+    "is_val",
+)  # columns that say True of the validation part, as fastai's
+_TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
 
 
 def pairs_from_table(
@@ -27,7 +36,7 @@ def pairs_from_table(
     root: str | os.PathLike | None = None,  # of relative paths; None: the table's folder, or "."
     image: str = "image",  # column of image files
     mask: str = "mask",  # column of mask files
-    split: str = "split",  # column of train, val or test; may be missing
+    split: str = "split",  # column of train, val or test, or is_valid with 1 or 0; may be missing
     group: str = "group",  # column of what must stay in one part; may be missing
 ) -> PairList:
     """The pairs that a table lists, in its order.
@@ -38,13 +47,20 @@ def pairs_from_table(
     Raises `PairingError` where a column or a file is missing, a split has an unknown name, or an
     image is listed twice.
     """
+    for option, value in {"image": image, "mask": mask, "split": split, "group": group}.items():
+        if not isinstance(value, str | os.PathLike):
+            raise PairingError(f"{option}={value!r}: the name of a column was expected.")
+    image, mask = os.fspath(image), os.fspath(mask)
     frame, name, folder = _frame(table)
     folder = Path(root) if root is not None else folder
     columns = list(map(str, frame.columns))
     image_column = _column(columns, image, "image", name)
     mask_column = _column(columns, mask, "mask", name)
     images, masks = _texts(frame, image_column), _texts(frame, mask_column)
-    splits = _texts(frame, _column(columns, split, "split", name, needed=split != "split"))
+    split_column = _column(columns, split, "split", name, needed=split != "split")
+    if split_column is None:
+        split_column = next((c for c in columns if c.strip().lower() in _FLAGS), None)
+    splits = _texts(frame, split_column)
     groups = _texts(frame, _column(columns, group, "group", name, needed=group != "group"))
 
     if not images:
@@ -52,13 +68,14 @@ def pairs_from_table(
     blank = [row for row, text in enumerate(images, 1) if not text]
     if blank:
         raise PairingError(f"{name} names no image in row {listing(blank)}. Fill {image_column!r}.")
-    parts = _parts(splits, name)
+    parts = _parts(splits, split_column, name)
     pairs, unpaired = [], []
     for at, (image_file, mask_file) in enumerate(zip(images, masks, strict=True)):
         if not mask_file:
-            unpaired.append(folder / image_file)
+            unpaired.append(_file(folder, image_file))
             continue
-        pairs.append(Pair(folder / image_file, folder / mask_file, parts[at], groups[at]))
+        image_file, mask_file = _file(folder, image_file), _file(folder, mask_file)
+        pairs.append(Pair(image_file, mask_file, parts[at], groups[at]))
     if not pairs:
         raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
     _check(pairs, name, folder)
@@ -74,23 +91,44 @@ def _frame(table) -> tuple["pd.DataFrame", str, Path]:
     path = Path(table)
     if not path.is_file():
         raise PairingError(f"{path} is no file; a .csv or .tsv table was expected.")
-    separator = "\t" if path.suffix.lower() == ".tsv" else None
     try:
-        if separator is None:  # spreadsheets of many countries write semicolons
-            with path.open(encoding="utf-8-sig") as file:
-                first = file.readline()
-            separator = max(",;\t", key=first.count)
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        text = _text(path.read_bytes())
+        first = text[: text.find("\n")]
+        # spreadsheets of many countries write semicolons
+        separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+        lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        rows = [row for row in lines if any(cell.strip() for cell in row)]
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise PairingError(f"{path} cannot be read as a table: {error}") from error
-    return frame, str(path), path.parent
+    if not rows:
+        raise PairingError(f"{path} cannot be read as a table: it is empty.")
+    header, *rows = rows
+    width = len(header)
+    long = [n for n, row in enumerate(rows, 1) if any(cell.strip() for cell in row[width:])]
+    if long:
+        raise PairingError(
+            f"{path}: row {listing(long)} has more cells than the {width} columns of the first "
+            "line. Is a comma missing there, or is one too many inside a name? Put such a name in "
+            'quotes ("a, b.png").'
+        )
+    even = [(row + [""] * width)[:width] for row in rows]
+    return pd.DataFrame(even, columns=header, dtype=object), str(path), path.parent
+
+
+def _text(content: bytes) -> str:
+    """Text as spreadsheets write it. A wrong guess shows as files that do not exist."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def _file(folder: Path, name: str) -> Path:
+    """A file of the table; backslashes of Windows are slashes where no file is called so."""
+    file = folder / name
+    return folder / name.replace("\\", "/") if "\\" in name and not file.exists() else file
 
 
 def _column(
@@ -102,10 +140,15 @@ def _column(
     found = next((by_name[name] for name in names if name in by_name), None)
     if needed is None:
         needed = meaning in ("image", "mask")
+    if found is None and needed and any(map(is_image, columns)):
+        raise PairingError(
+            f"The first line of {table} ({listing(columns, 4)}) names files, not columns. Put a "
+            "line image,mask above it."
+        )
     if found is None and needed:
         raise PairingError(
             f"{table} has no column {asked!r}; its columns are {listing(columns, 20)}. Say which "
-            f"one it is: {meaning}=..."
+            f"one it is: {meaning}=... ({meaning}s=... of from_folder and find_pairs)."
         )
     return found
 
@@ -114,20 +157,36 @@ def _texts(frame: "pd.DataFrame", column: str | None) -> list[str]:
     """The cells of a column as text, "" where there is nothing."""
     if column is None:
         return [""] * len(frame)
-    cells = frame[next(c for c in frame.columns if str(c) == column)]
+    cells = frame.iloc[:, list(map(str, frame.columns)).index(column)]
     cells = cells.astype(object).where(cells.notna(), "")
     return [os.fspath(c).strip() if hasattr(c, "__fspath__") else str(c).strip() for c in cells]
 
 
-def _parts(splits: list[str], table: str) -> list[Split]:
-    parts = {text: "" if not text else split_of(text) for text in dict.fromkeys(splits)}
+def _parts(splits: list[str], column: str | None, table: str) -> list[Split]:
+    flags = column is not None and column.strip().lower() in _FLAGS
+    parts = {text: _part(text, flags) for text in dict.fromkeys(splits)}
     unknown = [text for text, part in parts.items() if part is None]
+    if unknown and flags:
+        raise PairingError(
+            f"{table} has {listing(unknown)} in the column {column!r}, which says True of images "
+            "that are validated on, and False of the others. Rename it if it means something else."
+        )
     if unknown:
         raise PairingError(
             f"{table} has rows of split {listing(unknown)}; train, valid (or val) and test are "
             "known. Rename them, or pass split= with the name of another column."
         )
     return [parts[text] for text in splits]
+
+
+def _part(text: str, flags: bool) -> Split | None:
+    if not text:
+        return ""
+    if not flags:
+        return split_of(text)
+    if text.lower() in _TRUE:
+        return "valid"
+    return "train" if text.lower() in _FALSE else None
 
 
 def _check(pairs: list[Pair], table: str, folder: Path) -> None:

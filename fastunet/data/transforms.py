@@ -5,9 +5,8 @@ Those of single items override `__call__`: fastai's dispatch by type would take 
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -45,9 +44,9 @@ class Labels(np.ndarray):
 
 
 class LoadImage(Transform):
-    """An item to its image: a `Pair`, or what is given to `predict`: a path or an array."""
+    """An item to its image: a `Pair`, or what is given to `predict`, an image in any form."""
 
-    input_types = (Pair, str, Path, np.ndarray)
+    input_types = (object,)  # what is no image is refused by name when it is read
 
     def __init__(self, reader: PairReader):
         super().__init__()
@@ -62,13 +61,24 @@ class LoadImage(Transform):
 
 
 class LoadMask(Transform):
-    """A `Pair` to its mask."""
+    """A `Pair` to its mask; also where fastai looks for what the data say of classes and loss."""
 
     input_types = (Pair,)
 
-    def __init__(self, reader: PairReader):
+    def __init__(
+        self,
+        reader: PairReader,
+        default_loss: Callable | None = None,  # makes the loss of a Learner that is given none
+    ):
         super().__init__()
         self._reader, self.codec, self.task = reader, reader.codec, reader.codec.task
+        self.vocab, self.c = list(reader.codec.classes), len(reader.codec.classes)
+        self._default_loss = default_loss
+
+    @property
+    def loss_func(self):
+        """`dls.train_ds.loss_func`, which a fastai `Learner` takes; a new one each time."""
+        return self._default_loss() if self._default_loss else None
 
     def __call__(self, item, **_):
         labels = self._reader.read(item)[1].view(Labels)

@@ -16,10 +16,12 @@ from safetensors.torch import save as save_tensors
 from fastunet import __version__
 from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError
-from fastunet.files import write_atomically
+from fastunet.files import make_folder, write_atomically
 from fastunet.preprocess import Preprocess
+from fastunet.run_files import BUNDLE_JSON as JSON_NAME
+from fastunet.run_files import is_bundle, unfinished
 
-JSON_NAME = "bundle.json"
+WEIGHTS_NAME = "model.safetensors"
 FORMAT = 1
 _PICKLES = (".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".bin", ".joblib")
 
@@ -38,13 +40,24 @@ class Bundle:
 
     def __post_init__(self):
         check_threshold(self.threshold)
+        _check_finite(self.weights)
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Write both files, each beside and then renamed; the JSON last. Returns the folder."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write both files, the JSON last. Returns the folder.
+
+        A bundle that stands there is replaced by one step: whoever reads it, and whenever this
+        process is killed, finds the old one or the new one whole. Weights that no bundle names,
+        such as those of another program, stay. Raises `BundleError` where the JSON there is not a
+        bundle's, and `OutputError` where the folder cannot be written.
+        """
+        folder = make_folder(Path(folder))
+        before = _weights_of(folder)
         tensors = {name: t.detach().cpu().contiguous() for name, t in self.weights.items()}
         blob = save_tensors(tensors)
+        digest = hashlib.sha256(blob).hexdigest()
+        name = WEIGHTS_NAME
+        if (folder / name).exists():
+            name = f"model-{digest[:8]}.safetensors"
         document = {
             "format": FORMAT,
             "task": self.codec.task,
@@ -55,9 +68,9 @@ class Bundle:
             "metrics": self.metrics,
             "training": self.training,
             "weights": {
-                "file": "model.safetensors",
+                "file": name,
                 "bytes": len(blob),
-                "sha256": hashlib.sha256(blob).hexdigest(),
+                "sha256": digest,
             },
             "versions": {
                 "fastunet": __version__,
@@ -65,15 +78,19 @@ class Bundle:
                 "python": platform.python_version(),
             },
         }
-        write_atomically(folder / "model.safetensors", blob)
-        write_atomically(folder / JSON_NAME, json.dumps(document, indent=2).encode())
+        text = json.dumps(document, indent=2).encode()
+        write_atomically(folder / name, blob)
+        write_atomically(folder / JSON_NAME, text)  # from here on the folder holds this bundle
+        if before not in (None, name):
+            (folder / before).unlink(missing_ok=True)
         return folder
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Bundle":
         """Read a bundle's folder, or its `bundle.json`.
 
-        Raises `BundleError` where it is missing, cut short, changed, newer, or a pickle.
+        Raises `BundleError` where it is missing, cut short, changed, newer, or a pickle, and where
+        the folder is that of a training run which is not finished.
         """
         path = Path(path)
         if path.is_file() and path.suffix.lower() in _PICKLES:
@@ -83,10 +100,24 @@ class Bundle:
             )
         folder = path if path.is_dir() else path.parent
         json_path = folder / JSON_NAME
+        if found := unfinished(folder):
+            raise BundleError(found)
         if not json_path.is_file() or (path.is_file() and path.name != JSON_NAME):
             raise BundleError(f"{path} is no bundle: a folder with a {JSON_NAME} was expected.")
+        text = json_path.read_bytes()
+        while True:
+            try:
+                return cls._read(folder, text)
+            except BundleError:
+                before, text = text, json_path.read_bytes() if json_path.is_file() else text
+                if text == before:
+                    raise  # else the bundle was replaced between the JSON and the weights
+
+    @classmethod
+    def _read(cls, folder: Path, text: bytes) -> "Bundle":
+        json_path = folder / JSON_NAME
         try:
-            document = json.loads(json_path.read_bytes())
+            document = json.loads(text)
             if document["format"] > FORMAT:
                 raise BundleError(
                     f"{json_path} has format {document['format']}, newer than this fastunet "
@@ -114,11 +145,34 @@ def check_threshold(threshold: float) -> None:
         raise ValueError(f"threshold={threshold}; a probability from 0 to below 1 was expected.")
 
 
+def _check_finite(weights: Mapping[str, torch.Tensor]) -> None:
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not tensor.isfinite().all():
+            raise BundleError(
+                f"The weights of {name} are not finite (nan or infinity): such a model predicts "
+                "nothing. Train again, with a lower learning rate."
+            )
+
+
+def _weights_of(folder: Path) -> str | None:
+    """The file of weights that the bundle in a folder names; None: there is no bundle."""
+    json_path = folder / JSON_NAME
+    if not json_path.exists():
+        return None
+    if not is_bundle(folder):
+        raise BundleError(
+            f"{json_path} is there already and is not a bundle's, or it is damaged. It stays as it "
+            "is: save into another folder, or move that file."
+        )
+    return Path(json.loads(json_path.read_bytes())["weights"]["file"]).name
+
+
 def _read_weights(folder: Path, entry: Mapping) -> dict[str, torch.Tensor]:
     file = folder / Path(entry["file"]).name
-    if not file.is_file():
-        raise BundleError(f"{file} is missing; copy the whole bundle folder.")
-    blob = file.read_bytes()
+    try:
+        blob = file.read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{file} is missing; copy the whole bundle folder.") from None
     if len(blob) != entry["bytes"]:
         raise BundleError(
             f"{file} is {len(blob):,} bytes where {entry['bytes']:,} were written: it is cut short "

@@ -1,19 +1,23 @@
 """An image in, a class mask at the image's own size out."""
 
 import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
 from fastunet.data.masks import MaskCodec
-from fastunet.errors import BundleError
+from fastunet.data.matching import ChannelFiles
+from fastunet.data.sources import Source, is_several
+from fastunet.errors import BundleError, ImageReadError
 from fastunet.inference.bundle import Bundle, check_threshold
+from fastunet.inference.memory import check_memory
 from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
 from fastunet.models.build import rebuild
 from fastunet.precision import Precision, autocast, choose_dtype
-from fastunet.preprocess import Preprocess, Source
+from fastunet.preprocess import Preprocess
 
 
 class Segmenter:
@@ -72,14 +76,18 @@ class Segmenter:
     @torch.inference_mode()
     def probabilities(
         self,
-        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
+        image: Source | None = None,  # a file, bytes, a PIL image, a tensor or an array
+        *,
+        channels: Sequence[str | os.PathLike] | None = None,  # instead: its files, to be stacked
     ) -> np.ndarray:  # (C, H, W) float32, C = 1 (the foreground's) for binary
         """Class probabilities at the image's own size, linear between the network's pixels.
 
         A network that was trained on patches goes over the image tile by tile; where tiles overlap
-        their probabilities are blended. Raises `ImageReadError` where the image cannot be read or
-        has other channels.
+        their probabilities are blended. Raises `ImageReadError` where the image cannot be read,
+        has other channels, or is too large for the memory that is free.
         """
+        image = _one_image(image, channels)
+        check_memory(image, self.preprocess, self.codec.n_out)
         pixels = self.preprocess.prepare(image)
         seen = self.preprocess.resize(pixels)
         training = self.model.training
@@ -99,14 +107,25 @@ class Segmenter:
         batch = self.preprocess.normalise(self.preprocess.scale_values(batch))
         with autocast(self.device, self.dtype):
             logits = self.model(batch.contiguous(memory_format=torch.channels_last))
-        return activate(logits.as_subclass(torch.Tensor).float())
+        scores = activate(logits.as_subclass(torch.Tensor).float())
+        # fastai's `unet_learner` makes a channel for each of two classes
+        return scores[:, 1:] if self.codec.n_out == 1 and scores.shape[1] == 2 else scores
 
     def predict(
         self,
-        image: Source,  # a file, several whose channels are stacked, or RGB (H, W) / (H, W, C)
-    ) -> np.ndarray:  # (H, W) uint8 class indices
-        """The class of each pixel, at the image's own size."""
-        return self.classify(self.probabilities(image))
+        image: Source | Iterable[Source] | None = None,  # one image in any form, or several
+        *,
+        channels: Sequence[str | os.PathLike] | None = None,  # instead: one image's files, stacked
+    ) -> np.ndarray | list[np.ndarray]:  # (H, W) uint8 class indices; of several images a list
+        """The class of each pixel, at the image's own size.
+
+        >>> mask = segmenter.predict("photo.jpg")
+        >>> first, second = segmenter.predict(["a.jpg", "b.jpg"])
+        >>> mask = segmenter.predict(channels=["x_0000.tif", "x_0001.tif"])
+        """
+        if image is not None and channels is None and is_several(image):
+            return [self.classify(self.probabilities(one)) for one in image]
+        return self.classify(self.probabilities(image, channels=channels))
 
     def classify(
         self,
@@ -115,3 +134,15 @@ class Segmenter:
         """The class of each pixel: the most probable one; binary: by `threshold`."""
         scores = torch.from_numpy(probabilities)[None]
         return decide(scores, self.threshold)[0].numpy().astype(np.uint8)
+
+
+def _one_image(
+    image: Source | None, channels: Sequence[str | os.PathLike] | None
+) -> Source | ChannelFiles:
+    if (image is None) == (channels is None):
+        raise ImageReadError("Give an image, or the files of its channels as channels=[...].")
+    if channels is None:
+        return image
+    if isinstance(channels, str | os.PathLike):
+        channels = [channels]
+    return ChannelFiles(channels)

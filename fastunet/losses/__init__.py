@@ -5,6 +5,7 @@ is. All names end in `Loss`; `Pixel` and `Soft` leave `CrossEntropyLoss` to torc
 and `DiceLoss` to fastai.
 """
 
+from fastunet.losses.adapter import AdaptedLoss, adapt_loss
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
 from fastunet.losses.boundary import BoundaryLoss
 from fastunet.losses.combined import CombinedLoss
@@ -20,6 +21,7 @@ from fastunet.losses.region import (
 from fastunet.losses.weights import class_weights
 
 __all__ = [
+    "AdaptedLoss",
     "Batch",
     "BoundaryLoss",
     "CombinedLoss",
@@ -34,6 +36,7 @@ __all__ = [
     "TopKLoss",
     "TverskyLoss",
     "activate",
+    "adapt_loss",
     "class_weights",
     "decide",
 ]

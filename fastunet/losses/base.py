@@ -108,6 +108,7 @@ class SegmentationLoss(nn.Module):
     """
 
     threshold: float = 0.5  # binary: `decodes` takes what is more probable than this for foreground
+    y_int = True  # fastai's MixUp then mixes the losses of both targets, not class indices
 
     def __init__(self, ignore_index: int = VOID, reduction: Reduction = "mean"):
         super().__init__()

@@ -1,12 +1,13 @@
 """A weighted sum of losses, each of them logged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.losses.adapter import AdaptedLoss
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
 from fastunet.losses.boundary import BoundaryLoss
 from fastunet.losses.lovasz import LovaszLoss
@@ -19,9 +20,8 @@ class CombinedLoss(SegmentationLoss):
     """A weighted sum of losses, by default cross-entropy plus soft Dice, for both tasks.
 
     Each weight belongs to the loss of that name with its defaults; one that is 0 is not computed.
-    `others` adds any loss with settings of your own. `ignore_index` and `reduction` are those of
-    the sum; of a loss in `others` that is not a `SegmentationLoss`, and gets logits and target as
-    they are, `ignore_index` is its own.
+    `others` adds any loss with settings of your own; one that is not a `SegmentationLoss` becomes
+    an `AdaptedLoss`. `ignore_index` and `reduction` are those of the sum.
 
     After each batch `terms` holds each loss before weighting, by name: detached scalars on the
     device (with `reduction="none"`, their mean over the images). `weights` may be changed between
@@ -49,7 +49,7 @@ class CombinedLoss(SegmentationLoss):
         lovasz: float = 0.0,  # of `LovaszLoss`
         boundary: float = 0.0,  # of `BoundaryLoss`
         label_smoothing: float = 0.0,  # of ce and topk
-        others: Mapping[str, tuple[float, nn.Module]] | None = None,  # name -> (weight, loss)
+        others: Mapping[str, tuple[float, Callable]] | None = None,  # name -> (weight, loss)
     ):
         super().__init__(ignore_index, reduction)
         built_in = {
@@ -71,7 +71,14 @@ class CombinedLoss(SegmentationLoss):
         if not used:
             raise TrainingError("All weights are 0: there is no loss to train with.")
         self.weights = {name: weight for name, (weight, _) in used.items()}
-        self.losses = nn.ModuleDict({name: loss for name, (_, loss) in used.items()})
+        self.losses = nn.ModuleDict(
+            {
+                name: loss
+                if isinstance(loss, SegmentationLoss)
+                else AdaptedLoss(loss, ignore_index=ignore_index)
+                for name, (_, loss) in used.items()
+            }
+        )
         self.terms: dict[str, Tensor] = {}
 
     def forward(self, logits: Tensor | Sequence[Tensor], target: Tensor) -> Tensor:
@@ -87,13 +94,7 @@ class CombinedLoss(SegmentationLoss):
         return [name for name, weight in self.weights.items() if weight]
 
     def _terms(self, batch: Batch) -> Tensor:  # (terms,)
-        return torch.stack([self._term(self.losses[name], batch) for name in self._active()])
-
-    @staticmethod
-    def _term(loss: nn.Module, batch: Batch) -> Tensor:
-        if isinstance(loss, SegmentationLoss):
-            return loss.compute(batch)
-        return loss(batch.logits, batch.target)
+        return torch.stack([self.losses[name].compute(batch) for name in self._active()])
 
     def _weighted(self, values: Tensor) -> Tensor:
         return sum(self.weights[name] * v for name, v in zip(self._active(), values, strict=True))

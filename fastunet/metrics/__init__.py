@@ -1,7 +1,7 @@
 """What a prediction scores: counts on the device, pure scores of counts, boundaries, calibration.
 
-Light to import: a module is loaded when one of its names is first used. Only `learner` needs
-fastai; `boundary` needs SciPy.
+Light to import: a module is loaded when one of its names is first used. Only `learner`,
+`foreign` and `adapter` need fastai; `boundary` needs SciPy.
 """
 
 from importlib import import_module
@@ -33,6 +33,7 @@ _PUBLIC = {
     "class_metrics": "learner",
     "LossTerm": "learner",
     "loss_terms": "learner",
+    "adapt_metrics": "adapter",
 }
 
 __all__ = list(_PUBLIC)

@@ -14,10 +14,11 @@ import timm
 import torch
 from timm.models import FeatureInfo
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from fastunet.errors import ArchitectureError, listing
 from fastunet.models.weights import weights_at_hand
+from fastunet.terminal import hide_bars
 
 if TYPE_CHECKING:
     import pandas
@@ -196,7 +197,7 @@ def available_encoders(
             "Put * for what may vary, as in '*resnet*'."
         )
     rows = []
-    for name in tqdm(names, desc="encoders", disable=len(names) < 50):
+    for name in tqdm(names, desc="encoders", disable=hide_bars() if len(names) >= 50 else True):
         try:
             encoder = _on_meta(name)
         except REFUSALS:

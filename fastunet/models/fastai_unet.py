@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from fastunet.errors import ArchitectureError, listing
 from fastunet.models.groups import Statistics, for_channels
+from fastunet.terminal import shows_bars
 
 Weights = bool | str | os.PathLike | Enum  # an Enum of torchvision's, such as ResNet18_Weights
 
@@ -224,7 +225,8 @@ def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
     file = _as_file(weights)
     try:
         if file is None:
-            return build(weights="DEFAULT" if weights is True else weights)
+            chosen = "DEFAULT" if weights is True else weights
+            return build(weights=chosen, progress=shows_bars())
         network = build(weights=None)
         network.load_state_dict(_read(file))
         return network
@@ -245,7 +247,7 @@ def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
         wanted = f"The ImageNet weights of {name}" if file is None else f"{file}: weights of {name}"
         raise ArchitectureError(
             f"{wanted} could not be loaded ({reason}). Start without "
-            "them: pretrained=False, or --no-pretrained. Or fetch torchvision's file elsewhere and "
+            "them: pretrained=False (--no-pretrained). Or fetch torchvision's file elsewhere and "
             f"put it into {torch.hub.get_dir()}/checkpoints, or pass it: weights=PATH."
         ) from error
 

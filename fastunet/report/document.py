@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastunet.errors import EvaluationError
-from fastunet.files import write_atomically
+from fastunet.files import make_folder, write_atomically
 from fastunet.metrics.objects import ObjectCounts
 from fastunet.report.bootstrap import Bootstrap
 from fastunet.report.result import BOUNDARY, Evaluation, Interval, Probabilities
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 JSON_NAME = "evaluation.json"
+_TABLES, _PICTURE = ("per_image.csv", "per_class.csv"), "evaluation.png"
 FORMAT = 1
 RESOLUTION = "the images' own size"
 
@@ -203,19 +204,23 @@ def image_table(evaluation: Evaluation) -> "pd.DataFrame":
     return pd.DataFrame(columns)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """What `save` writes there: the JSON, the tables of images and of classes, the picture."""
+    return [folder / JSON_NAME, *(folder / name for name in _TABLES), folder / _PICTURE]
+
+
 def save(evaluation: Evaluation, folder: str | os.PathLike) -> Path:
     """Write the JSON, both tables and the picture, each whole or not at all."""
     import matplotlib.pyplot as plt
 
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    as_json(evaluation, folder / JSON_NAME)
-    tables = {"per_image": image_table(evaluation), "per_class": class_table(evaluation)}
-    for name, table in tables.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+    folder = make_folder(Path(folder))
+    json_file, per_image, per_class, picture_file = files_in(folder)
+    as_json(evaluation, json_file)
+    write_atomically(per_image, image_table(evaluation).to_csv(index=False).encode())
+    write_atomically(per_class, class_table(evaluation).to_csv(index=False).encode())
     figure = evaluation.plot()
     picture = io.BytesIO()
     figure.savefig(picture, dpi=100, format="png")
     plt.close(figure)
-    write_atomically(folder / "evaluation.png", picture.getvalue())
+    write_atomically(picture_file, picture.getvalue())
     return folder

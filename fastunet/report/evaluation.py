@@ -22,6 +22,8 @@ from fastunet.metrics.threshold import ThresholdCurve
 from fastunet.report.bootstrap import Bootstrap
 from fastunet.report.result import Evaluation
 from fastunet.report.scorer import Scorer
+from fastunet.run_files import SPLIT, split_of
+from fastunet.terminal import hide_bars
 
 
 class HasSegmenter(Protocol):
@@ -30,13 +32,20 @@ class HasSegmenter(Protocol):
     def segmenter(self) -> Segmenter: ...
 
 
+class HasModel(Protocol):
+    """A plain fastai `Learner` over data that say what their masks hold."""
+
+    model: torch.nn.Module
+    dls: object  # with `codec` and `preprocess`
+
+
 class HasPairs(Protocol):
     """`ImageMaskDataLoaders`, or whatever else holds pairs by part."""
 
     pairs: Mapping[str, Sequence[Pair]]
 
 
-Model = Segmenter | HasSegmenter | str | os.PathLike
+Model = Segmenter | HasSegmenter | HasModel | str | os.PathLike
 Data = Sequence[Pair] | HasPairs | str | os.PathLike
 
 
@@ -110,7 +119,7 @@ def _predictions(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(H, W) truth and (C, H, W) probabilities of each pair; threads decode ahead."""
     read = in_threads(lambda pair: read_pair(pair, segmenter.codec), pairs, progress=False)
-    bar = tqdm(read, label, len(pairs), leave=False, disable=None if progress else True)
+    bar = tqdm(read, label, len(pairs), leave=False, disable=hide_bars() if progress else True)
     for image, truth in bar:
         yield truth, segmenter.probabilities(image)
 
@@ -125,9 +134,12 @@ def _segmenter(model: Model) -> Segmenter:
         return Segmenter.load(model)
     if hasattr(model, "segmenter"):
         return model.segmenter()
-    raise TypeError(
-        f"{type(model).__name__} is no model to evaluate: a Segmenter, a learner of "
-        "segmentation_learner, or the folder of a bundle was expected."
+    dls = getattr(model, "dls", None)  # a plain fastai Learner
+    if hasattr(dls, "codec") and hasattr(dls, "preprocess"):
+        return Segmenter(model.model, dls.codec, dls.preprocess)
+    raise EvaluationError(
+        f"{type(model).__name__} is no model to evaluate: a Segmenter, a learner over "
+        "ImageMaskDataLoaders, or the folder of a bundle was expected."
     )
 
 
@@ -165,8 +177,15 @@ def _part(data: Data, split: str | None, model: Model) -> tuple[str, list[Pair]]
 
 def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
     """Pairs without parts get those of the run that made the bundle, if it was on these images."""
-    file = bundle / "split.json"
-    if any(pair.split for pair in pairs) or not file.is_file():
+    if any(pair.split for pair in pairs):
+        return pairs
+    file = split_of(bundle)
+    if file is None:
+        warnings.warn(
+            f"{bundle} does not say which images it was trained on: it has no {SPLIT}. All of "
+            "these are evaluated. If some were trained on, their scores are too good.",
+            stacklevel=4,
+        )
         return pairs
     try:
         parts = load_split(pairs, file)

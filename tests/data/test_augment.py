@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fastai.torch_core import set_seed
+from fastai.vision.augment import Rotate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.data.augment import Albumentations, Augment
+from fastunet.data.augment import Albumentations, Augment, augmentation_of
 from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
 
@@ -199,16 +200,75 @@ def test_what_such_a_transform_fills_in_is_void():
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "message"),
     [
-        lambda image, mask: {"image": image[:5], "mask": mask},
-        lambda image, mask: {"image": image / 255, "mask": mask},
-        lambda image, mask: {"image": image, "mask": mask.astype(np.int64)},
+        (lambda image, mask: {"image": image[:5], "mask": mask}, "an image of 5x32 .* 32x32; one"),
+        (
+            lambda image, mask: {"image": image / 255, "mask": mask},
+            "made a float64 image",
+        ),
+        (lambda image, mask: {"image": image, "mask": mask.astype(np.int64)}, "made a int64 mask"),
+        (lambda image, mask: {"image": image.transpose(2, 0, 1), "mask": mask}, "must stay"),
+        (lambda image, mask: {"image": image[..., 0], "mask": mask}, "channels must stay"),
     ],
 )
-def test_a_transform_that_changes_size_or_type_is_refused(wrong):
-    with pytest.raises(TrainingError, match="It must keep both"):
+def test_a_transform_that_changes_channels_or_number_type_is_refused(wrong, message):
+    with pytest.raises(TrainingError, match=message):
         Albumentations(wrong)(*quadrants(32), (32, 32))
+
+
+def test_what_a_transform_makes_of_another_size_is_resized_to_the_networks():
+    import albumentations
+
+    image, mask = quadrants(64)
+    for transform in (
+        albumentations.RandomCrop(40, 48),
+        albumentations.Resize(100, 30),
+        albumentations.RandomResizedCrop((50, 50), scale=(0.5, 0.5)),
+    ):
+        seen, labels = Albumentations(transform)(image, mask, (64, 64))
+        assert seen.shape == (64, 64, 1)
+        assert labels.shape == (64, 64)
+        assert set(np.unique(labels)) <= {0, 1, 2, 3, VOID}
+    half = albumentations.CenterCrop(32, 32)
+    seen, labels = Albumentations(half)(image, mask, (64, 64))
+    np.testing.assert_array_equal(labels, mask)  # quadrants stay quadrants
+    inner = np.s_[1:-1, 1:31]  # away from the borders between them
+    np.testing.assert_array_equal(seen[inner][:30], image[inner][:30])
+
+
+def test_a_crop_that_is_larger_than_the_picture_is_said_with_both_sizes():
+    import albumentations
+
+    crop = Albumentations(albumentations.RandomCrop(128, 100))
+    with pytest.raises(TrainingError, match=r"fails on a picture of 64x64 .*128"):
+        crop(*quadrants(64), (64, 64))
+
+
+def test_augmentation_comes_in_any_form():
+    import albumentations
+
+    assert augmentation_of(None) == Augment()
+    assert augmentation_of("free") == Augment.preset("free")
+    ours = Augment(flip_ud=0.5)
+    assert augmentation_of(ours) is ours
+    for bare in (albumentations.Compose([albumentations.D4()]), albumentations.HorizontalFlip()):
+        assert isinstance(augmentation_of(bare), Albumentations)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("strong", "none, light, scene, free"),
+        ([], r"A\.Compose\(\[\.\.\.\]\)"),
+        (Augment, r"Make one of it: Augment\(\)"),
+        (Rotate(), "batch_tfms="),
+        (True, "augment=True is no augmentation"),
+    ],
+)
+def test_what_is_no_augmentation_is_refused(wrong, message):
+    with pytest.raises(TrainingError, match=message):
+        augmentation_of(wrong)
 
 
 def test_the_same_seed_draws_the_same_view():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fastunet.data.cache import DiskCache, MemoryCache, fingerprint, in_threads
+from fastunet.errors import OutputError
 
 ARRAYS = (np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.ones((2, 3), np.uint8))
 
@@ -70,6 +71,13 @@ def test_no_more_is_kept_than_there_is_room(kind, disk):
 def test_the_disk_keeps_them_for_the_next_run(disk):
     disk(1000).put("key", ARRAYS)
     np.testing.assert_array_equal(disk(0).get("key")[0], ARRAYS[0])
+
+
+def test_what_a_full_disk_does_not_take_leaves_no_part(disk, files_of_1000_bytes):
+    kept = disk(10_000)
+    with pytest.raises(OutputError, match="cannot be written"):
+        kept.put("key", (np.zeros(2000, np.uint8), ARRAYS[1]))
+    assert [file for file in kept.folder.rglob("*") if file.is_file()] == []
 
 
 SPAWNS = """

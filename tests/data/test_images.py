@@ -15,11 +15,11 @@ from PIL import Image
 
 from fastunet.data.codes import read_mask
 from fastunet.data.images import (
-    as_image,
     full_scale,
     image_sizes,
     is_grey,
     read_image,
+    refuse_not_finite,
     upright_from,
     with_channels,
 )
@@ -184,7 +184,6 @@ def test_channels_of_several_files_are_stacked_in_their_order(tmp_path):
     Image.fromarray(GREY).save(paths[1])
     expected = np.dstack([RGB, GREY])
     np.testing.assert_array_equal(read_image(paths), expected)
-    np.testing.assert_array_equal(as_image([str(path) for path in paths]), expected)
 
 
 def test_channel_files_of_different_sizes_are_named(tmp_path):
@@ -287,6 +286,16 @@ def test_what_is_no_image_is_named(tmp_path, name, content, message):
         read_image(tmp_path / name)
 
 
+def test_several_arrays_in_one_file_are_no_image(tmp_path):
+    with (tmp_path / "x.npy").open("wb") as file:
+        np.savez(file, a=GREY, b=GREY)
+    with pytest.raises(ImageReadError, match="several arrays"):
+        read_image(tmp_path / "x.npy")
+    np.save(tmp_path / "y.npy", np.zeros((0, 3)))
+    with pytest.raises(ImageReadError, match=r"y\.npy"):
+        read_image(tmp_path / "y.npy")
+
+
 def test_a_pickled_array_is_not_opened(tmp_path):
     np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ImageReadError, match="safely"):
@@ -307,6 +316,8 @@ def test_colour_becomes_grey_as_opencv_makes_it():
 def test_other_channel_counts_are_refused():
     with pytest.raises(ImageReadError, match=r"x\.png: 5 channels were found where 3"):
         with_channels(np.zeros((4, 4, 5), np.uint8), 3, "x.png")
+    with pytest.raises(ImageReadError, match=r"Do they come first\? np.moveaxis"):
+        with_channels(np.zeros((3, 40, 50), np.uint8), 3)
 
 
 @given(hnp.arrays(np.uint16, st.tuples(st.just(3), st.just(4), st.just(1))))
@@ -315,8 +326,41 @@ def test_sixteen_to_eight_bits_rounds(deep):
     np.testing.assert_allclose(full_scale(deep, "float"), deep / 65535, rtol=1e-6)
 
 
-def test_pil_images_and_flat_arrays_are_images_too():
-    np.testing.assert_array_equal(as_image(Image.fromarray(RGB)), RGB)
-    assert as_image(GREY).shape == (12, 20, 1)
-    with pytest.raises(ImageReadError, match="shape"):
-        as_image(np.zeros((2, 3, 4, 5)))
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_floats_of_either_full_scale_become_eight_bits(dtype):
+    image = RGB.copy()
+    image[0, 0] = 255
+    np.testing.assert_array_equal(full_scale(image.astype(dtype), "uint8"), image)
+    unit = (image / 255).astype(dtype)
+    assert np.abs(full_scale(unit, "uint8").astype(int) - image).max() <= (dtype == "f2")
+    slightly_above = unit * np.array(1.0005, dtype)  # as resampling leaves it
+    assert np.abs(full_scale(slightly_above, "uint8").astype(int) - image).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", ["u4", "i4", "i8"])
+def test_eight_bit_pixels_in_wide_integers_stay_what_they_are(dtype):
+    np.testing.assert_array_equal(full_scale(RGB.astype(dtype), "uint8"), RGB)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.float32([-2.1, 2.3]),  # normalised
+        np.float32([0, 4095]),
+        np.int32([0, 4095]),
+        np.int16([-1000, 3000]),
+    ],
+)
+def test_values_of_an_unknown_full_scale_are_refused(pixels):
+    with pytest.raises(ImageReadError, match=r"x\.npy: .*8-bit ones are expected. Scale it to"):
+        full_scale(pixels[None, :, None], "uint8", "x.npy")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_pixels_that_are_no_numbers_are_refused_with_their_place(value):
+    image = np.zeros((4, 5, 2), np.float64)
+    refuse_not_finite(image, "x.npy")
+    image[2, 3, 1] = image[3, 0, 0] = value
+    message = r"x\.npy: NaN or infinity in 2 of 20 pixels, the first in row 2, column 3.*leave"
+    with pytest.raises(ImageReadError, match=message):
+        refuse_not_finite(image, "x.npy")

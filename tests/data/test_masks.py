@@ -502,7 +502,7 @@ def test_a_codec_tells_what_was_understood_and_how_to_say_otherwise(codec, encod
     assert codec.encoding == encoding
     told = codec.describe().split("\n")
     assert told[:-1] == lines
-    assert told[-1] == "Not so? Say it with classes=..., void=... or instances=True."
+    assert told[-1] == "Not so? Say it with the options classes, void or instances."
 
 
 def test_palette_files_are_told_from_other_colours(tmp_path):
@@ -522,3 +522,34 @@ def test_the_real_data_sets_are_understood(shared, name, void, classes, first):
     assert len(codec.classes) == classes
     assert codec.classes[0] == first
     assert codec.read(masks[0]).ndim == 2
+
+
+# --- many masks -----------------------------------------------------------------------------------
+
+
+def test_masks_beyond_the_sample_are_looked_at_for_codes_that_it_lacks(tmp_path):
+    paths = []
+    for i in range(9):
+        mask = np.full((4, 5), 3 if i in (5, 7) else 1, np.uint8)
+        mask[0] = 0
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(mask).save(paths[-1])
+    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
+    assert survey.codes == [0, 1, 3]
+    assert {path: set(codes) for path, codes in present.items()} == {
+        path: {0, 3} if i in (5, 7) else {0, 1} for i, path in enumerate(paths)
+    }
+    assert len(survey.present) == 4  # the sample, and one that showed something new
+
+
+def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
+    paths = []
+    for i in range(9):
+        mask = np.zeros((4, 5, 3), np.uint8)
+        mask[1:] = (255, 0, 0) if i == 5 else 255
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(mask if i % 2 else mask[..., 0]).save(paths[-1])
+    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
+    assert survey.colour
+    assert set(present[paths[5]]) == {0, 0xFF0000}
+    assert set(present[paths[4]]) == set(present[paths[7]]) == {0, 0xFFFFFF}

@@ -4,13 +4,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastunet.data.affixes import infer_rule
 from fastunet.data.matching import Rule, channel_sets, pair_up
-from fastunet.data.pairs import find_pairs
+from fastunet.data.pairs import as_pairs, find_pairs
 from fastunet.errors import PairingError
 
 
@@ -100,6 +101,55 @@ def test_files_without_a_partner_are_named_in_a_warning(tmp_path):
 def test_no_pairs_shows_how_both_sides_are_named(tmp_path):
     touch(tmp_path, "images/left.png", "masks/right.png")
     with pytest.raises(PairingError, match=r"left\.png.*right\.png.*prefix= or suffix="):
+        find_pairs(tmp_path)
+
+
+def test_folders_of_masks_for_each_class_are_told_as_such(tmp_path):
+    touch(tmp_path, *(f"images/s{i}.png" for i in range(3)))
+    touch(tmp_path, *(f"masks/{kind}/s{i}.png" for i in range(3) for kind in ("cat", "dog")))
+    message = (
+        r"names fit, but the sub-folders differ\. Images lie in the folder itself, masks in cat/, "
+        r"dog/.*folder of masks for each class\? .* merge them.*masks=.*cat\."
+    )
+    with pytest.raises(PairingError, match=message):
+        find_pairs(tmp_path)
+    assert len(find_pairs(tmp_path, tmp_path / "images", tmp_path / "masks" / "cat")) == 3
+
+
+def test_sub_folders_that_differ_are_told_as_such(tmp_path):
+    touch(tmp_path, "images/a/1.png", "images/b/2.png", "masks/1.png", "masks/2.png")
+    with pytest.raises(PairingError, match=r"differ\. Images lie in a/, b/, masks in the f"):
+        find_pairs(tmp_path)
+
+
+def test_folders_of_masks_for_each_image_are_told_as_such(tmp_path):
+    touch(
+        tmp_path, "images/a.png", "images/b.png", "masks/a/1.png", "masks/a/2.png", "masks/b/1.png"
+    )
+    with pytest.raises(
+        PairingError, match=r"lie in a folder of its name \(a/, with 1.png, 2.png\)"
+    ):
+        find_pairs(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["", "benign/"])
+def test_further_masks_of_an_image_are_not_lost(tmp_path, folder):
+    touch(tmp_path, *(f"{folder}benign ({i}){end}.png" for i in range(4) for end in ("", "_mask")))
+    assert len(find_pairs(tmp_path)) == 4
+    touch(tmp_path, f"{folder}benign (1)_mask_1.png", f"{folder}benign (1)_mask_2.png")
+    message = (
+        r"1 image has more than one mask \(benign \(1\)_mask_1.png beside benign \(1\)_mask.png, "
+        r".*\)\. One mask per image is read\. Merge them"
+    )
+    for options in ({}, {"suffix": "_mask"}):
+        with pytest.raises(PairingError, match=message):
+            find_pairs(tmp_path, **options)
+
+
+def test_further_masks_in_a_folder_of_masks_are_not_lost_either(tmp_path):
+    touch(tmp_path, *(f"images/{i}.png" for i in "ab"), *(f"masks/{i}_mask.png" for i in "ab"))
+    touch(tmp_path, "masks/b_mask_1.png")
+    with pytest.raises(PairingError, match="1 image has more than one mask"):
         find_pairs(tmp_path)
 
 
@@ -288,11 +338,60 @@ def test_the_real_data_sets_pair_completely(shared, name, layout, count, splits)
 
 def test_files_numbered_by_channel_are_one_image():
     files = [Path(f"d/{name}") for name in ("a_0001.png", "a_0000.png", "b.png", "c_0007.png")]
-    assert channel_sets(files) == {
-        "a": (files[1], files[0]), "b": (files[2],), "c_0007": (files[3],)
-    }  # fmt: skip
+    assert channel_sets(files) == [
+        ("a", (files[1], files[0])),
+        ("b", (files[2],)),
+        ("c_0007", (files[3],)),
+    ]
 
 
-def test_two_images_of_one_name_are_told_apart_by_the_user():
-    with pytest.raises(PairingError, match=r"a\.png and e.a\.jpg would both"):
-        channel_sets([Path("d/a.png"), Path("e/a.jpg")])
+def test_images_of_one_name_in_two_folders_stay_two():
+    files = [Path("d/a_0000.png"), Path("e/a_0000.png"), Path("d/a_0001.png")]
+    assert channel_sets(files) == [("a", (files[0], files[2])), ("a", (files[1],))]
+
+
+# --- what is given --------------------------------------------------------------------------------
+
+
+def test_pairs_may_be_tuples_of_paths_or_a_table(tmp_path):
+    touch(tmp_path, "a.jpg", "a.png", "b.jpg", "b.png")
+    images, masks = ([str(tmp_path / f"{n}{end}") for n in "ab"] for end in (".jpg", ".png"))
+    expected = [("a.jpg", "a.png", ""), ("b.jpg", "b.png", "")]
+    frame = pd.DataFrame({"image": images, "mask": masks})
+    paths = [Path(image) for image in images]
+    for form in (zip(images, masks, strict=True), [*zip(paths, masks, strict=True)], frame):
+        assert stems(as_pairs(form)) == expected
+    with pytest.raises(PairingError, match=r"1 of the files do not exist: .*c\.png"):
+        as_pairs([(images[0], tmp_path / "c.png")])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("data", "data is a path; pairs were expected. from_folder"),
+        (["images", "masks"], r"Entry 0 of the pairs is 'images'.*zip\(images, masks\)"),
+        ([("a.png", 3)], r"Entry 0 of the pairs is \('a.png', 3\)"),
+        ([("a.png", "b.png", "c.png")], "two paths"),
+        (7, "7 holds no pairs"),
+        (None, "None holds no pairs"),
+    ],
+)
+def test_what_is_no_list_of_pairs_is_refused(wrong, message):
+    with pytest.raises(PairingError, match=message):
+        as_pairs(wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["images", "masks"],), r"2 paths were given where one folder.*images=\.\.\. and masks="),
+        ((3,), "3 is no path"),
+        ((None,), "None is no path"),
+        (("images", "masks"), "Pass both images= and masks="),
+        ((".", 3, "masks"), "images=3; a name was expected"),
+        ((".", "images", "masks", 1), "prefix=1; a name"),
+    ],
+)
+def test_what_is_no_folder_is_refused(arguments, message):
+    with pytest.raises(PairingError, match=message):
+        find_pairs(*arguments)

@@ -7,8 +7,9 @@ import pytest
 from fastunet.data import reader as reader_module
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
-from fastunet.data.reader import PairReader
+from fastunet.data.reader import PairReader, read_pair
 from fastunet.data.split import split_pairs
+from fastunet.errors import ImageReadError, OutputError
 from fastunet.preprocess import Preprocess
 
 
@@ -70,6 +71,18 @@ def test_what_does_not_fit_in_memory_goes_to_disk_and_is_decoded_once(parts, mon
     np.testing.assert_array_equal(again.read(pairs[0])[0], make_reader().read(pairs[0])[0])
 
 
+def test_a_cache_that_cannot_be_made_is_only_missed_where_it_was_asked_for(
+    parts, monkeypatch, tmp_path
+):
+    (tmp_path / "afile").touch()
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "afile"))
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 0)
+    with pytest.warns(UserWarning, match=r"FASTUNET_CACHE.*decoded each time"):
+        assert not make_reader().keep(parts["train"], progress=False)
+    with pytest.raises(OutputError, match="FASTUNET_CACHE"):
+        make_reader().keep(parts["train"], "disk", progress=False)
+
+
 def test_a_changed_file_is_decoded_again(parts, monkeypatch, tmp_path):
     monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
     pair = parts["train"][0]
@@ -91,3 +104,17 @@ def test_tiles_cover_an_image_and_mark_what_is_not_their_own(parts):
     assert sum((m != VOID).sum() for m in mask) == 90 * 40
     reader.keep([pair], progress=False)
     assert reader.tiles(pair) == tiles
+
+
+def test_a_picture_with_pixels_that_are_no_numbers_is_named(tmp_path, write_pairs):
+    root = write_pairs(3)
+    pixels = np.random.default_rng(0).random((40, 48, 3), np.float32)
+    pixels[7, 8, 2] = np.inf
+    np.save(root / "images" / "01.npy", pixels)
+    (root / "images" / "01.png").unlink()
+    pairs = find_pairs(root)
+    for read in (make_reader().read, lambda pair: read_pair(pair, make_reader().codec)):
+        with pytest.raises(ImageReadError, match=r"01\.npy: NaN or infinity in 1 of .*row 7"):
+            read(pairs[1])
+    with pytest.raises(ImageReadError, match=r"01\.npy: NaN"):
+        make_reader().keep(list(pairs), progress=False)

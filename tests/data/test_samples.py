@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score
 from fastunet.data import samples
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import find_pairs
+from fastunet.errors import OutputError
 
 
 @pytest.mark.parametrize("make", [samples.nuclei, samples.parcels])
@@ -42,3 +43,9 @@ def test_no_threshold_separates_nuclei(tmp_path):
     truth = np.stack([cv2.imread(str(p.mask), 0) for p in pairs]) > 0
     best = max(f1_score(truth.ravel(), (images > level).ravel()) for level in range(40, 160, 8))
     assert best < 0.85
+
+
+def test_what_the_disk_does_not_take_is_no_half_drawn_data_set(tmp_path, files_of_1000_bytes):
+    with pytest.raises(OutputError, match="cannot be written"):
+        samples.nuclei(2, tmp_path)
+    assert list((tmp_path / "samples").iterdir()) == []

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
 from fastunet.data.pairs import Pair, find_pairs
-from fastunet.data.split import k_fold, load_split, save_split, split_by_list, split_pairs
+from fastunet.data.split import k_fold, load_split, save_split, split_pairs
 from fastunet.data.stratify import Unit, deal
 from fastunet.errors import SplitError
 
@@ -235,43 +235,7 @@ def test_the_hash_seed_of_python_does_not_matter():
     assert len(printed) == 1
 
 
-# --- lists and files ----------------------------------------------------------------------------
-
-
-def nested(*names: str) -> list[Pair]:
-    return [Pair(Path("data", name), Path("masks", name)) for name in names]
-
-
-def test_parts_can_be_listed_by_stem_name_or_path_or_in_a_text_file(tmp_path):
-    pairs = nested("a/1.png", "a/2.png", "b/1.png", "b/3.png", "b/4.v2.png")
-    (tmp_path / "test.txt").write_text("\ufeffb/3.png\n\n 4.v2 \n", encoding="utf-8")
-    parts = split_by_list(pairs, ["2", Path("a/1.png")], tmp_path / "test.txt")
-    assert {part: [str(p.image.relative_to("data")) for p in parts[part]] for part in parts} == {
-        "train": ["b/1.png"],
-        "valid": ["a/1.png", "a/2.png"],
-        "test": ["b/3.png", "b/4.v2.png"],
-    }
-
-
-def test_a_listed_validation_part_leaves_the_test_part_alone():
-    pairs = [replace(p, split="test" if i == 0 else "valid") for i, p in enumerate(made(4))]
-    assert names(split_by_list(pairs, ["003"])) == {
-        "train": ["001.jpg", "002.jpg"],
-        "valid": ["003.jpg"],
-        "test": ["000.jpg"],
-    }
-
-
-def test_listed_names_that_are_unknown_or_ambiguous_are_named(tmp_path):
-    pairs = nested("a/1.png", "a/2.png", "b/1.png", "b/3.png")
-    with pytest.raises(
-        SplitError, match=r"valid: No image is called \(2\): 7, 8\. Several .*: 1\."
-    ):
-        split_by_list(pairs, ["7", "8", "1", "3"])
-    with pytest.raises(SplitError, match=r"both valid and test \(1\)"):
-        split_by_list(pairs, ["2"], ["a/2.png"])
-    with pytest.raises(SplitError, match=r"missing\.txt could not be read"):
-        split_by_list(pairs, tmp_path / "missing.txt")
+# --- files ----------------------------------------------------------------------------
 
 
 @given(seed=seeds)
@@ -287,7 +251,7 @@ def test_a_saved_split_comes_back_after_shuffling_and_moving(tmp_path_factory, s
 def test_a_saved_split_is_plain_json_of_relative_paths(tmp_path):
     pairs = [
         replace(p, split="train" if i else "valid")
-        for i, p in enumerate(nested("a/1.png", "b/2.png"))
+        for i, p in enumerate(Pair(Path("data", n), Path("m", n)) for n in ("a/1.png", "b/2.png"))
     ]
     file = save_split(split_pairs(pairs), tmp_path / "split.json")
     assert json.loads(file.read_text()) == {

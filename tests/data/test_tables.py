@@ -63,9 +63,59 @@ def test_rows_without_a_mask_are_unpaired(files):
     assert [file.name for file in pairs.unpaired_images] == ["b.jpg"]
 
 
+@pytest.mark.parametrize("column", ["is_valid", "VALID"])
+@pytest.mark.parametrize(("yes", "no"), [("True", "False"), ("1", "0"), (True, False), (1.0, 0.0)])
+def test_fastais_own_column_says_what_is_validated_on(files, column, yes, no):
+    frame = pd.DataFrame(
+        {
+            "image": ["a.jpg", "b.jpg", "c.jpg"],
+            "mask": ["a_mask.png", "b_mask.png", "c_mask.png"],
+            column: [no, yes, no],
+        }
+    )
+    frame.to_csv(files / "t.csv", index=False)
+    for pairs in (find_pairs(files / "t.csv"), pairs_from_table(frame, files)):
+        assert [pair.split for pair in pairs] == ["train", "valid", "train"]
+
+
+def test_a_split_column_comes_before_is_valid(files):
+    (files / "t.csv").write_text("image,mask,split,is_valid\na.jpg,a_mask.png,test,True\n")
+    assert find_pairs(files / "t.csv").splits == {"test": 1}
+    assert pairs_from_table(files / "t.csv", split="is_valid").splits == {"valid": 1}
+
+
+def test_commas_at_the_ends_of_lines_are_no_cells(files):
+    (files / "t.csv").write_text("image,mask\na.jpg,a_mask.png,\nb.jpg,b_mask.png,,\n,,\n")
+    assert rows(find_pairs(files / "t.csv"))[1] == ("b.jpg", "b_mask.png", "", "")
+    (files / "u.csv").write_text("image,mask,\na.jpg,a_mask.png,\n")
+    assert len(find_pairs(files / "u.csv")) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_of_any_spreadsheet_is_read(tmp_path, encoding):
+    (tmp_path / "images").mkdir()
+    for name in ("Grün.png", "Grün_mask.png"):
+        (tmp_path / "images" / name).touch()
+    text = "image,mask\nimages\\Grün.png,images\\Grün_mask.png\n"
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    assert [pair.image.name for pair in find_pairs(tmp_path / "t.csv")] == ["Grün.png"]
+
+
+def test_columns_are_named_with_the_words_of_from_folder(files):
+    frame = pd.DataFrame({"photo": [str(files / "a.jpg")], "truth": [str(files / "a_mask.png")]})
+    frame.to_csv(files / "t.csv", index=False)
+    for table in (frame, files / "t.csv", str(files / "t.csv")):
+        assert len(find_pairs(table, images="photo", masks="truth")) == 1
+    with pytest.raises(PairingError, match="prefix= and suffix= are of folders"):
+        find_pairs(frame, suffix="_mask")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("image,mask\na.jpg,a_mask.png,b,c\n", "row 1 has more cells than the 2 columns"),
+        ("image,mask,valid\na.jpg,a_mask.png,maybe\n", "maybe in the column 'valid'.*True"),
+        ("a.jpg,a_mask.png\nb.jpg,b_mask.png\n", r"first line .*names files.*line image,mask"),
         ("", "cannot be read as a table"),
         ("image,mask\n", "has no rows"),
         ("picture,mask\na.jpg,a_mask.png\n", r"no column 'image'.*picture, mask.*image=\.\.\."),
@@ -87,3 +137,5 @@ def test_a_split_column_that_was_asked_for_must_be_there(files):
     (files / "table.csv").write_text("image,mask\na.jpg,a_mask.png\n")
     with pytest.raises(PairingError, match="no column 'fold'"):
         pairs_from_table(files / "table.csv", split="fold")
+    with pytest.raises(PairingError, match="mask=3: the name of a column"):
+        pairs_from_table(files / "table.csv", mask=3)

@@ -74,15 +74,76 @@ def test_probabilities_are_of_the_images_size_and_sum_to_one(codec):
         np.testing.assert_allclose(probs.sum(0), 1, atol=1e-5)
 
 
-def test_paths_arrays_and_pil_images_give_the_same_mask(tmp_path):
+def test_an_image_in_any_form_gives_the_same_mask(tmp_path):
     Image.fromarray(PHOTO).save(tmp_path / "x.png")
     segmenter = Segmenter(UNet(3, 3, depth=1, width=4), THREE, Preprocess((16, 16)))
-    masks = [
-        segmenter.predict(source)
-        for source in (PHOTO, tmp_path / "x.png", str(tmp_path / "x.png"), Image.fromarray(PHOTO))
+    forms = [
+        *(PHOTO, tmp_path / "x.png", str(tmp_path / "x.png"), (tmp_path / "x.png").read_bytes()),
+        *(Image.fromarray(PHOTO), torch.from_numpy(PHOTO).permute(2, 0, 1)),
+        *(PHOTO / 255, PHOTO.astype(np.float32)),
     ]
-    for mask in masks[1:]:
-        np.testing.assert_array_equal(mask, masks[0])
+    expected = segmenter.predict(PHOTO)
+    for form in forms:
+        np.testing.assert_array_equal(segmenter.predict(form), expected)
+    for mask in segmenter.predict(forms):
+        np.testing.assert_array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("kind", ["palette", "cmyk", "exif"])
+def test_a_file_and_its_pil_image_give_the_same_mask(tmp_path, kind):
+    smooth = np.dstack([np.add.outer(3 * np.arange(37), 2 * np.arange(53))] * 3).astype(np.uint8)
+    image, name, options = Image.fromarray(smooth), "x.jpg", {"quality": 100}
+    if kind == "palette":
+        image, name, options = image.quantize(32), "x.png", {}
+    elif kind == "cmyk":
+        image = image.convert("CMYK")
+    else:
+        options["exif"] = Image.Exif()
+        options["exif"][0x112] = 6
+    image.save(tmp_path / name, **options)
+    segmenter = bright((53, 37) if kind == "exif" else (37, 53), precision="fp32")
+    masks = [segmenter.predict(form) for form in (tmp_path / name, Image.open(tmp_path / name))]
+    assert masks[0].shape == ((53, 37) if kind == "exif" else (37, 53))
+    assert 0.2 < masks[0].mean() < 0.8
+    assert (masks[0] != masks[1]).mean() < 0.02  # two JPEG decoders
+
+
+def test_channel_files_are_stacked_where_one_says_so(tmp_path):
+    paths = [str(tmp_path / f"x_000{i}.png") for i in range(3)]
+    for i, path in enumerate(paths):
+        Image.fromarray(PHOTO[..., i]).save(path)
+    segmenter = Segmenter(UNet(3, 3, depth=1, width=4), THREE, Preprocess((16, 16)))
+    np.testing.assert_array_equal(segmenter.predict(channels=paths), segmenter.predict(PHOTO))
+    probabilities = segmenter.probabilities(channels=paths)
+    np.testing.assert_array_equal(segmenter.classify(probabilities), segmenter.predict(PHOTO))
+    masks = segmenter.predict(paths)  # three grey pictures
+    assert len(masks) == 3
+    np.testing.assert_array_equal(masks[1], segmenter.predict(paths[1]))
+    for wrong in ({}, {"image": PHOTO, "channels": paths}):
+        with pytest.raises(ImageReadError, match="Give an image, or the files of its channels"):
+            segmenter.predict(**wrong)
+    with pytest.raises(ImageReadError, match=r"3 images were given where one.*channels="):
+        segmenter.probabilities(paths)
+
+
+def test_a_network_with_a_channel_for_each_of_two_classes_is_binary_too():
+    class Two(Bright):
+        def forward(self, x):
+            return torch.cat([torch.zeros_like(x[:, :1]), super().forward(x)], 1)
+
+    preprocess = Preprocess(PHOTO.shape[:2], 3, mean=(0.5,), std=(0.5,))
+    one, two = (Segmenter(net(), BINARY, preprocess, threshold=0.9) for net in (Bright, Two))
+    assert two.probabilities(PHOTO).shape == (1, 37, 53)
+    np.testing.assert_allclose(two.probabilities(PHOTO), one.probabilities(PHOTO), atol=1e-6)
+    np.testing.assert_array_equal(two.predict(PHOTO), one.predict(PHOTO))
+
+
+def test_a_picture_with_pixels_that_are_no_numbers_is_refused_by_name(tmp_path):
+    pixels = PHOTO.astype(np.float32)
+    pixels[5, 6] = np.nan
+    np.save(tmp_path / "x.npy", pixels)
+    with pytest.raises(ImageReadError, match=r"x\.npy: NaN or infinity in 1 of 1,961"):
+        bright((8, 8)).predict(tmp_path / "x.npy")
 
 
 def test_a_loaded_bundle_gives_the_same_mask(tmp_path):

@@ -137,7 +137,7 @@ def test_a_model_is_a_bundle_a_segmenter_or_a_learner(write_pairs, tmp_path):
             for data in (list(pairs), dls)]  # fmt: skip
     assert all(one == said[0] for one in said)
     assert said[0]["threshold"] == 0.25
-    with pytest.raises(TypeError, match="dict is no model"):
+    with pytest.raises(EvaluationError, match="dict is no model"):
         evaluate({}, pairs)
     with pytest.raises(TypeError, match="list holds no pairs"):
         evaluate(segmenter, ["a.png"])

@@ -11,9 +11,9 @@ import numpy as np
 from fastunet.data.audit.alignment import Offset, find_offset
 from fastunet.data.audit.duplicates import thumbnail
 from fastunet.data.codes import RawMask, pixel_counts, read_mask, rgb
-from fastunet.data.images import image_sizes, is_grey, read_image
+from fastunet.data.images import image_sizes, is_grey, non_finite, read_image
 from fastunet.data.pairs import Pair
-from fastunet.errors import FastunetError
+from fastunet.errors import FastunetError, MaskValueError
 
 LOSSY = (".jpg", ".jpeg", ".jfif")
 
@@ -25,7 +25,7 @@ _GLANCE = 256  # pixels a side, of what is compared by value
 class Fault:
     """Why a file cannot be used."""
 
-    kind: Literal["empty-file", "truncated", "unreadable"]
+    kind: Literal["empty-file", "truncated", "unreadable", "not-a-mask"]
     file: Path
     reason: str
 
@@ -163,6 +163,8 @@ def _read_mask(file: Path, faults: list[Fault]) -> RawMask | None:
     if fault is None:
         try:
             return read_mask(file)
+        except MaskValueError as error:
+            fault = Fault("not-a-mask", file, str(error))
         except Exception as error:
             fault = Fault("unreadable", file, str(error))
     faults.append(fault)
@@ -203,9 +205,8 @@ def _image_facts(image: np.ndarray) -> ImageFacts:
     finite = image
     not_finite = 0
     if image.dtype.kind == "f":
-        good = np.isfinite(image)
-        not_finite = int((~good).any(axis=2).sum())
-        finite = np.where(good, image, 0) if not_finite else image
+        not_finite = int(np.count_nonzero(non_finite(image)))
+        finite = np.where(np.isfinite(image), image, 0) if not_finite else image
     if image.shape[2] <= 4 and image.dtype in (np.uint8, np.uint16, np.float32):
         mean, std = (value.ravel() for value in cv2.meanStdDev(finite))
     else:

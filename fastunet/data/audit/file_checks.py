@@ -7,6 +7,7 @@ from fastunet.data.audit.duplicates import groups_of, near_duplicates
 from fastunet.data.audit.examine import Facts
 from fastunet.data.audit.findings import Finding, Material, plural
 from fastunet.data.groups import propose_groups
+from fastunet.data.images import NOT_FINITE_HARM, NOT_FINITE_REMEDY
 
 _LIST = 5  # details spelled out in a message
 
@@ -21,13 +22,16 @@ def check_files(material: Material) -> Iterator[Finding]:
         "empty-file": "{n} of the files hold no bytes: {files}.",
         "truncated": "{n} of the files end early (a copy or download broke off): {files}.",
         "unreadable": "{n} of the files cannot be decoded: {files}.",
+        "not-a-mask": "{n} of the masks cannot be understood: {files}.",
     }
     for kind, message in said.items():
         if faults[kind]:
-            reason = f" {faults[kind][0].reason.rstrip('.')}." if kind == "unreadable" else ""
+            told = kind in ("unreadable", "not-a-mask")
+            reason = f" {faults[kind][0].reason.rstrip('.')}." if told else ""
             yield material.find(
                 "error", kind, message + reason.replace(str(material.root) + "/", ""),
-                "Copy them again from their source, or take image and mask out of the folders.",
+                ("Save them anew" if kind == "not-a-mask" else "Copy them again from their source")
+                + ", or take image and mask out of the folders.",
                 [fault.file for fault in faults[kind]],
             )  # fmt: skip
 
@@ -67,9 +71,9 @@ def check_pixels(material: Material) -> Iterator[Finding]:
         pixels = sum(image.not_finite for _, image in images)
         yield material.find(
             "error", "not-finite",
-            f"{{n}} of the images hold NaN or infinity, in {pixels} pixels: {{files}}. One of them "
-            "turns the loss and all weights into NaN.",
-            "Write a finite value (0, or the mean) into these pixels.", bad,
+            f"{{n}} of the images hold NaN or infinity, in {pixels} pixels: {{files}}. "
+            + NOT_FINITE_HARM,
+            NOT_FINITE_REMEDY, bad,
         )  # fmt: skip
     flat = [path for path, image in images if not image.std.any() and not image.not_finite]
     if flat:
@@ -200,7 +204,7 @@ def check_groups(material: Material) -> Iterator[Finding]:
                 f"By their names, the images come in {{n}} groups ({example!r}: "
                 f"{plural(len(members[example]), 'image')}). Pictures of one group are alike, and "
                 "a random split would test on what has been trained on.",
-                'Split by group: groups="auto" (fastunet train: --groups auto).',
+                'Split by group: groups="auto" (--groups auto).',
                 count=len(members),
             )  # fmt: skip
         return

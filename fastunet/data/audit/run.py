@@ -1,10 +1,11 @@
 """The audit of a data set: all that can be known of it, and be wrong with it, before training."""
 
 import os
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from fastunet.data.layouts.known import recognise
 from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.errors import MaskValueError, PairingError
+from fastunet.terminal import options
 
 _SIZES = 20  # listed one by one
 _SEVERITIES = ("error", "warning", "note")
@@ -51,6 +53,7 @@ class Audit:
     mean: tuple[float, ...] = ()  # per channel over all pixels, in the images' own numbers
     std: tuple[float, ...] = ()  # per channel, likewise
     quick: bool = False  # only names and headers were looked at
+    options: str = ""  # what was said of the data, as it is typed in the next command
     material: Material | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -106,12 +109,22 @@ def audit(
     >>> print(report)
     >>> assert report.ok
     """
+    stated_by_user = {
+        "images": images,
+        "masks": masks,
+        "prefix": prefix,
+        "suffix": suffix,
+        "classes": classes,
+        "void": void,
+        "instances": instances or None,
+    }
+    typed = shlex.join(options(stated_by_user))
     if isinstance(path_or_pairs, str | os.PathLike):
         source = Path(path_or_pairs)
         found, said = _find(source, images, masks, prefix, suffix)
         root = source if source.is_dir() else source.parent
         if isinstance(found, Finding):
-            return Audit(source, root, "nothing pairs", 0, {}, (found,), quick=quick)
+            return Audit(source, root, "nothing pairs", 0, {}, (found,), quick=quick, options=typed)
     else:
         found, said = path_or_pairs, []
         source = root = _common_folder(found)
@@ -130,7 +143,8 @@ def audit(
         findings += understood
     findings += _check(material, quick)
     findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
-    return _summary(material, source, stated.layout, tuple(findings), quick)
+    summary = _summary(material, source, stated.layout, tuple(findings), quick)
+    return replace(summary, options=typed)
 
 
 def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding, list[Finding]]:

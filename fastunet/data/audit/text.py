@@ -49,7 +49,7 @@ def facts_of(audit: "Audit") -> Iterator[tuple[str, str]]:
 
 def next_steps(audit: "Audit") -> list[str]:
     """The verdict and the command to type."""
-    data = shlex.quote(str(audit.source))
+    data = f"{shlex.quote(str(audit.source))} {audit.options}".rstrip()
     if not audit.ok:
         n = len(audit.errors)
         return [f"{n} error{'' if n == 1 else 's'} to mend. Then: fastunet inspect {data}"]

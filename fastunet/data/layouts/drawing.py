@@ -19,8 +19,8 @@ import cv2
 from fastunet.data.cache import in_threads
 from fastunet.data.images import image_sizes
 from fastunet.data.layouts.polygons import BACKGROUND, VOID, Shape, Size, draw
-from fastunet.errors import FastunetError, ImageReadError, PairingError, listing
-from fastunet.files import cache_folder
+from fastunet.errors import FastunetError, ImageReadError, PairingError, SizeMismatchError, listing
+from fastunet.files import cache_folder, explained, make_folder
 
 _VERSION = 2  # of the drawing; a change of it is a change of the masks
 _SUMMARY = "drawn.json"
@@ -77,6 +77,7 @@ def draw_all(
     folder: Path,  # that the images lie below
     outlined: Sequence[Outlined],
     key: str,  # of all that the masks depend on
+    label: str = "Drawing polygons",  # of the progress bar
 ) -> Masks:
     """A folder of masks that mirrors the images' one; drawn where it is not there yet.
 
@@ -86,7 +87,7 @@ def draw_all(
     summary = _read_summary(done)
     if summary is None:
         _refuse_doubles(outlined)
-        summary = _draw_into(done, folder, outlined)
+        summary = _draw_into(done, folder, outlined, label)
     if summary.scaled:
         warn(
             f"{summary.scaled} of {summary.masks} images in {folder} have another size than when "
@@ -122,20 +123,21 @@ def _refuse_doubles(outlined: Sequence[Outlined]) -> None:
         )
 
 
-def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined]) -> _Summary:
-    done.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=done.parent))
+def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined], label: str) -> _Summary:
+    make_folder(done.parent)
+    with explained(done):
+        partial = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=done.parent))
     summary = _Summary()
     errors: list[FastunetError] = []
 
     def work(one: Outlined) -> tuple[list[Shape], int, bool] | FastunetError:
         try:
             return _draw_one(one, (partial / one.image.relative_to(folder)).with_suffix(".png"))
-        except (PairingError, ImageReadError) as error:
+        except (PairingError, ImageReadError, SizeMismatchError) as error:
             return error
 
     try:
-        results = in_threads(work, outlined, "Drawing polygons")
+        results = in_threads(work, outlined, label)
         for one, result in zip(outlined, results, strict=True):
             if isinstance(result, FastunetError):
                 errors.append(result)
@@ -150,7 +152,8 @@ def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined]) -> _Summa
                 if there and len(names) < _EXAMPLES:
                     names.append(one.image.name)
         _refuse(errors, summary, outlined)
-        (partial / _SUMMARY).write_text(json.dumps(asdict(summary)), "utf-8")
+        with explained(partial):
+            (partial / _SUMMARY).write_text(json.dumps(asdict(summary)), "utf-8")
         if done.is_dir() and _read_summary(done) is None:
             shutil.rmtree(done)  # cut short or cleaned away in part
         partial.rename(done)
@@ -169,8 +172,9 @@ def _draw_one(one: Outlined, file: Path) -> tuple[list[int], int, bool]:
     if before != size:
         shapes = [shape.scaled(before, size) for shape in shapes]
     mask = draw(shapes, size)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
     outside = sum(shape.share_inside(size) < 0.5 for shape in shapes)
     return [shape.value for shape in shapes], outside, before != size
 
@@ -205,9 +209,10 @@ def _refuse(
     errors: Sequence[FastunetError], summary: _Summary, outlined: Sequence[Outlined]
 ) -> None:
     if errors:
+        kind = PairingError if isinstance(errors[0], ImageReadError) else type(errors[0])
         more = len(errors) - 1
         also = f" {more} more of the {len(outlined)} images cannot be drawn either." if more else ""
-        raise PairingError(f"{errors[0]}{also}") from errors[0]
+        raise kind(f"{errors[0]}{also}") from errors[0]
     if summary.outside > _OUTSIDE * summary.outlines:
         sources = list(dict.fromkeys(one.source for one in outlined if one.source))
         raise PairingError(

@@ -1,6 +1,7 @@
 """What a folder holds, and how it is to be read: the words that layouts are made of."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +21,12 @@ MASKS = (
     *("segmentation", "segmentations", "seg", "segs", "segmentationclass", "segmentation_class"),
     *("targets", "target", "trimaps", "trimap", "outputs", "output"),
 )
+
+_MASK_WORD = (
+    r"mask|masks|label|labels|labelled|seg|segm|segmentation|annotation|annot|annotated|gt|"
+    r"groundtruth|ground_truth|ground-truth|target|trimap|manual"
+)
+MASK_AFFIX = re.compile(rf"^((?:{_MASK_WORD})[-_. ])|([-_. ](?:{_MASK_WORD}))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ What is stated most precisely comes first: a data set's own file names before fo
 "images" and "masks", those before polygons that have yet to be drawn.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,7 +13,16 @@ from fastunet.data.layouts import coco, published
 from fastunet.data.layouts import labelme as labelme_files
 from fastunet.data.layouts import yolo as yolo_files
 from fastunet.data.layouts.drawing import Drawn
-from fastunet.data.layouts.folders import MASKS, Folder, Layout, Part, images_and_masks, two_folders
+from fastunet.data.layouts.folders import (
+    MASK_AFFIX,
+    MASKS,
+    Folder,
+    Layout,
+    Part,
+    images_and_masks,
+    two_folders,
+)
+from fastunet.data.layouts.objects import objects
 from fastunet.data.matching import Rule, apart, is_image, list_files, pair_up, stem_of
 
 
@@ -71,13 +79,6 @@ def images_around_masks(root: Folder) -> Layout | None:
     return Layout(f"x + {parts[0].masks.name}/x", parts) if parts else None
 
 
-_MASK_WORD = (
-    r"mask|masks|label|labels|labelled|seg|segm|segmentation|annotation|annot|annotated|gt|"
-    r"groundtruth|ground_truth|ground-truth|target|trimap|manual"
-)
-_MASK_AFFIX = re.compile(rf"^((?:{_MASK_WORD})[-_. ])|([-_. ](?:{_MASK_WORD}))$", re.IGNORECASE)
-
-
 def one_folder(root: Folder) -> Layout | None:
     """img1.jpg and img1_mask.png lie side by side, in one folder or in train/, val/, test/."""
     places = [(root.folders[name], split) for name, split in root.splits.items()] or [(root, "")]
@@ -85,7 +86,7 @@ def one_folder(root: Folder) -> Layout | None:
     for folder, split in places:
         files = list_files(folder.path)
         stems = (stem_of(name) for names in files.values() for name in names)
-        marks = Counter(found.groups() for stem in stems if (found := _MASK_AFFIX.search(stem)))
+        marks = Counter(found.groups() for stem in stems if (found := MASK_AFFIX.search(stem)))
         for before, behind in [mark for mark, _ in marks.most_common(3)]:
             affix = (before or "", behind or "")
             images, masks = apart(files, affix)
@@ -116,6 +117,11 @@ def yolo(root: Folder) -> Layout | None:
     return _drawn("YOLO polygons", yolo_files.yolo(root))
 
 
+def mask_per_object(root: Folder) -> Layout | None:
+    """<id>/images/<id>.png with <id>/masks/*.png, a mask for each object."""
+    return _drawn("<id>/images + <id>/masks, a mask per object", objects(root))
+
+
 def coco_polygons(root: Folder) -> Layout | None:
     """A JSON file with the polygons of all images."""
     return _drawn("COCO polygons", coco.coco(root))
@@ -138,6 +144,7 @@ LAYOUTS: tuple[Callable[[Folder], Layout | None], ...] = (
     carvana,
     segnet,
     images_around_masks,
+    mask_per_object,
     one_folder,
     yolo,
     coco_polygons,

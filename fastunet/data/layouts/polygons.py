@@ -66,10 +66,10 @@ class Shape:
         corner = round(top * y), round(left * x)
         rows = max(1, round((top + height) * y) - corner[0])
         columns = max(1, round((left + width) * x) - corner[1])
-        small = cv2.resize(
-            self.bitmap.view(np.uint8), (columns, rows), interpolation=cv2.INTER_AREA
-        )
-        return replace(self, bitmap=small > 0, corner=corner)
+        level = self.bitmap.astype(np.float32)
+        small = cv2.resize(level, (columns, rows), interpolation=cv2.INTER_AREA)
+        least = min(0.5, float(small.max()))  # of a thin object, what is left of it
+        return replace(self, bitmap=(small >= least) & (small > 0), corner=corner)
 
 
 def draw(

@@ -1,0 +1,33 @@
+"""Keep the best epoch of a fit as a bundle, so that it can be used whatever happens to the fit."""
+
+import math
+from pathlib import Path
+
+from fastunet.callback.checkpoint import SaveBestModel
+from fastunet.inference.bundle import Bundle
+
+
+class SaveBestBundle(SaveBestModel):
+    """`SaveBestModel` that writes a bundle, with the scores of its epoch, in place of a checkpoint.
+
+    The bundle in `folder` is whole at every moment. Its weights are loaded when the fit ends.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        monitor: str = "dice",  # as in `SaveBestModel`
+        training: dict | None = None,  # how it is made, any JSON values
+    ):
+        super().__init__(monitor)
+        self.bundle_folder, self.facts = folder, training or {}
+
+    def _save(self, name):
+        scores = {name: value if math.isfinite(value) else None
+                  for name, value in self.scores.items() if name != "train_loss"}  # fmt: skip
+        metrics = {"split": "valid", "resolution": "network input", **scores}
+        training = {**self.facts, "epoch": self.epoch, "epochs": self.n_epoch}
+        self.last_saved_path = self.learn.save_bundle(self.bundle_folder, metrics, training)
+
+    def _load_best(self):
+        self.model.load_state_dict(Bundle.load(self.bundle_folder).weights)

@@ -1,0 +1,82 @@
+"""What a terminal is shown: options as they are typed there, bars only where they can be drawn."""
+
+import ast
+import os
+import re
+import shlex
+import sys
+from collections.abc import Collection, Mapping
+
+_FUNCTIONS = {"available_encoders": "fastunet encoders"}
+_VALUE = "|".join(
+    [
+        r"True|False|None|\.\.\.",
+        r"\[[^\]]*\]|\{[^}]*\}",  # a list, a dict
+        r"""\"[^\"]*\"|'[^']*'""",
+        r"\d[\d.]*(?<!\.)(?![\w/\\])",  # a number, but not of a path
+        r"[A-Z]{2,}\b",  # a place holder: PATH
+    ]
+)
+_CALL = re.compile(rf"\b({'|'.join(_FUNCTIONS)})\(([^()]*)\)")
+
+
+def hide_bars() -> bool | None:
+    """`disable=` of tqdm: None hides bars in pipes and log files; True where TERM=dumb."""
+    return True if os.environ.get("TERM") == "dumb" else None
+
+
+def shows_bars() -> bool:
+    """For libraries that draw a bar wherever they are not told otherwise."""
+    return not hide_bars() and sys.stderr.isatty()
+
+
+def options(
+    values: Mapping[str, object],  # by their names in Python; what is None was not given
+) -> list[str]:
+    """The words by which the options are typed: `{"void": [9]}` is `--void 9`."""
+    words = []
+    for name, value in values.items():
+        option = "--" + name.replace("_", "-")
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            words.append(option if value else option.replace("--", "--no-", 1))
+        elif name == "void" and isinstance(value, list | tuple):
+            words += [word for one in value for word in (option, str(one))]
+        elif isinstance(value, Mapping):
+            words += [option, ",".join(f"{key}={one}" for key, one in value.items())]
+        elif isinstance(value, list | tuple):
+            words += [option, ",".join(map(str, value))]
+        else:
+            words += [option, str(value)]
+    return words
+
+
+def as_typed(
+    text: str,  # a message that names options as Python writes them: unknown="void", classes=
+    names: Collection[str],  # of the options there are
+) -> str:
+    """The text with the options as they are typed: `--unknown void`, `--classes`."""
+    spelled = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+    option = re.compile(rf"(?<![\w/\\.=-])({spelled})=({_VALUE}|(?=[\s,.;:)]|$))")
+    text = option.sub(_option, text)
+    text = _CALL.sub(lambda call: f"{_FUNCTIONS[call[1]]} {call[2]}".rstrip(), text)
+    return re.sub(r"(--[\w-]+(?: [^\s()]+)?) \(\1\)", r"\1", text)  # it was given in both ways
+
+
+def _option(found: re.Match) -> str:
+    name, value = found.groups()
+    if value in ("", "..."):
+        return " ".join(options({name: "..."})[: 2 if value else 1])
+    if value.isupper():  # a place holder
+        return " ".join(options({name: value}))
+    if value == "None":
+        return f"no --{name.replace('_', '-')}"
+    try:
+        return shlex.join(options({name: ast.literal_eval(value)}))
+    except (ValueError, SyntaxError):  # such as {"name": 7, ...}
+        return f"--{name.replace('_', '-')} {_without_quotes(value)}"
+
+
+def _without_quotes(value: str) -> str:
+    return re.sub(r"\s*,\s*", ",", re.sub(r":\s*", "=", re.sub("[\"'{}\\[\\]]", "", value)))
