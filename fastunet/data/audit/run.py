@@ -17,6 +17,7 @@ from fastunet.data.audit.text import as_text
 from fastunet.data.audit.understand import content, infer_codec
 from fastunet.data.cache import in_threads
 from fastunet.data.codes import parse_value, spell
+from fastunet.data.layouts.drawing import OutlineWarning
 from fastunet.data.layouts.known import recognise
 from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
@@ -120,12 +121,12 @@ def audit(
     typed = shlex.join(options(stated_by_user))
     if isinstance(path_or_pairs, str | os.PathLike):
         source = Path(path_or_pairs)
-        found = _find(source, images, masks, prefix, suffix)
+        found, said = _find(source, images, masks, prefix, suffix)
         root = source if source.is_dir() else source.parent
         if isinstance(found, Finding):
             return Audit(source, root, "nothing pairs", 0, {}, (found,), quick=quick, options=typed)
     else:
-        found = path_or_pairs
+        found, said = path_or_pairs, []
         source = root = _common_folder(found)
     pairs = list(found)
     stated = found if isinstance(found, PairList) else PairList(pairs, "pairs")
@@ -136,7 +137,7 @@ def audit(
     look = examine_headers if quick else examine
     facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
     material = Material(root, pairs, facts)
-    findings = list(_unpaired(material, stated))
+    findings = [*_unpaired(material, stated), *said]
     if not quick:
         material, understood = _understand(material, classes, void, instances)
         findings += understood
@@ -146,18 +147,23 @@ def audit(
     return replace(summary, options=typed)
 
 
-def _find(root: Path, images, masks, prefix, suffix) -> PairList | Finding:
-    """The pairs; a finding where there is a layout in which nothing pairs."""
+def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding, list[Finding]]:
+    """The pairs, or a finding where there is a layout in which nothing pairs; and what was said."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what is left over becomes a finding
-            return find_pairs(root, images, masks, prefix, suffix)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")  # what is left over becomes a finding of its own
+            found = find_pairs(root, images, masks, prefix, suffix)
     except PairingError as error:
         folders = [root / folder for folder in (images, masks) if folder is not None]
         known = all(map(Path.is_dir, folders)) if len(folders) == 2 else not folders
         if not root.is_dir() or not known or not (folders or recognise(root)):
             raise
-        return Finding("error", "nothing-pairs", str(error), "Mend this, then inspect again.")
+        return Finding("error", "nothing-pairs", str(error), "Mend this, then inspect again."), []
+    outlines = [str(one.message) for one in said if issubclass(one.category, OutlineWarning)]
+    remedy = "Nothing, if that is meant; mend the annotations otherwise."
+    return found, [
+        Finding("warning", "outlines", f"{text.rstrip('.')}.", remedy) for text in outlines
+    ]
 
 
 def _check_colours(classes: Classes, void: Void) -> None:

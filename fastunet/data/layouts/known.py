@@ -9,7 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fastunet.data.affixes import infer_rule
-from fastunet.data.layouts import annotations, coco, published
+from fastunet.data.layouts import coco, published
+from fastunet.data.layouts import labelme as labelme_files
+from fastunet.data.layouts import yolo as yolo_files
+from fastunet.data.layouts.drawing import Drawn
 from fastunet.data.layouts.folders import (
     MASK_AFFIX,
     MASKS,
@@ -20,7 +23,6 @@ from fastunet.data.layouts.folders import (
     two_folders,
 )
 from fastunet.data.layouts.objects import objects
-from fastunet.data.layouts.polygons import Drawn
 from fastunet.data.matching import Rule, apart, is_image, list_files, pair_up, stem_of
 
 
@@ -112,7 +114,7 @@ def _drawn(name: str, found: Drawn | None) -> Layout | None:
 
 def yolo(root: Folder) -> Layout | None:
     """images/ + labels/ with a text file of polygons per image."""
-    return _drawn("YOLO polygons", annotations.yolo(root))
+    return _drawn("YOLO polygons", yolo_files.yolo(root))
 
 
 def mask_per_object(root: Folder) -> Layout | None:
@@ -127,7 +129,7 @@ def coco_polygons(root: Folder) -> Layout | None:
 
 def labelme(root: Folder) -> Layout | None:
     """A JSON file of polygons beside each image."""
-    return _drawn("LabelMe polygons", annotations.labelme(root))
+    return _drawn("LabelMe polygons", labelme_files.labelme(root))
 
 
 LAYOUTS: tuple[Callable[[Folder], Layout | None], ...] = (

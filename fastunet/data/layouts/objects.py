@@ -11,15 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from fastunet.data.images import read_image
+from fastunet.data.layouts.drawing import Drawn, Outlined, draw_all, key_of, warn_of_missing
 from fastunet.data.layouts.folders import Folder
-from fastunet.data.layouts.polygons import (
-    Drawn,
-    Outlined,
-    Shape,
-    draw_all,
-    key_of,
-    warn_of_missing,
-)
+from fastunet.data.layouts.polygons import Shape
 from fastunet.data.matching import is_image, split_of, stem_of
 from fastunet.errors import PairingError, SizeMismatchError, listing
 
@@ -40,7 +34,7 @@ def objects(root: Folder) -> Drawn | None:
         files = [file for folder in inside for file in (_image(folder), *_masks(folder))]
         drawn = draw_all(tree.path, outlined, key_of(files, "objects"), "Merging masks")
         stems = frozenset(one.image.stem for one in outlined)
-        parts.append((tree.path, drawn, split_of(tree.path.name) or "", stems))
+        parts.append((tree.path, drawn.folder, split_of(tree.path.name) or "", stems))
     return Drawn(parts, _CLASSES, ())
 
 
@@ -93,4 +87,4 @@ def _union(masks: Sequence[Path], size: tuple[int, int]) -> list[Shape]:
                 f"{size[1]}x{size[0]}. Export it again, or take it out."
             )
         together |= mask.any(axis=2)
-    return [Shape(_CLASSES["foreground"], bitmap=together)]
+    return [Shape(_CLASSES["foreground"], bitmap=together)] if together.any() else []
