@@ -5,6 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before PyTorch is imported: pytest runs two at once
+
 import cv2
 import matplotlib
 import numpy as np

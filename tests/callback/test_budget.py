@@ -97,14 +97,6 @@ def test_training_ends_with_the_time_and_its_schedule_with_it(learn, slow):
     assert len(learn.dls.train) == 9  # whole epochs again
 
 
-def test_epochs_are_of_equal_length(learn):
-    slow = Slow()
-    learn.fit_minutes(3 / 60, cbs=slow)
-    lengths = [b - a for a, b in zip([0, *slow.epochs], slow.epochs, strict=False)]
-    assert len(lengths) >= 3
-    assert min(lengths) > 0.3 * max(lengths)
-
-
 def test_a_handful_of_batches_is_said_to_be_no_training(learn):
     with pytest.warns(UserWarning, match=r"Only about \d+ batches of 2 images .* no training"):
         learn.fit_minutes(0.05 / 60)
