@@ -233,12 +233,17 @@ def test_dark_pictures_and_equal_lighting_are_no_duplicates():
 
 def retina(seed: int, side: int = 256) -> np.ndarray:
     """A bright disc on black with a spot and some vessels, as fundus cameras see it."""
+    return retina_and_vessels(seed, side)[0]
+
+
+def retina_and_vessels(seed: int, side: int = 256) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
     inside = np.hypot(x, y) < 0.9
     spot = np.array([rng.choice([-0.3, 0.3]), rng.normal(0, 0.04)])
     near = (x - spot[0]) ** 2 + (y - spot[1]) ** 2
     picture = inside * (140 * (1 - 0.35 * (x**2 + y**2)) + 70 * np.exp(-near / 0.012))
+    vessels = np.zeros((side, side), np.uint8)
     for _ in range(8):
         point, angle = spot, rng.uniform(0, 2 * np.pi)
         path = [point]
@@ -250,7 +255,9 @@ def retina(seed: int, side: int = 256) -> np.ndarray:
         pixels = np.int32((np.array(path) + 1) / 2 * side)
         cv2.polylines(vessel, [pixels], False, 1, int(rng.integers(2, 5)))
         picture[(vessel > 0) & inside] -= 25
-    return np.clip(picture + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+        vessels[(vessel > 0) & inside] = 255
+    noisy = picture + rng.normal(0, 2, picture.shape)
+    return np.clip(noisy, 0, 255).astype(np.uint8), vessels
 
 
 def test_retinas_are_not_copies_of_each_other_but_a_copy_among_them_is_found():
@@ -376,6 +383,22 @@ def test_one_mask_that_is_shifted(write_pairs):
     report = audit(root)
     assert found(report) == {"shifted-mask": "warning"}
     assert files(report, "shifted-mask") == {"masks/07.png"}
+
+
+def test_faint_vessels_fit_their_retina_and_exchanged_ones_are_found(tmp_path):
+    root = tmp_path / "data"
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    drawn = [retina_and_vessels(seed) for seed in range(16)]
+    for number, (picture, vessels) in enumerate(drawn):
+        write(root / f"images/{number:02d}.png", picture)
+        write(root / f"masks/{number:02d}.png", vessels)
+    assert found(audit(root)) == {}
+    write(root / "masks/03.png", drawn[4][1])
+    write(root / "masks/04.png", drawn[3][1])
+    report = audit(root)
+    assert found(report) == {"mask-of-another": "warning"}
+    assert files(report, "mask-of-another") == {"masks/03.png", "masks/04.png"}
 
 
 def test_masks_that_were_swapped_and_one_that_was_flipped(write_pairs):
