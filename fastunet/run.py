@@ -10,6 +10,7 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from fastai.torch_core import default_device, set_seed
 from fastai.vision.learner import model_meta
 
 from fastunet.callback.best_bundle import SaveBestBundle
+from fastunet.callback.budget import measure
 from fastunet.callback.progress import EpochLog
 from fastunet.data.block import ImageMaskDataLoaders
 from fastunet.data.cache import Cache
@@ -37,8 +39,8 @@ from fastunet.run_folder import RunFolder
 
 EPOCHS = 20  # where neither epochs nor minutes are given
 LR_FIND_BATCHES = 100
-_FEW = 4  # images that are timed, for what follows on the training
-_PICTURES = 4.0  # seconds for pictures, tables, intervals and the end of Python, measured
+_REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
+_TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 _LEAST = 1.0  # seconds of training, however little was asked for
 
 
@@ -186,7 +188,7 @@ def train(
     learn = learner(settings, dls, folder.work)
     folder.check_space(_bytes_needed(learn.model))
     rate = settings.lr or learn.lr
-    if settings.find_lr:
+    if settings.find_lr and _has_time_for_lr_find(settings, learn, started):
         rate = find_lr(settings, learn, folder.work / "lr_find.png")
     training = {
         "command": settings.command,
@@ -226,6 +228,20 @@ def train(
     return final
 
 
+def _has_time_for_lr_find(settings: Settings, learn: SegmentationLearner, started: float) -> bool:
+    if not settings.minutes:
+        return True
+    left = started + 60 * settings.minutes - time.perf_counter()
+    needed = settings.find_lr * measure(learn, limit=0.05 * left).train
+    if needed <= left / 3:
+        return True
+    print(
+        f"lr_find: left out, since its {settings.find_lr} batches would take {needed:.0f} of the "
+        f"{left:.0f} s that are left. The default rate is taken."
+    )
+    return False
+
+
 def _fit(
     settings: Settings,
     learn: SegmentationLearner,
@@ -240,9 +256,13 @@ def _fit(
     callbacks = [CSVLogger(fname="history.csv"), best]
     begun = time.perf_counter()
     if settings.minutes:
-        left = started + 60 * settings.minutes - seconds_after(learn) - time.perf_counter()
+        rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * settings.minutes))
+        left = started + 60 * settings.minutes - rest - time.perf_counter()
         seconds = max(left, _LEAST)
-        print(f"Training for {seconds:.0f} s at a peak learning rate of {rate:.2g}")
+        print(
+            f"Training for {seconds:.0f} of the {60 * settings.minutes:.0f} s at a peak learning "
+            f"rate of {rate:.2g}"
+        )
         learn.fit_minutes(seconds / 60, rate, cbs=callbacks)
     else:
         epochs = settings.epochs or EPOCHS
@@ -256,22 +276,34 @@ def _fit(
     }
 
 
-def seconds_after(learn: SegmentationLearner) -> float:
-    """What follows on the training, in seconds, by a few images: scores, pictures, files."""
-    parts = {part: learn.dls.pairs[part] for part in ("valid", "test")}
-    images = [pair for pairs in parts.values() for pair in pairs]
-    few = [replace(images[i * len(images) // _FEW], split="valid") for i in range(_FEW)]
-    few = list(dict.fromkeys(few))
+def seconds_after(
+    learn: SegmentationLearner,
+    allowance: float,  # seconds that finding out may take
+) -> float:
+    """What follows on the training, in seconds, by some images: scores, pictures, files."""
+    parts = learn.dls.pairs
+    images = [*parts["valid"], *parts["test"]]
     segmenter = learn.segmenter()
-    segmenter.probabilities(few[0].image_files)  # the first time takes longer
-    start = time.perf_counter()
-    evaluate(segmenter, few, n_boot=0, progress=False)
-    seconds = len(images) * (time.perf_counter() - start) / len(few)
+    segmenter.probabilities(images[0].image_files)  # the first time takes longer
+    passes: list[tuple[Callable, int]] = [(partial(evaluate, n_boot=0), len(images))]
     if learn.dls.task == "binary":
-        start = time.perf_counter()
-        best_threshold(segmenter, few, progress=False)
-        seconds += len(parts["valid"]) * (time.perf_counter() - start) / len(few)
-    return seconds + _PICTURES
+        passes.append((best_threshold, len(parts["valid"])))
+
+    def seconds_each(count: int) -> list[float]:
+        some = [images[i * len(images) // count] for i in range(count)]
+        some = [replace(pair, split="valid") for pair in dict.fromkeys(some)]
+        times = []
+        for score, _ in passes:
+            start = time.perf_counter()
+            score(segmenter, some, progress=False)
+            times.append((time.perf_counter() - start) / len(some))
+        return times
+
+    each = seconds_each(min(2, len(images)))
+    more = min(len(images), int(allowance / sum(each)))
+    if more > 2:
+        each = seconds_each(more)
+    return sum(seconds * count for seconds, (_, count) in zip(each, passes, strict=True)) + _REST
 
 
 def _bytes_needed(model: torch.nn.Module) -> int:

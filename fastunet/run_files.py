@@ -137,8 +137,10 @@ def remove_own(folder: Path, keep: Sequence[str] = ()) -> list[str]:
     _, own = state_of(folder)
     last = [("", name) for name in ("command.txt", BUNDLE_JSON, RUN_JSON, TEMPORARY)]
     files = [(below, name) for below, name in _files(folder) if _owned(below, name, own)]
-    for below, name in sorted(files, key=lambda file: last.index(file) if file in last else -1):
+    files.sort(key=lambda file: last.index(file) if file in last else -1)
+    for below, name in files:
+        if (below, name) in last:
+            remove_empty([folder / below for below in own if below])
         if name and name not in keep:
             (folder / below / name).unlink(missing_ok=True)
-    remove_empty([folder / below for below in own if below])
     return [f"{below}/{name}".strip("/") for below, name in _files(folder) if name not in keep]

@@ -6,8 +6,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import cv2
@@ -114,6 +116,72 @@ def test_channels_in_files_of_their_own_train_and_predict(run, write_pairs, in_t
     code, _, err = run("predict", "r", "data/labelsTr/00.png")
     assert code == 1
     assert "images of 2 channel files were expected" in err
+
+
+def test_minutes_are_those_of_the_whole_run(write_pairs, in_tmp, capsys):
+    from fastunet import run as runs
+    from fastunet.run_folder import RunFolder
+
+    settings = runs.Settings(write_pairs(8), size=(32, 32), bs=2, width=4, minutes=0.12)
+    start = time.perf_counter()
+    with RunFolder.claim("r") as folder:
+        runs.train(settings, folder, start - 2)  # so long ago the command was typed
+    assert 4 < 2 + time.perf_counter() - start < 1.1 * 60 * settings.minutes
+    assert "epoch" in capsys.readouterr().out
+
+
+def test_a_learning_rate_is_not_looked_for_where_there_is_no_time(write_pairs, in_tmp, capsys):
+    from fastunet import run as runs
+    from fastunet.run_folder import RunFolder
+
+    settings = runs.Settings(
+        write_pairs(8), size=(32, 32), bs=2, width=4, minutes=0.05, find_lr=100_000
+    )
+    with RunFolder.claim("r") as folder:
+        runs.train(settings, folder)
+    assert "lr_find: left out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["notes", "a file", "below a file"])
+def test_train_refuses_a_place_that_is_not_its_own_before_the_data_are_read(run, in_tmp, kind):
+    (in_tmp / "r").mkdir() if kind == "notes" else (in_tmp / "r").touch()
+    if kind == "notes":
+        (in_tmp / "r/history.csv").write_text("mine")
+    out = "r/deep" if kind == "below a file" else "r"
+    code, printed, err = run("train", "nowhere", "--out", out, "--overwrite", *FAST)
+    assert (code, printed, err.count("\n")) == (2, "", 1)
+    assert ("history.csv" if kind == "notes" else "is a file") in err
+    assert len(list(in_tmp.rglob("*"))) == (2 if kind == "notes" else 1)
+
+
+def test_a_mistake_in_the_data_leaves_no_folder_of_a_run(run, in_tmp):
+    assert run("train", "nowhere", *FAST)[0] == 2
+    assert run("train", "nowhere", "--out", "a/r", *FAST)[0] == 2
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_a_training_that_fails_says_where_its_best_epoch_is(run, write_pairs, in_tmp, monkeypatch):
+    monkeypatch.setattr("fastunet.run.best_threshold", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("train", write_pairs(4), "--epochs", 1, "--out", "r", *FAST)
+    monkeypatch.undo()
+    monkeypatch.chdir(in_tmp)
+    code, _, err = run("predict", "r", "data/images/00.png")
+    assert code == 2
+    assert "r/best" in err
+    assert run("predict", "r/best", "data/images/00.png")[0] == 0
+    assert run("evaluate", "r/best", "data")[1].startswith("valid: 1 image")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_any_command_that_is_stopped_ends_at_once_and_quietly(run, in_tmp, monkeypatch, number):
+    def stopped(*_, **__):
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("fastunet.data.audit.audit", stopped)
+    before = signal.getsignal(number)
+    assert run("inspect", "data") == (128 + number, "", "")
+    assert signal.getsignal(number) is before
 
 
 # --- mistakes -------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""Trainings that are killed, stopped, or meet another one: what they leave is whole, or says so."""
+"""A training that is killed at any moment, or meets another: nothing is lost, nothing is mixed."""
 
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,167 +14,182 @@ import cv2
 import numpy as np
 import pytest
 
-from fastunet.errors import BundleError
-from fastunet.inference import Segmenter
-from fastunet.report.result import Evaluation
-from fastunet.run_files import record_of
+from fastunet import run as runs
+from fastunet.run_files import unfinished
+from fastunet.run_folder import RunFolder
 
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+
+EPOCHS, EPOCHS_BEFORE = 3, 1
+OPTIONS = ("--size", "32", "--bs", "2", "--width", "4", "--lr", "0.03", "--epochs", str(EPOCHS))
+# what a run writes, in this order; a kill comes a moment after one of them
+STEPS = (
+    "run.json", "split.json", "history.csv", "best/model.safetensors", "best/bundle.json",
+    "results.png", "evaluation/evaluation.json", "model.safetensors", "bundle.json",
+)  # fmt: skip
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-CODES = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}
-
-
-def start(root: Path, *words: str) -> subprocess.Popen:
-    """A training of its own process, in the folder beside the data."""
-    command = [sys.executable, "-m", "fastunet.cli", "train", str(root), "--size", "16",
-               "--width", "2", *words]  # fmt: skip
-    with (root.parent / "said.txt").open("ab") as said:
-        return subprocess.Popen(
-            command,
-            cwd=root.parent,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-
-
-def wait_for(condition, process: subprocess.Popen, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition() and process.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def is_whole(folder: Path) -> bool:
-    """A finished run, all of whose files are of one training; anything else says that it is not."""
-    record = record_of(folder) if folder.is_dir() else None
-    if record is None or record["status"] != "finished":
-        if (folder / "bundle.json").exists():  # the last moment: only the record is missing
-            Segmenter.load(folder, device="cpu")
-        elif folder.is_dir():
-            with pytest.raises(BundleError, match=r"not finished|no bundle"):
-                Segmenter.load(folder, device="cpu")
-        if (folder / "best" / "bundle.json").exists():
-            Segmenter.load(folder / "best", device="cpu")
-        return False
-    document = json.loads((folder / "bundle.json").read_text())
-    Segmenter.load(folder, device="cpu")
-    scores = Evaluation.load(folder / "evaluation")
-    split = json.loads((folder / "split.json").read_text())
-    assert sorted(scores.names) == sorted(Path(name).name for name in split[scores.split])
-    assert document["metrics"]["dice"] == pytest.approx(scores.dice, abs=1e-5)
-    assert record["command"] == document["training"]["command"]
-    assert (folder / "results.png").stat().st_size > 1000
-    assert not (folder / "best").exists()
-    return True
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """Eight tiny pairs."""
-    root = tmp_path_factory.mktemp("kills") / "data"
-    rng = np.random.default_rng(0)
+def made(tmp_path_factory) -> Path:
+    """A folder with `data` and an older run, `old`."""
+    folder = tmp_path_factory.mktemp("made")
     for part in ("images", "masks"):
-        (root / part).mkdir(parents=True)
+        (folder / "data" / part).mkdir(parents=True)
     for i in range(8):
-        mask = np.zeros((20, 24), np.uint8)
-        cv2.circle(mask, (int(rng.integers(4, 20)), 10), 5, 255, -1)
-        cv2.imwrite(str(root / f"images/{i}.png"), np.stack([mask // 2 + 40] * 3, -1))
-        cv2.imwrite(str(root / f"masks/{i}.png"), mask)
-    return root
+        mask = np.zeros((40, 48), np.uint8)
+        cv2.circle(mask, (8 + 4 * i, 20), 9, 255, -1)
+        noise = np.random.default_rng(i).normal(0, 12, mask.shape)
+        cv2.imwrite(str(folder / f"data/masks/{i}.png"), mask)
+        image = np.clip(40 + 0.6 * mask + noise, 0, 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"data/images/{i}.png"), image)
+    settings = runs.Settings(
+        folder / "data",
+        size=(32, 32),
+        bs=2,
+        width=4,
+        lr=0.03,
+        epochs=EPOCHS_BEFORE,
+        command="fastunet train",
+    )
+    with RunFolder.claim(folder / "old") as claimed:
+        runs.train(settings, claimed)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def trained(data) -> Path:
-    """A finished run that others are to replace."""
-    assert start(data, "--epochs", "1", "--out", "old").wait() == 0
-    assert is_whole(data.parent / "old")
-    return data.parent / "old"
+@pytest.fixture
+def place(made, in_tmp) -> Path:
+    shutil.copytree(made / "data", in_tmp / "data")
+    return in_tmp
 
 
-def kill_one(data: Path, trained: Path, place: Path, seed: int, overwrite: bool) -> str:
-    """Train into `place`, kill at a random moment, see what stands there; says what was found."""
-    rng = random.Random(seed)
-    number = SIGNALS[seed % 3]
-    name = place.name
-    words = ["--epochs", str(rng.choice([2, 30])), "--out", name]
-    if overwrite:
-        place.mkdir()
-        for file, content in files_of(trained).items():
-            (place / file).parent.mkdir(exist_ok=True)
-            (place / file).write_bytes(content)
-    older = files_of(place) if overwrite else None
-    process = start(data, *words, *(["--overwrite"] if overwrite else []))
-    work = place.with_name(f"{name}.new") if overwrite else place
-    moments = {
-        "claimed": lambda: (work / "run.json").exists(),
-        "first best": lambda: (work / "best" / "bundle.json").exists(),
-        "evaluated": lambda: (work / "evaluation").exists(),
-        "weights": lambda: (work / "model.safetensors").exists(),
-    }
-    moment = rng.choice(list(moments))
-    wait_for(moments[moment], process)
-    time.sleep(rng.uniform(0, 0.3))
+def start(*words: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fastunet.cli", "train", "data", *OPTIONS, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background of a shell ignores Ctrl-C, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def kill(process: subprocess.Popen, number: int, work: Path, step: str, delay: float) -> str:
+    """Send the signal so long after the step that the run writes to `work`. Returns stderr."""
+    while not (work / step).exists() and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(delay)
     process.send_signal(number)
-    code = process.wait(timeout=60)
-    whole = is_whole(place)
-    if code not in (0, CODES[number]):
-        said = (data.parent / "said.txt").read_text()[-2000:]
-        raise AssertionError(f"exit code {code} after {number.name}: {said}")
-    if code == 0:
-        assert whole
-    elif overwrite and files_of(place) != older:
-        assert whole  # the new one was in its place already
-        assert json.loads((place / "run.json").read_text())["command"].endswith("--overwrite")
+    return process.communicate(timeout=120)[1]
+
+
+def partials(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.name.endswith(".partial")]
+
+
+def mask_by(run, bundle: str) -> np.ndarray | None:
+    code, _, err = run("predict", bundle, "data/images/0.png", "--out", "p", "--overwrite")
+    if code:
+        assert (code, err.count("\n")) == (2, 1)
+        return None
+    return cv2.imread("p/0.png", cv2.IMREAD_UNCHANGED)
+
+
+def check_whole(run, folder: Path):
+    """Everything of a run, of one and the same training."""
+    assert unfinished(folder) == ""
+    assert json.loads((folder / "run.json").read_text())["status"] == "finished"
+    assert mask_by(run, str(folder)) is not None
+    code, out, err = run("evaluate", folder, "data", "--json")
+    assert (code, err) == (0, "")  # the split is known
+    stored = json.loads((folder / "evaluation/evaluation.json").read_text())
+    assert json.loads(out)["dice"] == stored["dice"]
+    assert json.loads((folder / "bundle.json").read_text())["metrics"]["dice"] == stored["dice"]
+    assert not partials(folder)
+
+
+def check_killed(run, seed: int, number: int, overwrite: bool, made: Path):
+    rng = random.Random(seed)
+    step, delay = rng.choice(STEPS), rng.choice([0, 0.01, 0.1, 0.5]) * rng.random()
+    place, work, old = Path("r"), Path("r"), None
     if overwrite:
-        assert whole, "the older model must survive, or the new one be whole"
-    if number != signal.SIGKILL:
-        assert not list(place.parent.rglob("*.partial"))
-    return f"{number.name} at {moment!r}: {'whole' if whole else 'not whole, and says so'}"
+        shutil.copytree(made / "old", place)
+        work, old = Path("r.new"), mask_by(run, "r")
+    process = start("--out", "r", *(["--overwrite"] if overwrite else []))
+    err = kill(process, number, work, step, delay)
+    in_order = number != signal.SIGKILL
+    ended = process.returncode == -number  # by the system: also while Python ends, after the run
+    assert ended or (in_order and process.returncode in (0, 128 + number)) or not process.returncode
+    assert ended or "Traceback" not in err
+
+    if overwrite:  # the old run or the new one
+        check_whole(run, place)
+        facts = json.loads((place / "bundle.json").read_text())["training"]
+        if facts["epochs"] == EPOCHS_BEFORE:
+            np.testing.assert_array_equal(mask_by(run, "r"), old)
+        else:
+            assert facts["epochs"] == EPOCHS
+    if unfinished(work):
+        assert mask_by(run, str(work)) is None
+        best = work / "best"
+        if (best / "bundle.json").exists():
+            assert mask_by(run, str(best)) is not None
+            assert run("evaluate", best, "data", "--json")[::2] == (0, "")
+            assert not in_order or f"fastunet predict {best}" in err
+        assert not in_order or (best / "bundle.json").exists()
+    elif work.exists() and not overwrite and (work / "run.json").exists():
+        check_whole(run, work)
+    if in_order:
+        assert not partials(Path())
+        assert not (place / ".lock").exists()
+
+    code, _, err = run("train", "data", *OPTIONS, "--out", "r", "--overwrite")
+    assert (code, err) == (0, "")
+    check_whole(run, place)
+    assert {entry.name for entry in Path().iterdir()} <= {"data", "r", "p"}
 
 
-def train_again(data: Path, place: Path) -> None:
-    """Whatever was left, another training can have the place."""
-    process = start(data, "--epochs", "1", "--out", place.name, "--overwrite")
-    assert process.wait(timeout=120) == 0, (data.parent / "said.txt").read_text()[-2000:]
-    assert is_whole(place)
-    assert not place.with_name(f"{place.name}.new").exists()
-    assert not place.with_name(f"{place.name}.old").exists()
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_killed_training_leaves_a_whole_run_or_says_that_it_is_none(data, trained, seed):
-    place = data.parent / f"usual-{seed}"
-    print(kill_one(data, trained, place, seed, overwrite=seed != 1))
-    if seed == 0:
-        train_again(data, place)
+@pytest.mark.parametrize(
+    ("seed", "number", "overwrite"),
+    [(1, signal.SIGKILL, True), (5, signal.SIGTERM, False), (3, signal.SIGINT, True)],
+)
+def test_a_training_that_is_killed_leaves_whole_runs_only(
+    run, place, made, seed, number, overwrite
+):
+    check_killed(run, seed, number, overwrite, made)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10, 30))
-def test_twenty_killed_trainings(data, trained, seed):
-    place = data.parent / f"slow-{seed}"
-    print(kill_one(data, trained, place, seed, overwrite=bool(seed // 3 % 2)))
-    train_again(data, place)
+@pytest.mark.parametrize("seed", range(100, 120))
+def test_a_training_that_is_killed_at_any_moment_leaves_whole_runs_only(run, place, made, seed):
+    check_killed(run, seed, SIGNALS[seed % 3], bool(seed // 3 % 2), made)
 
 
-def test_two_at_once_into_one_folder_never_mix(data):
-    first = start(data, "--minutes", "0.5", "--out", "shared")
-    wait_for(lambda: (data.parent / "shared" / "run.json").exists(), first)
-    second = start(data, "--epochs", "1", "--out", "shared", "--overwrite")
-    assert second.wait(timeout=120) == 2
-    assert "Another training is writing to shared" in (data.parent / "said.txt").read_text()
-    assert first.wait(timeout=120) == 0
-    assert is_whole(data.parent / "shared")
-    assert "--minutes 0.5" in json.loads((data.parent / "shared/run.json").read_text())["command"]
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_training_that_is_stopped_while_it_starts_leaves_nothing(run, place, number):
+    process = start("--out", "r")
+    err = kill(process, number, Path("r"), "run.json", 0.5)
+    assert process.returncode == 128 + number
+    assert err.count("\n") == 1
+    assert "no model yet" in err
+    assert [entry.name for entry in place.iterdir()] == ["data"]
 
 
-def test_two_at_once_without_a_name_get_two_folders(data):
-    both = [start(data, "--epochs", "1") for _ in range(2)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
-    runs = sorted((data.parent / "runs").iterdir())
-    assert [run.name for run in runs] == ["data-1", "data-2"]
-    assert all(map(is_whole, runs))
+def test_of_two_trainings_into_one_folder_one_is_refused_and_the_other_whole(run, place):
+    both = [start("--out", "r") for _ in range(2)]
+    errors = [process.communicate(timeout=120)[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert sorted(codes) == [0, 2]
+    refused = errors[codes.index(2)]
+    assert refused.count("\n") == 1
+    assert "Another training is writing to r" in refused
+    check_whole(run, Path("r"))
+
+
+def test_two_trainings_without_a_folder_get_one_each(run, place):
+    both = [start() for _ in range(2)]
+    assert [process.communicate(timeout=120)[1] for process in both] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    for number in (1, 2):
+        check_whole(run, Path(f"runs/data-{number}"))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 from urllib.error import URLError
 
@@ -211,10 +212,11 @@ def test_training_for_some_minutes_takes_about_that_long(dls):
         torch.testing.assert_close(value, state[name])  # measuring has trained nothing
     assert timing.train > 0
     assert timing.valid > 0
+    start = time.perf_counter()
     plan = learn.fit_minutes(2 / 60)
+    assert time.perf_counter() - start == pytest.approx(2, rel=0.25)  # a machine that others use
     assert plan.seconds <= 2
-    assert len(learn.recorder.values) == plan.epochs
-    assert len(learn.recorder.losses) == plan.epochs * plan.batches
+    assert 1 <= len(learn.recorder.values) <= plan.epochs
     assert len(dls.train) == 2  # whole epochs again
 
 

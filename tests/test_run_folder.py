@@ -2,17 +2,19 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from fastunet import folders
 from fastunet.errors import OutputError
-from fastunet.run_files import split_of, unfinished
+from fastunet.run_files import split_of, state_of, unfinished
 from fastunet.run_folder import RunFolder
 
 BUNDLE = {
@@ -304,6 +306,65 @@ def test_the_lock_of_a_killed_process_is_gone(in_tmp):
         make_run(Path("r"))
     make_run(Path("r"), overwrite=True)
     assert unfinished(Path("r")) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked")
+@pytest.mark.parametrize("exchange", [True, False], ids=["in one step", "by two renames"])
+@pytest.mark.parametrize("old", [True, False], ids=["over a run", "in place"])
+def test_whenever_a_run_is_killed_the_old_one_or_the_new_one_is_whole(
+    in_tmp, monkeypatch, exchange, old
+):
+    """Killed before the first thing that is done to the disk, before the second, and so on."""
+    if not exchange:
+        monkeypatch.setattr(folders, "_exchange", lambda a, b: False)
+    make_run(Path("expected"), "old")
+    names = tree(Path("expected")).keys()
+    shutil.rmtree("expected")
+    place, seen = Path("r"), []
+    for step in count(1):
+        if old:
+            make_run(place, "old")
+        child = os.fork()
+        if not child:
+            kill_at(step)
+            make_run(place, "new", overwrite=True)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if not place.exists() and old:  # between two renames
+            assert not exchange
+            assert Path("r.old/model.safetensors").read_text() == "old"
+            assert Path("r.new/model.safetensors").read_text() == "new"
+        elif old or (place.exists() and state_of(place)[0] == "finished"):
+            seen.append((place / "model.safetensors").read_text())
+            assert unfinished(place) == ""
+            assert names <= tree(place).keys()
+        elif (place / "run.json").exists():
+            assert "not finished" in unfinished(place)
+        else:
+            assert not (place / "bundle.json").exists()
+        make_run(place, "next", overwrite=True)
+        assert (place / "model.safetensors").read_text() == "next"
+        assert [f.name for f in in_tmp.iterdir()] == ["r"]
+        assert tree(place).keys() == names
+        shutil.rmtree(place)
+        if not status:
+            break
+    assert step > 20
+    assert set(seen) == ({"old", "new"} if old else {"new"})
+
+
+ON_DISK = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.utime")
+
+
+def kill_at(step: int) -> None:
+    """End this process by force before it does its so-manieth thing to the disk."""
+    done = count(1)
+
+    def hook(event, _):
+        if event in ON_DISK and next(done) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
 
 
 def test_an_interrupt_waits_until_the_folder_is_taken(in_tmp):

@@ -23,6 +23,16 @@ class EpochLog(Callback):
         self.run = not hasattr(self.learn, "gather_preds") and not hasattr(self.learn, "step_timer")
         if not self.run:
             return
+        self.quiet = self.learn.logger is noop
+        if not self.quiet:
+            self.old_logger, self.learn.logger = self.learn.logger, self._line
+            names = self.recorder.metric_names
+            self.widths = [6, *(max(10, len(name) + 2) for name in names[1:])]
+            self._line(names)
+
+    def before_train(self):  # not in `before_fit`, which validating and predicting come to as well
+        if self.bar is not None:
+            return
         finder = getattr(self.learn, "lr_finder", None)
         self.budget = getattr(self.learn, "time_budget", None)
         total, shape = self.n_epoch * len(self.dls.train), None
@@ -35,14 +45,10 @@ class EpochLog(Callback):
             total=total, desc="lr_find" if finder else "Training", unit="batch", leave=False,
             disable=hide_bars(), dynamic_ncols=True, bar_format=shape,
         )  # fmt: skip
-        self.quiet = self.learn.logger is noop
-        if not self.quiet:
-            self.old_logger, self.learn.logger = self.learn.logger, self._line
-            names = self.recorder.metric_names
-            self.widths = [6, *(max(10, len(name) + 2) for name in names[1:])]
-            self._line(names)
 
     def after_batch(self):
+        if self.bar is None:
+            return
         if self.budget:
             self.bar.update(min(self.budget.elapsed, self.bar.total or 0) - self.bar.n)
         elif self.training:
@@ -51,10 +57,11 @@ class EpochLog(Callback):
             self.bar.set_postfix(loss=f"{float(self.smooth_loss):.4f}")
 
     def after_fit(self):
-        if self.bar is None:
+        if not self.run:
             return
-        self.bar.close()
-        self.bar = None
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
         if not self.quiet:
             self.learn.logger = self.old_logger
 

@@ -88,13 +88,21 @@ def test_training_ends_with_the_time_and_its_schedule_with_it(learn, slow):
     slow = Slow(**slow)
     start = time.perf_counter()
     plan = learn.fit_minutes(4 / 60, 1e-2, cbs=slow)
-    assert 3.5 < time.perf_counter() - start < 5  # a machine that others use
+    assert time.perf_counter() - start == pytest.approx(4, rel=0.15)  # a machine that others use
     assert len(learn.recorder.values) == len(slow.epochs) <= plan.epochs
     assert all(len(row) == len(learn.recorder.values[0]) for row in learn.recorder.values)
     assert slow.places == sorted(slow.places)
-    assert max(slow.rates) == pytest.approx(1e-2, rel=0.4)
+    assert max(slow.rates) == pytest.approx(1e-2, rel=0.3)
     assert slow.rates[-1] < 1e-3  # annealed to the end
     assert len(learn.dls.train) == 9  # whole epochs again
+
+
+def test_epochs_are_of_equal_length(learn):
+    slow = Slow()
+    learn.fit_minutes(3 / 60, cbs=slow)
+    lengths = [b - a for a, b in zip([0, *slow.epochs], slow.epochs, strict=False)]
+    assert len(lengths) >= 3
+    assert min(lengths) > 0.3 * max(lengths)
 
 
 def test_a_handful_of_batches_is_said_to_be_no_training(learn):

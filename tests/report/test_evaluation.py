@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -186,6 +187,13 @@ def test_a_run_is_evaluated_on_what_it_was_not_trained_on(write_pairs, tmp_path)
     (tmp_path / "data/masks/00.png").rename(tmp_path / "data/masks/new.png")
     with pytest.warns(UserWarning, match="was trained on other images than these"):
         assert evaluate(run, tmp_path / "data", progress=False).split == "all"
+    (run / "split.json").unlink()  # also of a bundle that was copied without it
+    with pytest.warns(UserWarning, match="does not say which images it was trained on"):
+        assert evaluate(run, tmp_path / "data", progress=False).split == "all"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a Segmenter is its owner's; parts of the data say enough
+        evaluate(Segmenter.load(run), tmp_path / "data", progress=False)
+        evaluate(run, parts["valid"], progress=False)
 
 
 def test_groups_are_those_of_the_pairs_or_as_asked_for(write_pairs):
