@@ -1,8 +1,9 @@
 """Pictures that are there twice: equal pixels, and pictures that look the same.
 
-A picture looks the same as another when their perceptual hashes (the signs of the low frequencies
-of a thumbnail's cosine transform) are close and the thumbnails themselves agree. The hash keeps
-pictures with nothing but the lighting in common apart, the thumbnails pictures with like hashes.
+Two pictures look the same when their fine structure agrees: of thumbnails, what is left without the
+coarse shades, with the contrast made equal all over, so that a bright rim or a common vignette
+counts no more than its area. How much of that any two pictures of a data set have in common (all
+retinas are discs) is learnt from the set itself, and what two pictures share beyond it decides.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,16 +11,20 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-_SIDE = 32
-_BITS = 63  # the lowest frequencies but the mean
-_HAMMING = 12  # bits that may differ; among true copies at most 12 did, half had 2
-_CORRELATION = 0.98  # of thumbnails; views of one scene that are not copies stay below 0.95
-_BLOCK = 2048  # pictures compared with all others at once
+_SIDE = 64
+_FINE, _COARSE = 0.7, 3.0  # standard deviations of the blurs between which structure is looked at
+_FLOOR = 0.1  # of the thumbnail's contrast; below it is noise, which is not made larger
+_SHARED = 0.6  # of what two usual pictures do not have in common, copies share as much
+_LEAST = 0.5  # correlation of copies; see benchmarks/false_alarms.py for the rates
+_SURE = 0.97  # correlation above which pictures are the same in any data set
+_USUAL = 0.9  # share of the others that a picture is usually less like than this
+_SAMPLE = 500  # pictures with which each is compared to know what is usual
+_BLOCK = 256  # pictures compared with all others at once
 
 
 def thumbnail(
     grey: np.ndarray,  # (H, W)
-) -> np.ndarray:  # (32, 32) uint8, stretched to the full scale
+) -> np.ndarray:  # (64, 64) uint8, stretched to the full scale
     """What is kept of a picture to compare it with others."""
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     low, high = small.min(), small.max()
@@ -28,51 +33,49 @@ def thumbnail(
     return ((small - low) * (255 / (high - low)) + 0.5).astype(np.uint8)
 
 
-def hashes(
-    thumbs: np.ndarray,  # (N, 32, 32) uint8
-) -> np.ndarray:  # (N, 63) float32 of -1 and 1
-    """Perceptual hashes, as signs: the distance of two is (63 - their product) / 2."""
-    waves = np.array([cv2.dct(thumb.astype(np.float32))[:8, :8].ravel()[1:] for thumb in thumbs])
-    return np.where(waves > np.median(waves, axis=1, keepdims=True), 1, -1).astype(np.float32)
+def structure(
+    thumb: np.ndarray,  # (64, 64) uint8
+) -> np.ndarray:  # (4096,) float32 of length 1: the product of two is their correlation
+    """The fine structure of a picture with one contrast all over; zeros where there is none."""
+    level = thumb.astype(np.float32)
+    level = (level - level.mean()) / max(float(level.std()), 1e-6)
+    detail = cv2.GaussianBlur(level, (0, 0), _FINE) - cv2.GaussianBlur(level, (0, 0), _COARSE)
+    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), _COARSE))
+    even = (detail / (contrast + _FLOOR)).ravel()
+    even -= even.mean()
+    return even / max(float(np.linalg.norm(even)), 1e-6)
 
 
 def near_duplicates(
-    thumbs: Sequence[np.ndarray],  # (32, 32) uint8 each
+    thumbs: Sequence[np.ndarray],  # (64, 64) uint8 each
 ) -> list[tuple[int, int]]:  # indices, the smaller first
     """Pairs of pictures that look the same."""
-    every = np.array(thumbs, np.uint8).reshape(-1, _SIDE, _SIDE)
-    telling = np.flatnonzero(every.any(axis=(1, 2)))
+    telling = np.array([i for i, thumb in enumerate(thumbs) if thumb.any()], int)
     if len(telling) < 2:
         return []
-    every = every[telling]
-    signs = hashes(every)
+    every = np.array([structure(thumbs[i]) for i in telling])
+    usual = _usual_likeness(every)
     found = []
-    for start in range(0, len(signs), _BLOCK):
-        block = signs[start : start + _BLOCK]
-        rows, columns = np.nonzero(block @ signs[start:].T >= _BITS - 2 * _HAMMING)
-        later = columns > rows
-        rows, columns = rows[later] + start, columns[later] + start
-        agree = _agree(every, rows, columns)
-        one, two = telling[rows[agree]], telling[columns[agree]]
+    for start in range(0, len(every), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        like = every[block] @ every[start:].T
+        common = np.maximum(usual[block, None], usual[None, start:])
+        same = (like >= np.maximum(_LEAST, common + _SHARED * (1 - common))) | (like >= _SURE)
+        rows, columns = np.nonzero(np.triu(same, 1))
+        one, two = telling[rows + start], telling[columns + start]
         found += zip(one.tolist(), two.tolist(), strict=True)
     return found
 
 
-def _agree(thumbs: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Which pairs of thumbnails agree, (P,) bool."""
-    agree = np.zeros(len(rows), bool)
-    for start in range(0, len(rows), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        one, two = (thumbs[index[part]].astype(np.float32) for index in (rows, columns))
-        agree[part] = _correlation(one, two) >= _CORRELATION
-    return agree
-
-
-def _correlation(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-    """Of pictures, (P, 32, 32) each, pair by pair."""
-    one, two = (x.reshape(len(x), -1) - x.mean(axis=(1, 2))[:, None] for x in (one, two))
-    norm = np.sqrt((one * one).sum(1) * (two * two).sum(1))
-    return (one * two).sum(1) / np.maximum(norm, 1e-6)
+def _usual_likeness(every: np.ndarray) -> np.ndarray:
+    """What each picture has in common with most others: the correlation that 9 of 10 stay below."""
+    if len(every) < 3:
+        return np.zeros(len(every), np.float32)
+    chosen = np.unique(np.linspace(0, len(every) - 1, _SAMPLE).astype(int))
+    like = every @ every[chosen].T
+    like[chosen, np.arange(len(chosen))] = -1  # the picture itself
+    like.sort(axis=1)
+    return np.maximum(like[:, 1 + int(_USUAL * (len(chosen) - 2))], 0)
 
 
 def groups_of(

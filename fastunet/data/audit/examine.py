@@ -42,7 +42,7 @@ class ImageFacts:
     std: np.ndarray  # (C,)
     not_finite: int  # pixels with NaN or infinity
     digest: bytes
-    thumb: np.ndarray  # (32, 32) uint8
+    thumb: np.ndarray  # (64, 64) uint8
 
     @classmethod
     def of_size(cls, size: tuple[int, int]) -> "ImageFacts":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastunet.data.audit.alignment import common_offset, follows_nothing, inverted, is_misplaced
+from fastunet.data.audit.alignment import common_offset, inverted, is_misplaced, of_another
 from fastunet.data.audit.findings import Finding, Material
 
 
@@ -31,20 +31,23 @@ def check_placement(material: Material) -> Iterator[Finding]:
             "Look at overlays, and export the masks again without the offset.",
             count=len(offsets),
         )  # fmt: skip
-    else:
-        off = [f.pair.mask for f in seen if is_misplaced(f.offset, offsets)]
-        if off:
-            yield material.find(
-                "warning", "shifted-mask",
-                "{n} of the masks lie beside what they mark, unlike the rest: {files}.",
-                "Look at their overlays; they may be shifted or of another image.", off,
-            )  # fmt: skip
-    strange = [f.pair.mask for f in seen if not common and follows_nothing(f.offset, offsets)]
+        yield from _inverted(material)
+        return
+    shifted = [is_misplaced(offset, offsets) for offset in offsets]
+    off = [f.pair.mask for f, is_off in zip(seen, shifted, strict=True) if is_off]
+    if off:
+        yield material.find(
+            "warning", "shifted-mask",
+            "{n} of the masks lie beside what they mark, unlike the rest: {files}.",
+            "Look at their overlays; they may be shifted or of another image.", off,
+        )  # fmt: skip
+    judged = zip(seen, of_another(offsets), shifted, strict=True)
+    strange = [f.pair.mask for f, is_other, is_off in judged if is_other and not is_off]
     if strange:
         yield material.find(
             "warning", "mask-of-another",
-            "{n} of the masks follow nothing in their image, unlike the rest: {files}. They may be "
-            "of other images, or flipped.",
+            "{n} of the masks fit their image no better than the other images, unlike the rest: "
+            "{files}. They may be of other images, or flipped.",
             "Look at their overlays, and put the right masks in their place.", strange,
         )  # fmt: skip
     yield from _inverted(material)

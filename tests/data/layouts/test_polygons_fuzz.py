@@ -4,6 +4,7 @@ The reference is OpenCV's own filling of the true coordinates on the pixels; the
 of the outline may be either.
 """
 
+import copy
 import json
 import os
 import tempfile
@@ -145,11 +146,11 @@ def damaged(draw):
             inside = inside[key]
         action = draw(st.sampled_from(["replace", "replace", "remove", "repeat"]))
         if action == "replace":
-            inside[last] = draw(NONSENSE)
+            inside[last] = copy.deepcopy(draw(NONSENSE))
         elif action == "remove":
             del inside[last]
         elif isinstance(inside, list):
-            inside.append(inside[last])
+            inside.append(copy.deepcopy(inside[last]))
     return sizes, files
 
 
