@@ -282,8 +282,6 @@ def lr_find(
         bs=bs, seed=seed, precision=precision, patch=patch, scale=scale, instances=instances,
         unknown=unknown, augment=augment, cache=cache,
     )  # fmt: skip
-    import tempfile
-
     from fastai.torch_core import set_seed
 
     from fastunet import run
@@ -294,10 +292,8 @@ def lr_find(
     settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
     set_seed(seed)
     dls = run.load(settings)
-    with tempfile.TemporaryDirectory() as scratch:
-        learn = run.learner(settings, dls, Path(scratch))
-        make_folder(out.parent)
-        rate = run.find_lr(settings, learn, out)
+    make_folder(out.parent)
+    rate = run.find_lr(settings, run.learner(settings, dls), out)
     more = typed_again(ctx, "train", without=("lr",))
     print(f"Next: fastunet train {_quoted(data)} --lr {rate:.2g} {more}".rstrip())
 

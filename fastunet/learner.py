@@ -33,7 +33,7 @@ from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
 from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
-from fastunet.metrics import adapt_metrics, default_metrics, loss_terms
+from fastunet.metrics import LossTerm, adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
 from fastunet.models.check import check_network
 from fastunet.models.groups import normalisation_of, split_parameters
@@ -57,6 +57,7 @@ class SegmentationLearner(Learner):
 
         With a `SaveModelCallback` of your own among the callbacks, that one decides.
         """
+        self._adapt_loss()
         cbs = L(cbs)
         others = (SaveModelCallback, LRFinder)
         if self.save_best and not any(isinstance(cb, others) for cb in [*self.cbs, *cbs]):
@@ -117,8 +118,20 @@ class SegmentationLearner(Learner):
 
     # predicting
 
+    def _adapt_loss(self) -> None:
+        """A loss that was set on the learner is adapted as one that is passed when it is made."""
+        if not isinstance(self.loss_func, SegmentationLoss):
+            self.loss_func = adapt_loss(self.loss_func, self.dls.codec.n_out, self.dls.device)
+            self.metrics = [m for m in self.metrics if not isinstance(m, LossTerm)]  # of the other
+
+    def validate(self, *args, **kwargs):
+        """As `Learner.validate`."""
+        self._adapt_loss()
+        return super().validate(*args, **kwargs)
+
     def get_preds(self, *args, **kwargs) -> tuple:
         """As `Learner.get_preds`; what it decodes is decided by `threshold`."""
+        self._adapt_loss()
         with self._deciding():
             return super().get_preds(*args, **kwargs)
 
@@ -127,9 +140,6 @@ class SegmentationLearner(Learner):
         """Within, the loss decodes by this learner's threshold."""
         check_threshold(self.threshold)
         loss = self.loss_func
-        if not isinstance(loss, SegmentationLoss):  # another was set since; it has none
-            yield
-            return
         before, loss.threshold = loss.threshold, self.threshold
         try:
             yield

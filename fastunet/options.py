@@ -229,9 +229,6 @@ def settings_of(
     return Settings(**read, **network, **rest, command=command_line())
 
 
-_FASTAI = "fastai:"
-
-
 def _check_network(arch: str, width: int | None, pretrained: bool, weights: Path | None) -> None:
     """Find a mistyped network by its name alone, before the data are read."""
     if width is not None and arch != "unet":
@@ -249,12 +246,10 @@ def _check_network(arch: str, width: int | None, pretrained: bool, weights: Path
         )
     if weights is not None and not weights.is_file():
         raise ArchitectureError(f"--weights {weights}: there is no file {weights}.")
-    if arch.startswith(_FASTAI):
-        from fastai.vision.learner import model_meta
+    if arch.startswith("fastai:"):
+        from fastunet.run import architecture
 
-        known = sorted(builder.__name__ for builder in model_meta)
-        if arch.removeprefix(_FASTAI) not in known:
-            raise ArchitectureError(f"--arch {arch} is unknown; fastai has {', '.join(known)}.")
+        architecture(arch)
     elif arch != "unet":
         from fastunet.models.encoders import check_name
 

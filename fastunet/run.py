@@ -7,6 +7,7 @@ until then `best/` is a bundle of the best epoch so far.
 """
 
 import io
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -122,13 +123,15 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     return dls
 
 
-def learner(settings: Settings, dls: ImageMaskDataLoaders, path: Path) -> SegmentationLearner:
+def learner(
+    settings: Settings,
+    dls: ImageMaskDataLoaders,
+    path: Path = Path(),  # where its history goes
+) -> SegmentationLearner:
     """The learner of a run, all of it trainable, with progress for terminals."""
-    if settings.width is not None and settings.arch != "unet":
-        raise ArchitectureError('--width: this belongs to --arch "unet".')
     learn = segmentation_learner(
         dls,
-        _architecture(settings.arch),
+        architecture(settings.arch),
         pretrained=settings.pretrained,
         weights=settings.weights,
         precision=settings.precision,
@@ -152,7 +155,8 @@ def learner(settings: Settings, dls: ImageMaskDataLoaders, path: Path) -> Segmen
 _FASTAI = "fastai:"  # --arch fastai:resnet34 is the network of fastai's unet_learner
 
 
-def _architecture(name: str) -> str | Callable:
+def architecture(name: str) -> str | Callable:
+    """The `arch` of `segmentation_learner` that is typed so; raises `ArchitectureError`."""
     if not name.startswith(_FASTAI):
         return name
     known = {builder.__name__: builder for builder in model_meta}
@@ -164,7 +168,13 @@ def _architecture(name: str) -> str | Callable:
 
 def find_lr(settings: Settings, learn: SegmentationLearner, picture: Path) -> float:
     """fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
-    rate = float(learn.lr_find(num_it=settings.find_lr).valley)
+    place = learn.model_dir
+    with tempfile.TemporaryDirectory(prefix="fastunet-") as scratch:
+        learn.model_dir = scratch  # where fastai keeps the weights from before
+        try:
+            rate = float(learn.lr_find(num_it=settings.find_lr).valley)
+        finally:
+            learn.model_dir = place
     save_figure(picture)
     print(f"lr_find: {rate:.2g} (the curve is in {picture})")
     return rate
@@ -215,10 +225,10 @@ def train(
     learn.save_bundle(folder.work, {**final.to_dict(), **_others(scores, final)}, training)
     left_over = folder.finish()
 
-    print(
-        f"Trained for {training['seconds']:.0f} s; the best epoch by {training['best_by']} on the "
-        "validation part was kept.\n"
-    )
+    kept = f"the best epoch by {training['best_by']} on the validation part"
+    if training["best_epoch"] is None:
+        kept = f"no epoch was the best by {training['best_by']}: the last one"
+    print(f"Trained for {training['seconds']:.0f} s; {kept} was kept.\n")
     print(final)
     if final.split == "valid":
         chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"

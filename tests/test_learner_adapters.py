@@ -139,3 +139,15 @@ def test_a_fit_that_stops_leaves_a_learner_that_works(dls):
     learn = segmentation_learner(dls, width=4, depth=2)
     learn.fit_one_cycle(3, 1e-3, start_epoch=1)
     assert torch.isfinite(learn.get_preds()[0]).all()
+
+
+@pytest.mark.parametrize("first", ["fit", "validate", "get_preds", "show_results"])
+def test_a_loss_that_is_set_later_is_adapted_too(write_pairs, in_tmp, first):
+    dls = ImageMaskDataLoaders.from_folder(write_pairs(8), size=32, bs=4, device="cpu")
+    learn = segmentation_learner(dls, width=4, depth=2)
+    learn.loss_func = nn.CrossEntropyLoss()  # on one channel it would be 0
+    with learn.no_bar(), learn.no_logging():
+        getattr(learn, first)(*([1] if first == "fit" else []))
+        plt.close("all")
+        assert learn.validate()[0] > 0.1
+        assert learn.get_preds(with_decoded=True)[2].shape[1:] == (32, 32)

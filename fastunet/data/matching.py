@@ -85,12 +85,17 @@ def list_files(
                             continue
                         seen.add(target)
                     folders.append(f"{inner}/{entry.name}" if inner else entry.name)
-                elif wanted(entry.name):
+                elif wanted(entry.name) and _is_file(entry):
                     names.append(entry.name)
         if names:
             found[inner] = sorted(names)
         waiting += sorted(folders, reverse=True)
     return found
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    """Not a pipe, a socket or a device, which would be waited for; a broken link is told later."""
+    return entry.is_file() or not os.path.exists(entry.path)  # noqa: PTH110 - called for millions
 
 
 def apart(files: Listing, affix: Affix) -> tuple[Listing, Listing]:

@@ -1,5 +1,6 @@
 """Which mask belongs to which image."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -334,6 +335,13 @@ def test_the_real_data_sets_pair_completely(shared, name, layout, count, splits)
     assert pairs.splits == splits
     assert not pairs.unpaired_images
     assert not pairs.unpaired_masks
+
+
+def test_a_pipe_named_like_an_image_is_no_image(tmp_path):
+    for part in ("images", "masks"):
+        touch(tmp_path, f"{part}/a.png")
+        os.mkfifo(tmp_path / part / "b.png")
+    assert [pair.image.name for pair in find_pairs(tmp_path)] == ["a.png"]
 
 
 def test_files_numbered_by_channel_are_one_image():
