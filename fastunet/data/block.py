@@ -25,6 +25,7 @@ from fastunet.data.codes import Value
 from fastunet.data.groups import propose_groups
 from fastunet.data.loader import SECOND_NORMALISATION, PairDL
 from fastunet.data.masks import MaskCodec
+from fastunet.data.naming import unused_void
 from fastunet.data.pairs import Pair, as_pairs, find_pairs
 from fastunet.data.reader import PairReader
 from fastunet.data.split import k_fold, split_pairs
@@ -271,6 +272,8 @@ class ImageMaskDataLoaders(DataLoaders):
             survey = Survey.spread(masks, progress)
         if codec is None:
             codec = MaskCodec.from_survey(survey, stated_classes, stated_void, instances, unknown)
+            if unused := unused_void(survey, void):
+                warnings.warn(unused, stacklevel=2)
         if split is not None:
             parts = split_as_stated(pairs, split)
         elif fold is not None:

@@ -24,6 +24,7 @@ Value = int | str | Sequence[int]  # how a user writes a code: 11, "#ff0000", (2
 Palette = Literal["colour", "index"]  # how palette files are read
 
 NOWHERE: Code = -(2**62)  # no mask holds it
+TRANSPARENT: Code = 0xFF000000  # a pixel that is not there, whatever its colour
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class RawMask:
     colour: bool  # the codes are colours (0xRRGGBB), not values
     table: np.ndarray | None = None  # (256,) colour codes of a palette
     bands: int = 0  # of a stack with one band per class; the codes are band indices
+    one_bit: bool = False  # a pixel is set or not, and its number (1, 255) says nothing more
 
 
 def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
@@ -50,6 +52,8 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
         if len(pages) > 1 or (pages and not pages[0].suits_pillow):
             return from_array(read_image(path), path, pages=len(pages) > 1)
     mode, array, table = _decode(path)
+    if mode == "1":
+        return RawMask(array, colour=False, one_bit=True)
     if mode != "P":
         return from_array(array, path, colours=True)
     if palette == "index":
@@ -75,7 +79,7 @@ def _decode(path: Path) -> tuple[str, np.ndarray, np.ndarray | None]:
             if file.width * file.height > MAX_PIXELS:
                 raise ImageReadError(too_large(path, file.height, file.width))
             mask = ImageOps.exif_transpose(file)
-            if mask.mode == "1":  # black and white, as in files of more bits beside it
+            if mask.mode == "1":
                 array = np.asarray(mask.convert("L"))
             elif mask.mode in ("L", "RGB", "RGBA", "P", "F") or mask.mode.startswith("I"):
                 array = np.asarray(mask)
@@ -120,7 +124,7 @@ def from_array(
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
         raise MaskValueError(f"{path}: a {array.dtype} array of shape {array.shape} is not a mask.")
     if array.ndim == 2:
-        return RawMask(_whole(array, path), colour=False)
+        return RawMask(_whole(array, path), colour=False, one_bit=array.dtype == bool)
     if (colours and array.dtype == np.uint8 and array.shape[2] in (3, 4)) or not is_stack(array):
         return RawMask(colour_codes(array), colour=True)
     if array.shape[2] in (3, 4) and _is_grey(array):
@@ -162,7 +166,7 @@ def colour_codes(rgb: np.ndarray) -> np.ndarray:
     codes = cv2.cvtColor(np.ascontiguousarray(rgb), to_bgra).view("<u4")[..., 0]
     codes ^= np.uint32(0xFF000000)
     if not opaque:
-        codes[rgb[..., 3] == 0] = 0xFF000000
+        codes[rgb[..., 3] == 0] = TRANSPARENT
     return codes
 
 

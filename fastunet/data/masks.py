@@ -4,6 +4,7 @@ Downstream of it nobody sees anything but class indices 0..C-1 and `VOID`.
 """
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass, field
@@ -29,15 +30,14 @@ from fastunet.data.codes import (
     runs,
     spell,
 )
-from fastunet.data.instances import refuse_what_numbers_objects_or_is_a_picture
-from fastunet.data.naming import Classes, Void, agree, agree_on_instances, without_strays
+from fastunet.data.naming import Classes, Void, agree, agree_on_instances, unused_void
 from fastunet.data.survey import MAX_CLASSES, VOID, Survey
 from fastunet.errors import MaskValueError, listing
 
 Unknown = Literal["error", "void"]  # what becomes of codes that are not among the classes
 Encoding = Literal[
     "two values", "class indices", "sparse values", "palette", "palette indices", "colours",
-    "instance map",
+    "instance map", "several encodings",
 ]  # fmt: skip
 
 
@@ -54,13 +54,15 @@ class MaskCodec:
     colours: tuple[Colour, ...] = field(default=())  # what each class is drawn in
     others: int | None = None  # the index, or VOID, of codes that are not listed; None: an error
     palette_files: bool = False  # the masks are palette files, read by their colours
+    also: tuple[tuple[Code, int], ...] = ()  # further codes, and the index of their class
 
     def __post_init__(self):
         if len(self.classes) != len(self.codes):
             raise MaskValueError(f"{len(self.classes)} names for {len(self.codes)} classes.")
         if not 2 <= len(self.classes) <= MAX_CLASSES:
             raise MaskValueError(f"{len(self.classes)} classes; 2 to {MAX_CLASSES} can be trained.")
-        if len({*self.codes, *self.void}) < len(self.codes) + len(self.void):
+        every = [*self.codes, *self.void, *(code for code, _ in self.also)]
+        if len(set(every)) < len(every):
             raise MaskValueError("Two classes, or a class and void, have the same value.")
         if self.others is not None and self.others not in (*range(len(self.classes)), VOID):
             raise MaskValueError(
@@ -92,53 +94,54 @@ class MaskCodec:
         instances: bool = False,  # the values number objects: 0 is background, others foreground
         unknown: Unknown = "error",  # what to make of codes that are not among the classes
     ) -> "MaskCodec":
-        """Find out what the masks hold: a survey of a sample, then `from_survey`."""
+        """Find out what the masks hold: a survey of a sample, then `from_survey`.
+
+        Warns where no mask holds what `void` says.
+        """
         survey = Survey.spread(mask_paths, progress, sample)
-        return cls.from_survey(survey, classes, void, instances, unknown)
+        codec = cls.from_survey(survey, classes, void, instances, unknown)
+        if unused := unused_void(survey, void):
+            warnings.warn(unused, stacklevel=2)
+        return codec
 
     @classmethod
     def from_survey(
         cls,
         survey: Survey,  # of all masks, or of a sample
-        classes: Classes = None,  # names, or name -> value
+        classes: Classes = None,  # names, or name -> value or values
         void: Void = None,  # value(s), colour(s) or names of classes that do not count
         instances: bool = False,  # the values number objects: 0 is background, others foreground
         unknown: Unknown = "error",  # what to make of codes that are not among the classes
     ) -> "MaskCodec":
-        """The codec of masks that were looked at: two values, indices, palettes, colours, JPEG.
+        """The codec of masks that were looked at, by the encoding that explains them best.
 
         The classes are the values in ascending order (of a palette: in its order). Two values are
         background and foreground. Where the others are the indices 0..n, 255 is void unless
         `classes` or `void` say otherwise. A dict for `classes` states the whole encoding.
 
-        Raises `MaskValueError` where there is nothing to learn, too much, or `classes` do not fit.
+        Raises `MaskValueError` where there is nothing to learn, too much, where `classes` do not
+        fit, and where the masks can be read in more than one way.
         """
         if unknown not in get_args(Unknown):
             raise MaskValueError(f"unknown={unknown!r}; one of {get_args(Unknown)} was expected.")
         if instances:
-            survey = survey.by_index() if survey.indices else survey
-            two = agree_on_instances(survey, classes, void)
+            seen = survey.by_index() if survey.indices else survey
+            two = agree_on_instances(seen, classes, void)
             return cls(
-                two.names, two.codes, two.void, survey.colour, survey.palette,
-                colours=tuple(_distinct(2)), others=1,
+                two.names, two.codes, two.void, seen.colour, seen.palette,
+                colours=tuple(_distinct(2)), others=1, also=two.also,
             )  # fmt: skip
-        if survey.indices and _names_more(classes, survey):
-            survey = survey.by_index()
-        if classes is None:
-            refuse_what_numbers_objects_or_is_a_picture(survey)
-        if not isinstance(classes, Mapping) and len(classes or ()) != len(survey.codes):
-            survey = without_strays(survey, void, unknown)
         naming = agree(survey, classes, void, tolerant=unknown == "void")
+        seen = naming.survey
         if len(naming.codes) < 2:
             raise MaskValueError(
-                f"The {len(survey.present)} masks hold only {survey.spell(naming.codes)}: there is "
+                f"The {len(seen.present)} masks hold only {seen.spell(naming.codes)}: there is "
                 "nothing to tell apart. Are these the right files?"
-                + (" JPEG blurs close values together; save masks as PNG." if survey.lossy else "")
             )
         return cls(
-            naming.names, naming.codes, naming.void, survey.colour, survey.palette, survey.lossy,
+            naming.names, naming.codes, naming.void, seen.colour, seen.palette, seen.lossy,
             others=VOID if unknown == "void" else None,
-            palette_files=survey.palette_files and survey.colour,
+            palette_files=seen.palette_files, also=naming.also,
         )  # fmt: skip
 
     # using it
@@ -164,6 +167,10 @@ class MaskCodec:
         """Class indices, `VOID` (255) where a pixel does not count, -1 where a code is unknown."""
         if raw.table is not None:
             return self._indices(raw.table, raw.colour)[raw.codes]
+        if raw.one_bit:
+            set_pixel = 0xFFFFFF if self.colour else self._set_value(raw)
+            clear, is_set = self._listed(np.array([0, set_pixel]))
+            return np.where(raw.codes > 0, is_set, clear)
         if raw.codes.dtype == np.uint8:
             return self._indices(np.arange(256), raw.colour)[raw.codes]
         codes, lengths = runs(raw.codes)
@@ -210,6 +217,14 @@ class MaskCodec:
             channels.append(255 - (codes >> 24 & 255))
         return np.stack(channels, axis=-1).astype(np.uint8)
 
+    def _set_value(self, raw: RawMask) -> Code:
+        """The value that a set pixel of a one-bit file is, by the classes; `NOWHERE` for none."""
+        above = [code for code in self.codes if code != 0]
+        if len(above) == 1:
+            return above[0]
+        own = int(raw.codes.max())
+        return own if own == 255 and own in above else NOWHERE
+
     def _indices(
         self,
         codes: np.ndarray,  # (N,) as they are in a file
@@ -238,8 +253,10 @@ class MaskCodec:
     @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
         """All codes that mean something, ascending, and the index that each of them takes."""
-        codes = np.array([*self.codes, *self.void], np.int64)
-        classes = np.array([*range(len(self.codes)), *[VOID] * len(self.void)], np.int16)
+        more, their_classes = zip(*self.also, strict=True) if self.also else ((), ())
+        codes = np.array([*self.codes, *self.void, *more], np.int64)
+        indices = [*range(len(self.codes)), *[VOID] * len(self.void), *their_classes]
+        classes = np.array(indices, np.int16)
         order = codes.argsort()
         return codes[order], classes[order]
 
@@ -266,6 +283,8 @@ class MaskCodec:
         """The kind of masks that this codec was made for, in plain words."""
         if self.others == 1 and len(self.classes) == 2:
             return "instance map"
+        if self.also:
+            return "several encodings"
         if self.palette == "index":
             return "palette indices"
         if self.colour:
@@ -289,11 +308,18 @@ class MaskCodec:
         if self.encoding == "instance map":
             background, foreground = self.classes
             return f"{spell(self.codes[0], self.colour)} = {background}, others = {foreground}"
-        values = [str(spell(code, self.colour)) for code in self.codes]
+        values = [" or ".join(map(str, values)) for values in self._values()]
         return listing([
             value if value == name else f"{value} = {name}"
             for value, name in zip(values, self.classes, strict=True)
         ], 40)  # fmt: skip
+
+    def _values(self) -> list[list[str | int]]:
+        """The values or colours of each class, as they are spelled."""
+        spelled = [[spell(code, self.colour)] for code in self.codes]
+        for code, index in self.also:
+            spelled[index].append(spell(code, self.colour))
+        return spelled
 
     def _rules(self) -> list[str]:
         rules = []
@@ -309,7 +335,7 @@ class MaskCodec:
         """Plain JSON values; `from_dict` makes the same codec of them."""
         return {
             "classes": list(self.classes),
-            "values": [spell(code, self.colour) for code in self.codes],
+            "values": [one if len(one) > 1 else one[0] for one in self._values()],
             "void": [spell(code, self.colour) for code in self.void],
             "palette": self.palette,
             "nearest": self.nearest,
@@ -320,7 +346,8 @@ class MaskCodec:
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "MaskCodec":
-        codes, kinds = zip(*(parse_value(value) for value in data["values"]), strict=True)
+        values = [one if isinstance(one, list) else [one] for one in data["values"]]
+        codes, kinds = zip(*(parse_value(one[0]) for one in values), strict=True)
         return cls(
             tuple(data["classes"]),
             codes,
@@ -331,13 +358,8 @@ class MaskCodec:
             tuple(tuple(colour) for colour in data["colours"]),
             data.get("others"),
             data.get("palette_files", False),
+            tuple((parse_value(v)[0], i) for i, one in enumerate(values) for v in one[1:]),
         )
-
-
-def _names_more(classes: Classes, survey: Survey) -> bool:
-    """Whether a list names more classes than the sample holds: it goes by the palette's indices."""
-    is_list = classes is not None and not isinstance(classes, Mapping)
-    return is_list and len(classes) > len(survey.codes)
 
 
 def _distinct(n: int) -> list[Colour]:

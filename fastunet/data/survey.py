@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fastunet.data.cache import in_threads
@@ -14,9 +15,9 @@ from fastunet.data.codes import (
     NOWHERE,
     Code,
     Palette,
+    RawMask,
     Value,
     carry,
-    distances,
     is_grey_code,
     parse_value,
     pixel_counts,
@@ -31,50 +32,101 @@ MAX_CLASSES = 254
 
 _LOSSY = (".jpg", ".jpeg", ".jfif")
 _MANY_COLOURS = 2_000  # of a file; photos hold a hundred thousand, and a thousand files of them
+_RINGING = 8  # by how much a flat patch of a JPEG varies
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What one mask file holds."""
+    """What one mask file holds: its own codes, whatever they mean."""
 
     path: Path
-    counts: dict[Code, int]  # pixels per value, or per colour (the most frequent of very many)
-    colour: bool
-    indices: dict[Code, int] | None = None  # of a palette file: the palette index of each colour
-    ambiguous: bool = False  # a palette file in which two indices in use have one colour
+    counts: Mapping[Code, int]  # pixels per code (the most frequent of very many)
+    flat: Mapping[Code, int]  # of these, pixels whose eight neighbours are like them
+    colour: bool  # the codes are colours; of a palette file, those in `table` are
+    table: Mapping[Code, Code] | None = None  # of a palette file: the colour of each index in use
     bands: int = 0  # of a stack with one band per class
+    one_bit: bool = False  # a pixel is set or not
 
     @classmethod
-    def of(cls, path: Path, palette: Palette = "colour") -> "Tally":
-        raw = read_mask(path, palette)
+    def read(cls, path: Path) -> "Tally":
+        return cls.of(path, read_mask(path))
+
+    @classmethod
+    def of(cls, path: Path, raw: RawMask) -> "Tally":
         counts = pixel_counts(raw.codes)
-        if raw.table is None:
-            if raw.colour and len(counts) > _MANY_COLOURS:
-                counts = dict(Counter(counts).most_common(_MANY_COLOURS))
-            return cls(path, counts, raw.colour, bands=raw.bands)
-        by_colour: dict[Code, int] = {}
-        indices: dict[Code, int] = {}
-        for index, count in counts.items():
-            code = int(raw.table[index])
-            by_colour[code] = by_colour.get(code, 0) + count
-            indices.setdefault(code, index)
-        return cls(path, by_colour, True, indices, ambiguous=len(by_colour) < len(counts))
+        if len(counts) > _MANY_COLOURS:
+            counts = dict(Counter(counts).most_common(_MANY_COLOURS))
+        flat: dict[Code, int] = {}
+        if len(counts) > 2:
+            is_flat = _is_flat(raw.codes, raw.colour, is_lossy(path))
+            flat = {c: n for c, n in pixel_counts(raw.codes[is_flat]).items() if c in counts}
+        table = None
+        if raw.table is not None:
+            table = {index: int(raw.table[index]) for index in counts}
+        return cls(path, counts, flat, raw.colour, table, raw.bands, raw.one_bit)
+
+    @property
+    def colourful(self) -> bool:
+        """Whether some code of it is a colour rather than a grey value."""
+        return self.colour and not all(map(is_grey_code, self._colours))
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether two indices in use of a palette file have one colour."""
+        return self.table is not None and len(set(self._colours)) < len(self.table)
+
+    @property
+    def _colours(self) -> Collection[Code]:
+        return self.counts if self.table is None else self.table.values()
+
+    @property
+    def kind(self) -> str:
+        """How the file stores a pixel, in plain words."""
+        if self.bands:
+            return f"a stack of {self.bands} bands"
+        if self.one_bit:
+            return "black and white (one bit)"
+        if self.table is not None:
+            return "a palette file"
+        return "colours" if self.colourful else "grey values"
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether the file is a JPEG, whose values are not those that were saved."""
+    return path.suffix.lower() in _LOSSY
+
+
+def _is_flat(codes: np.ndarray, colour: bool, lossy: bool) -> np.ndarray:  # (H, W) bool
+    """Where a pixel and its eight neighbours are equal; in a JPEG, nearly so."""
+    if codes.dtype == np.uint8 and not (colour and lossy):
+        planes = codes
+    elif colour and codes.dtype == np.uint32:
+        planes = np.ascontiguousarray(codes).view(np.uint8).reshape(*codes.shape, 4)
+    else:
+        planes = codes.astype(np.float64)
+    block = np.ones((3, 3), np.uint8)
+    edge = cv2.BORDER_REPLICATE
+    high = cv2.dilate(planes, block, borderType=edge)
+    low = cv2.erode(planes, block, borderType=edge)
+    flat = high - low <= (_RINGING if lossy else 0)
+    return flat if flat.ndim == 2 else flat.all(axis=2)
 
 
 @dataclass(frozen=True)
 class Survey:
     """What many mask files hold together, in one kind of code."""
 
-    codes: list[Code]  # in the order of the classes
-    where: dict[Code, Path]  # a file that holds the code
+    files: tuple[Tally, ...]
+    codes: list[Code]  # that may be classes, in their order
     colour: bool
     palette: Palette
-    indices: dict[Code, int]  # palette index of a colour, where all files agree on it
-    lossy: bool
-    present: dict[Path, frozenset[Code]] = field(default_factory=dict)  # the codes of each file
-    counts: Counter[Code] = field(default_factory=Counter)  # pixels per code in all of them
-    palette_files: bool = False  # all files are palette files, read by their colours
-    bands: int = 0  # of stacks with one band per class: the codes are band indices
+    present: dict[Path, frozenset[Code]]  # the codes of each file
+    counts: Counter[Code]  # pixels per code in all of them
+    flat: Counter[Code]  # of these, pixels whose neighbours are like them
+    where: dict[Code, Path]  # a file that holds the code
+    indices: dict[Code, int] = field(default_factory=dict)  # the palette index of each colour,
+    # where all files are palette files and agree on it
+    lossy: bool = False  # there are JPEG files, of more than two values
 
     @classmethod
     def spread(
@@ -92,37 +144,37 @@ class Survey:
     @classmethod
     def of(cls, paths: Sequence[Path], progress: bool) -> "Survey":
         """Read all of `paths`. Raises `ImageReadError` or `MaskValueError` naming a bad file."""
-        tallies = list(in_threads(Tally.of, paths, "Reading masks", progress))
-        palette: Palette = "colour"
-        if any(tally.ambiguous for tally in tallies):
-            palette = "index"
-            by_index = partial(Tally.of, palette="index")
-            tallies = list(in_threads(by_index, paths, "Reading masks by index", progress))
+        return cls.of_tallies(list(in_threads(Tally.read, paths, "Reading masks", progress)))
 
-        colour = any(t.colour and not all(map(is_grey_code, t.counts)) for t in tallies)
-        counts: Counter[Code] = Counter()
+    @classmethod
+    def of_tallies(cls, files: Sequence[Tally], palette: Palette = "colour") -> "Survey":
+        """Files that were looked at, as one. Raises `MaskValueError` where they are of two kinds.
+
+        Palette files are read by their colours, or by their indices where colours mean nothing.
+        """
+        if any(file.ambiguous for file in files):
+            palette = "index"
+        view = _View(files, palette)
+        counts, flat = Counter[Code](), Counter[Code]()
         where: dict[Code, Path] = {}
         present: dict[Path, frozenset[Code]] = {}
-        for tally in tallies:
-            carried = {carry(code, tally.colour, colour): n for code, n in tally.counts.items()}
-            if NOWHERE in carried:
-                raise MaskValueError(_two_kinds(tally, tallies))
-            counts.update(carried)
-            present[tally.path] = frozenset(carried)
-            for code in carried:
-                where.setdefault(code, tally.path)
-
-        lossy = len(counts) > 2 and any(path.suffix.lower() in _LOSSY for path in paths)
-        bands = _common_bands(tallies)
-        codes = sorted(peaks(counts, colour) if lossy else {*counts, *range(bands)})
-        indices = _agreed([tally.indices for tally in tallies]) if colour else {}
+        for file in files:
+            held = view.codes(file, file.counts)
+            if NOWHERE in held:
+                raise MaskValueError(_two_kinds(file, files))
+            counts.update(held)
+            flat.update(view.codes(file, file.flat))
+            present[file.path] = frozenset(held)
+            for code in held:
+                where.setdefault(code, file.path)
+        codes = sorted({*counts, *range(_common_bands(files))})
+        indices = _agreed([file.table for file in files]) if view.colour else {}
         if indices:
             codes.sort(key=indices.__getitem__)
+        lossy = len(counts) > 2 and any(is_lossy(file.path) for file in files)
         return cls(
-            codes, where, colour, palette, indices, lossy, present, counts,
-            palette_files=colour and all(tally.indices is not None for tally in tallies),
-            bands=bands,
-        )  # fmt: skip
+            tuple(files), codes, view.colour, palette, present, counts, flat, where, indices, lossy
+        )
 
     @classmethod
     def with_every_mask(
@@ -153,28 +205,44 @@ class Survey:
     def _codes_of(self, paths: Sequence[Path], progress: bool) -> dict[Path, frozenset[Code]]:
         """The codes of more files, as this survey counts them; equal sets are kept once."""
         kept: dict[frozenset[Code], frozenset[Code]] = {}
-        tallies = in_threads(
-            partial(Tally.of, palette=self.palette), paths, "Looking for classes", progress
-        )
+        tallies = in_threads(Tally.read, paths, "Looking for classes", progress)
+        view = _View(self.files, self.palette)
         present = {}
         for path, tally in zip(paths, tallies, strict=True):
-            codes = frozenset(carry(code, tally.colour, self.colour) for code in tally.counts)
+            codes = frozenset(view.codes(tally, tally.counts))
             present[path] = kept.setdefault(codes, codes)
         return present
 
+    # other views of the same files
+
     def by_index(self) -> "Survey":
-        """The same palette files read by their indices, on which they agree."""
-        index = self.indices
-        return replace(
-            self,
-            codes=[index[code] for code in self.codes],
-            where={index[code]: path for code, path in self.where.items()},
-            colour=False,
-            palette="index",
-            indices={},
-            present={p: frozenset(index[c] for c in codes) for p, codes in self.present.items()},
-            counts=Counter({index[code]: n for code, n in self.counts.items()}),
-        )
+        """The same files, palette files read by their indices."""
+        return Survey.of_tallies(self.files, "index")
+
+    def among(self, codes: Sequence[Code]) -> "Survey":
+        """The same survey, in which these may be classes."""
+        return replace(self, codes=list(codes))
+
+    def without(self, codes: Collection[Code]) -> "Survey":
+        """The same survey, as if nobody had meant these codes."""
+        return self.among([code for code in self.codes if code not in codes])
+
+    # what it tells
+
+    @property
+    def palette_files(self) -> bool:
+        """Whether all files are palette files, read by their colours."""
+        return self.colour and all(file.table is not None for file in self.files)
+
+    @property
+    def bands(self) -> int:
+        """Of stacks with one band per class: the codes are band indices."""
+        return self.files[0].bands
+
+    @cached_property
+    def exact(self) -> frozenset[Code]:
+        """The codes of files that were saved without loss."""
+        return frozenset().union(*(c for path, c in self.present.items() if not is_lossy(path)))
 
     def strays(self) -> list[Code]:
         """Codes in so few files and pixels that they are mistakes rather than classes."""
@@ -182,15 +250,11 @@ class Survey:
             return []
         return sorted(stray_codes(list(self.present.values()), self.counts))
 
-    def without(self, codes: Collection[Code]) -> "Survey":
-        """The same survey, as if nobody had meant these codes."""
-        return replace(self, codes=[code for code in self.codes if code not in codes])
-
     @property
     def kind(self) -> str:
         return "colours" if self.colour else "values"
 
-    def spell(self, codes: Sequence[Code], limit: int = 20) -> str:
+    def spell(self, codes: Iterable[Code], limit: int = 20) -> str:
         return listing([spell(code, self.colour) for code in codes], limit)
 
     def evidence(self, codes: Iterable[Code], limit: int = 20) -> str:
@@ -219,48 +283,66 @@ class Survey:
         )
 
 
-def peaks(
-    counts: Counter[Code],
-    colour: bool,
-    share: float = 0.001,  # of all pixels, that a code must have
-) -> list[Code]:
-    """The true codes of lossy masks: frequent ones that are far from any more frequent one."""
-    enough = counts.total() * share
-    found: list[Code] = []
-    for code, count in counts.most_common():
-        if count < enough:
-            break
-        if not found or distances(np.array(found), code, colour).min() > 40:
-            found.append(code)
-    return found
+class _View:
+    """How the codes of single files are told in one kind of code."""
+
+    def __init__(self, files: Sequence[Tally], palette: Palette):
+        self.by_index = palette == "index"
+        self.colour = any(f.colourful and not (self.by_index and f.table) for f in files)
+        self.set_pixel = _set_value(files)
+
+    def codes(self, file: Tally, counts: Mapping[Code, int]) -> dict[Code, int]:
+        """These counts of a file; `NOWHERE` for codes without a counterpart in this view."""
+        held = Counter[Code]()
+        for code, count in counts.items():
+            held[self._code(file, code)] += count
+        return dict(held)
+
+    def _code(self, file: Tally, code: Code) -> Code:
+        if file.table is not None:
+            if self.by_index:
+                return code
+            return carry(file.table[code], True, self.colour)
+        if file.one_bit and code:
+            return 0xFFFFFF if self.colour else self.set_pixel or code
+        return carry(code, file.colour, self.colour)
 
 
-def _common_bands(tallies: Sequence[Tally]) -> int:
-    stacks = [tally for tally in tallies if tally.bands]
-    for stack in stacks:
-        if stack.bands != stacks[0].bands:
+def _set_value(files: Sequence[Tally]) -> Code | None:
+    """The value that a set pixel of one-bit files is, by the files beside them; None: its own."""
+    bits = [file for file in files if file.one_bit]
+    others = {code for file in files if not file.one_bit for code in file.counts} - {0}
+    if not others:
+        return max((code for file in bits for code in file.counts), default=0) or None
+    return min(others) if len(others) == 1 or others == {1, VOID} else None
+
+
+def _common_bands(files: Sequence[Tally]) -> int:
+    first = files[0]
+    for file in files:
+        if file.bands != first.bands:
             raise MaskValueError(
-                f"{stacks[0].path} has {stacks[0].bands} bands, {stack.path} {stack.bands}; one "
-                "band per class was expected in each mask. Save all classes in every file."
+                f"{first.path} is {first.kind}, {file.path} {file.kind}; masks of one kind were "
+                "expected, with the same bands, one per class. Save all classes in every file."
             )
-    return stacks[0].bands if stacks else 0
+    return first.bands
 
 
-def _two_kinds(odd: Tally, tallies: Sequence[Tally]) -> str:
-    colourful = next(t.path for t in tallies if t.colour and not all(map(is_grey_code, t.counts)))
+def _two_kinds(odd: Tally, files: Sequence[Tally]) -> str:
+    colourful = next(file.path for file in files if file.colourful)
     return (
         f"{odd.path} holds values {min(odd.counts)}..{max(odd.counts)}, {colourful} holds colours; "
         "all masks must be of one kind. Take out the files that are no masks, or export them again."
     )
 
 
-def _agreed(palettes: Sequence[dict[Code, int] | None]) -> dict[Code, int]:
+def _agreed(tables: Sequence[Mapping[Code, Code] | None]) -> dict[Code, int]:
     """One palette index per colour, where all files are palette files and agree; else nothing."""
     agreed: dict[Code, int] = {}
-    for palette in palettes:
-        if palette is None:
+    for table in tables:
+        if table is None:
             return {}
-        for code, index in palette.items():
+        for index, code in table.items():
             if agreed.setdefault(code, index) != index:
                 return {}
     return agreed if len(set(agreed.values())) == len(agreed) else {}

@@ -244,7 +244,8 @@ def test_a_void_that_is_no_class_is_refused(tmp_path):
 def test_void_may_occur_nowhere_and_be_a_list_of_colours(tmp_path):
     rgb = np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8)
     path = save(tmp_path / "m.png", rgb)
-    codec = MaskCodec.infer([path], void=["#ffffff", (1, 2, 3)])
+    with pytest.warns(UserWarning, match=r"void=#ffffff, .* is in none of the 1 masks"):
+        codec = MaskCodec.infer([path], void=["#ffffff", (1, 2, 3)])
     assert codec.void == (0xFFFFFF, 0x010203)
     assert codec.codes == (0, 0xFF0000)
 
@@ -313,7 +314,7 @@ def test_bands_may_be_named_in_a_table(tmp_path):
 def test_stacks_of_different_depth_are_refused(tmp_path):
     for n in (5, 6):
         np.save(tmp_path / f"{n}.npy", np.eye(n)[np.zeros((20, 30), int)])
-    with pytest.raises(MaskValueError, match=r"5\.npy has 5 bands, .*6\.npy 6"):
+    with pytest.raises(MaskValueError, match=r"5\.npy is a stack of 5 bands, .*6\.npy a stack of 6"):
         MaskCodec.infer(sorted(tmp_path.iterdir()))
 
 

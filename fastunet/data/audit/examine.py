@@ -13,9 +13,8 @@ from fastunet.data.audit.duplicates import thumbnail
 from fastunet.data.codes import RawMask, pixel_counts, read_mask, rgb
 from fastunet.data.images import image_sizes, is_grey, non_finite, read_image
 from fastunet.data.pairs import Pair
+from fastunet.data.survey import Tally, is_lossy
 from fastunet.errors import FastunetError, MaskValueError
-
-LOSSY = (".jpg", ".jpeg", ".jfif")
 
 _MAX_CODES = 4096  # kept of one mask; more is a picture
 _GLANCE = 256  # pixels a side, of what is compared by value
@@ -67,12 +66,16 @@ class MaskFacts:
     levels: np.ndarray  # (K,) mean grey level of the image under each of few codes; else empty
     spread: float  # standard deviation of the image's grey levels
     is_image: bool  # the file is the image once more
+    tally: Tally  # what the encoding is inferred from
 
     @classmethod
     def of_size(cls, size: tuple[int, int]) -> "MaskFacts":
         """When nothing but the size is known."""
         none = np.empty(0, np.int64)
-        return cls(size, none, none, 0, False, None, 0, False, b"", none, 0.0, False)
+        return cls(
+            size, none, none, 0, False, None, 0, False, b"", none, 0.0, False,
+            Tally(Path(), {}, {}, False),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +249,8 @@ def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
         is_image = _is_image(seen if raw.table is None else raw.table[seen], raw.colour, glance)
     return MaskFacts(
         raw.codes.shape, values, counts, len(counted), raw.colour, indices, raw.bands,
-        file.suffix.lower() in LOSSY and len(counted) > 2, _digest(raw.codes),
-        levels, spread, is_image,
+        is_lossy(file) and len(counted) > 2, _digest(raw.codes), levels, spread, is_image,
+        Tally.of(file, raw),
     )  # fmt: skip
 
 

@@ -194,7 +194,12 @@ def _understand(
     codec = None
     if masks:
         try:
-            codec = infer_codec(masks, classes, void, instances)
+            codec, unused = infer_codec(masks, classes, void, instances)
+            if unused:
+                findings.append(material.find(
+                    "warning", "unused-void", unused,
+                    "Correct void=, or leave it out.",
+                ))  # fmt: skip
         except MaskValueError as error:
             stated = classes is not None or void is not None or instances
             findings.append(material.find(
