@@ -294,14 +294,18 @@ def learning_rate(text: str | None) -> float | None:
     return rate
 
 
-def class_names(text: str | None) -> list[str] | dict[str, str] | None:
+def class_names(text: str | None) -> list[str] | dict[str, list[str]] | None:
+    """The names, or the values of each; a name that is given twice has two."""
     if text is None:
         return None
     names = [name.strip() for name in text.split(",")]
     if any("=" in name for name in names):
         if not all("=" in name for name in names):
             raise TrainingError(f"--classes {text}: give a value to each name, or to none.")
-        return dict(name.split("=", 1) for name in names)
+        values: dict[str, list[str]] = {}
+        for name, value in (entry.split("=", 1) for entry in names):
+            values.setdefault(name, []).append(value)
+        return values
     return names
 
 

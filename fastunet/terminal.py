@@ -44,12 +44,18 @@ def options(
         elif name == "void" and isinstance(value, list | tuple):
             words += [word for one in value for word in (option, str(one))]
         elif isinstance(value, Mapping):
-            words += [option, ",".join(f"{key}={one}" for key, one in value.items())]
+            words += [option, ",".join(f"{key}={one}" for key, one in _each(value))]
         elif isinstance(value, list | tuple):
             words += [option, ",".join(map(str, value))]
         else:
             words += [option, str(value)]
     return words
+
+
+def _each(values: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Every key with its value; once for each of several."""
+    several = {key: one if isinstance(one, list | tuple) else [one] for key, one in values.items()}
+    return [(key, one) for key, ones in several.items() for one in ones]
 
 
 def as_typed(

@@ -6,7 +6,7 @@ colours are plain RGB).
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +23,8 @@ Colour = tuple[int, int, int]
 Value = int | str | Sequence[int]  # how a user writes a code: 11, "#ff0000", (255, 0, 0)
 Palette = Literal["colour", "index"]  # how palette files are read
 
+_LOSSY = (".jpg", ".jpeg", ".jfif")
+
 NOWHERE: Code = -(2**62)  # no mask holds it
 TRANSPARENT: Code = 0xFF000000  # a pixel that is not there, whatever its colour
 
@@ -36,6 +38,7 @@ class RawMask:
     table: np.ndarray | None = None  # (256,) colour codes of a palette
     bands: int = 0  # of a stack with one band per class; the codes are band indices
     one_bit: bool = False  # a pixel is set or not, and its number (1, 255) says nothing more
+    lossy: bool = False  # of a JPEG: the codes are not quite those that were saved
 
 
 def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
@@ -55,10 +58,16 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
     if mode == "1":
         return RawMask(array, colour=False, one_bit=True)
     if mode != "P":
-        return from_array(array, path, colours=True)
+        raw = from_array(array, path, colours=True)
+        return replace(raw, lossy=True) if is_lossy(path) else raw
     if palette == "index":
         return RawMask(array, colour=False)
     return RawMask(array, colour=True, table=table)
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether the file is a JPEG, whose values are not those that were saved."""
+    return path.suffix.lower() in _LOSSY
 
 
 def _npy(path: Path) -> np.ndarray:

@@ -117,4 +117,3 @@ def _carried(raw: RawMask, colour: bool) -> np.ndarray:
     codes, inverse = np.unique(raw.codes, return_inverse=True)
     table = np.array([carry(int(code), raw.colour, colour) for code in codes])
     return table[inverse].reshape(raw.codes.shape)
-

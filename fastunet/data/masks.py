@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from colorsys import hsv_to_rgb
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -50,7 +50,7 @@ class MaskCodec:
     void: tuple[Code, ...] = ()  # codes of pixels that do not count
     colour: bool = False  # codes are colours 0xRRGGBB rather than values
     palette: Palette = "colour"  # how palette files are read
-    nearest: bool = False  # lossy masks (JPEG): a code goes to the nearest known one
+    nearest: bool = False  # in lossy files (JPEG) a code goes to the nearest known one
     colours: tuple[Colour, ...] = field(default=())  # what each class is drawn in
     others: int | None = None  # the index, or VOID, of codes that are not listed; None: an error
     palette_files: bool = False  # the masks are palette files, read by their colours
@@ -158,6 +158,7 @@ class MaskCodec:
         """Class indices. Raises `MaskValueError` on codes that are not known."""
         if not isinstance(mask, RawMask):
             mask = from_array(np.asarray(mask), Path(name), colours=self.colour)
+            mask = replace(mask, lossy=self.nearest)
         indices = self.lookup(mask)
         if indices.min() < 0:
             raise MaskValueError(self._unknown(mask, indices, name))
@@ -167,14 +168,16 @@ class MaskCodec:
         """Class indices, `VOID` (255) where a pixel does not count, -1 where a code is unknown."""
         if raw.table is not None:
             return self._indices(raw.table, raw.colour)[raw.codes]
+        nearest = self.nearest and raw.lossy
         if raw.one_bit:
             set_pixel = 0xFFFFFF if self.colour else self._set_value(raw)
             clear, is_set = self._listed(np.array([0, set_pixel]))
             return np.where(raw.codes > 0, is_set, clear)
         if raw.codes.dtype == np.uint8:
-            return self._indices(np.arange(256), raw.colour)[raw.codes]
+            return self._indices(np.arange(256), raw.colour, nearest)[raw.codes]
         codes, lengths = runs(raw.codes)
-        return np.repeat(self._indices(codes, raw.colour), lengths).reshape(raw.codes.shape)
+        indices = self._indices(codes, raw.colour, nearest)
+        return np.repeat(indices, lengths).reshape(raw.codes.shape)
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
         """(H, W) class indices to (H, W, 3) uint8 colours; void is drawn white."""
@@ -229,20 +232,21 @@ class MaskCodec:
         self,
         codes: np.ndarray,  # (N,) as they are in a file
         colour: bool,  # they are colours; those of this codec may be values, and the reverse
+        nearest: bool = False,  # a code that is not known is that of the nearest one
     ) -> np.ndarray:  # (N,) int16, -1 where unknown
-        if colour != self.colour or self.nearest:  # slow: do it once per code
+        if colour != self.colour or nearest:  # slow: do it once per code
             codes, inverse = np.unique(codes, return_inverse=True)
             codes = np.array([carry(int(code), colour, self.colour) for code in codes])
-            return self._listed(codes)[inverse]
+            return self._listed(codes, nearest)[inverse]
         return self._listed(codes)
 
-    def _listed(self, codes: np.ndarray) -> np.ndarray:
+    def _listed(self, codes: np.ndarray, nearest: bool = False) -> np.ndarray:
         known, classes = self._known
         codes = codes.astype(np.int64)
         position = np.searchsorted(known, codes).clip(max=len(known) - 1)
         is_known = known[position] == codes
         indices = np.where(is_known, classes[position], np.int16(-1))
-        if self.nearest:
+        if nearest:
             smeared = ~is_known & (codes != NOWHERE)
             away = [distances(codes[smeared], int(code), self.colour) for code in known]
             indices[smeared] = classes[np.argmin(away, axis=0)]

@@ -94,9 +94,7 @@ def _read(survey: Survey, classes: Sequence[str] | None, void: tuple[Code, ...])
     return reading
 
 
-def _as_stated(
-    survey: Survey, classes: Mapping[str, Value], void: Void, tolerant: bool
-) -> Naming:
+def _as_stated(survey: Survey, classes: Mapping[str, Value], void: Void, tolerant: bool) -> Naming:
     """The encoding that a dict of name -> value, or values, states."""
     by_name = {name: _codes_of(value, survey) for name, value in classes.items()}
     listed = _listed(void, survey)

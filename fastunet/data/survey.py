@@ -19,6 +19,7 @@ from fastunet.data.codes import (
     Value,
     carry,
     is_grey_code,
+    is_lossy,
     parse_value,
     pixel_counts,
     read_mask,
@@ -30,7 +31,6 @@ from fastunet.errors import MaskValueError, listing
 VOID = 255  # the class index of pixels that no loss, metric or picture counts
 MAX_CLASSES = 254
 
-_LOSSY = (".jpg", ".jpeg", ".jfif")
 _MANY_COLOURS = 2_000  # of a file; photos hold a hundred thousand, and a thousand files of them
 _RINGING = 8  # by how much a flat patch of a JPEG varies
 
@@ -89,11 +89,6 @@ class Tally:
         if self.table is not None:
             return "a palette file"
         return "colours" if self.colourful else "grey values"
-
-
-def is_lossy(path: Path) -> bool:
-    """Whether the file is a JPEG, whose values are not those that were saved."""
-    return path.suffix.lower() in _LOSSY
 
 
 def _is_flat(codes: np.ndarray, colour: bool, lossy: bool) -> np.ndarray:  # (H, W) bool
@@ -246,9 +241,14 @@ class Survey:
 
     def strays(self) -> list[Code]:
         """Codes in so few files and pixels that they are mistakes rather than classes."""
-        if self.lossy or self.bands:
+        files = [f for f in self.files if not (self.lossy and is_lossy(f.path))]
+        if not files or self.bands:
             return []
-        return sorted(stray_codes(list(self.present.values()), self.counts))
+        view = _View(self.files, self.palette)
+        pixels = Counter[Code]()
+        for file in files:
+            pixels.update(view.codes(file, file.counts))
+        return sorted(stray_codes([self.present[file.path] for file in files], pixels))
 
     @property
     def kind(self) -> str:

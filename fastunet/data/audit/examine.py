@@ -10,10 +10,10 @@ import numpy as np
 
 from fastunet.data.audit.alignment import Offset, find_offset
 from fastunet.data.audit.duplicates import thumbnail
-from fastunet.data.codes import RawMask, pixel_counts, read_mask, rgb
+from fastunet.data.codes import RawMask, is_lossy, pixel_counts, read_mask, rgb
 from fastunet.data.images import image_sizes, is_grey, non_finite, read_image
 from fastunet.data.pairs import Pair
-from fastunet.data.survey import Tally, is_lossy
+from fastunet.data.survey import Tally
 from fastunet.errors import FastunetError, MaskValueError
 
 _MAX_CODES = 4096  # kept of one mask; more is a picture

@@ -57,7 +57,7 @@ def content(mask: MaskFacts, codec: MaskCodec) -> Content:
     codes = mask.indices if by_index else mask.codes
     colour = mask.colour and not by_index
     found = codec.lookup(
-        RawMask(codes[None], colour, bands=mask.bands, one_bit=mask.tally.one_bit)
+        RawMask(codes[None], colour, bands=mask.bands, one_bit=mask.tally.one_bit, lossy=mask.lossy)
     )[0]
     classes = np.zeros(len(codec.classes), np.int64)
     known = (found >= 0) & (found != VOID)
