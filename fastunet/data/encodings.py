@@ -111,7 +111,7 @@ def _not_understood(survey: Survey) -> str:
     )
 
 
-# --- values -----------------------------------------------------------------------------------------
+# --- values ---------------------------------------------------------------------------------------
 
 
 class TwoValues(Encoding):
@@ -133,7 +133,10 @@ class ClassIndices(Encoding):
         others = [value for value in values if value != VOID]
         regular = others == list(range(len(others)))
         if VOID not in values or said.names == len(values):
-            return Reading("class indices", survey, 1.0) if regular and len(values) > 2 else None
+            if not regular or len(values) == 2:
+                return None
+            fit = 0.5 if _count_from_zero_and_one(survey) else 1.0
+            return Reading("class indices", survey, fit, _name_all(survey))
         named = set(others) <= set(range(said.names or 0))
         from_one = others == list(range(1, len(others) + 1))
         if len(others) < 2 or not (regular or named or from_one):
@@ -190,7 +193,7 @@ class InstanceNumbers(Encoding):
         )  # fmt: skip
 
 
-# --- colours ----------------------------------------------------------------------------------------
+# --- colours --------------------------------------------------------------------------------------
 
 
 class PaletteColours(Encoding):
@@ -250,7 +253,7 @@ class TransparentVoid(Encoding):
                        f"void={spell(TRANSPARENT, True)!r}", void=(TRANSPARENT,))  # fmt: skip
 
 
-# --- what was smeared, and what was mixed -----------------------------------------------------------
+# --- what was smeared, and what was mixed ---------------------------------------------------------
 
 
 class SmearedByJPEG(Encoding):
@@ -368,7 +371,7 @@ ENCODINGS: tuple[Encoding, ...] = (
 )
 
 
-# --- the facts that they look at --------------------------------------------------------------------
+# --- the facts that they look at ------------------------------------------------------------------
 
 
 def groups(survey: Survey) -> list[set[Code]]:
@@ -406,6 +409,16 @@ def _grey_and_colour(survey: Survey) -> bool:
         for paths in (grey, lively)
     )
     return bool(of_colour) and any(is_grey_code(c) for c in of_grey - of_colour - {0, TRANSPARENT})
+
+
+def _count_from_zero_and_one(survey: Survey) -> bool:
+    """Whether some files seem to count their classes from 0 and some from 1.
+
+    Every file then holds either the lowest value or the highest, and none holds both.
+    """
+    low, high = survey.codes[0], survey.codes[-1]
+    ends = [codes & {low, high} for codes in survey.present.values()]
+    return all(len(end) == 1 for end in ends) and min(ends.count({low}), ends.count({high})) > 1
 
 
 def _are_stretched(survey: Survey) -> bool:
