@@ -7,12 +7,11 @@ none fits well, the user is asked.
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass, field, replace
 
 from fastunet.data.codes import TRANSPARENT, Code, is_grey_code, spell
 from fastunet.data.instances import numbering
-from fastunet.data.smear import nearest, peaks_of_jpeg, smoothed
+from fastunet.data.smear import nearest, peaks_of_jpeg, sharpened, smoothed, too_close
 from fastunet.data.survey import MAX_CLASSES, VOID, Survey
 from fastunet.errors import MaskValueError, listing
 
@@ -220,7 +219,7 @@ class Colours(Encoding):
             return None
         if TRANSPARENT in survey.codes:
             return None
-        fit = 0.5 if _grey_and_colour(survey) or _look_like_several_encodings(survey) else 0.9
+        fit = 0.5 if _differ_from_file_to_file(survey) else 0.9
         return Reading("every colour is a class of its own", survey, fit, _name_all(survey))
 
 
@@ -232,11 +231,12 @@ class TransparentBackground(Encoding):
             return None
         ordered = [TRANSPARENT, *(code for code in survey.codes if code != TRANSPARENT)]
         black_may_be_background = 0 in ordered and len(ordered) > 2
+        doubtful = black_may_be_background or _differ_from_file_to_file(survey)
         names = {f"class {i}": spell(code, True) for i, code in enumerate(ordered)}
         names = dict(zip(["background", *list(names)[1:]], names.values(), strict=True))
         return Reading("what is transparent is the background, and black is a class" if
                        black_may_be_background else "what is transparent is the background",
-                       survey.among(ordered), 0.5 if black_may_be_background else 1.0,
+                       survey.among(ordered), 0.5 if doubtful else 1.0,
                        f"classes={names}")  # fmt: skip
 
 
@@ -270,6 +270,12 @@ class SmearedByJPEG(Encoding):
                 "look like pictures. Are these the right files? If so, name the classes in a dict, "
                 'classes={"name": value, ...}; each pixel then takes the nearest.'
             )
+        elif close := too_close(survey, peaks.classes):
+            refusal = (
+                f"Some masks are JPEG files, which blur {survey.kind}; others hold "
+                f"{survey.spell(close)}, which JPEG cannot tell apart. Are these files of one "
+                "encoding? Save all of them alike, as PNG."
+            )
         elif peaks.doubtful:
             table = {f"class {i}": spell(c, survey.colour) for i, c in enumerate(peaks.classes)}
             refusal = (
@@ -279,10 +285,15 @@ class SmearedByJPEG(Encoding):
                 "masks as PNG, or say which classes there are; each pixel then takes the nearest: "
                 f"classes={table}."
             )
-        void = [_nearest_peak(survey, peaks.classes, code) for code in said.void]
-        classes = [code for code in peaks.classes if code not in void]
-        return Reading("values blurred by JPEG", survey.among(classes), 1.0,
-                       void=tuple(void), refusal=refusal)  # fmt: skip
+        if refusal:
+            return Reading("values blurred by JPEG", survey, 1.0, refusal=refusal)
+        void = tuple(_nearest_peak(survey, peaks.classes, code) for code in said.void)
+        sharp = sharpened(survey, peaks.classes).without(void)
+        if len(sharp.codes) < 2:
+            return Reading("values blurred by JPEG", sharp, 1.0, void=void)
+        meant = understand(sharp, said)
+        blurred = replace(meant.survey, lossy=True)
+        return replace(meant, survey=blurred, void=tuple({*void, *meant.void}))
 
 
 class Smoothed(Encoding):
@@ -312,7 +323,7 @@ class SeveralEncodings(Encoding):
         found = groups(survey)
         background = [code for code in survey.codes if code in (0, TRANSPARENT)]
         together = any(codes >= {0, TRANSPARENT} for codes in survey.present.values())
-        if _look_like_several_encodings(survey) or _grey_and_colour(survey):
+        if _differ_from_file_to_file(survey):
             first, *rest = (sorted(group) for group in found)
         elif len(background) == 2 and not together and len(survey.codes) > 2:
             first, rest = [code for code in survey.codes if code not in background], []
@@ -346,6 +357,8 @@ class PaletteAndIndices(Encoding):
         colours = {index: code for table in tables for index, code in table.items()}
         if any(colours[i] != code for table in tables for i, code in table.items()):
             return None
+        if any((index == 0) != (code == 0) for index, code in colours.items()):
+            return None  # black and 0 are not the same: the order of the palette means nothing
         values = set().union(*(file.counts for file in plain))
         if not values - {0} or not values <= colours.keys():
             return None
@@ -386,15 +399,19 @@ def groups(survey: Survey) -> list[set[Code]]:
     return sorted(found, key=min)
 
 
+def _differ_from_file_to_file(survey: Survey) -> bool:
+    return _grey_and_colour(survey) or _look_like_several_encodings(survey)
+
+
 def _look_like_several_encodings(survey: Survey) -> bool:
     """Whether files hold values that never meet, and together make no order.
 
-    One class per image is no such case: its values are single, and none of them is one that only
-    says that a pixel is set.
+    One class per image, of three or more, is no such case: its values are single, and none of them
+    is one that only says that a pixel is set.
     """
     found = groups(survey)
-    if len(found) < 2:
-        return False
+    if len(found) <= 2:
+        return len(found) == 2
     return any(len(group) > 1 for group in found) or (
         not survey.colour and any(group <= _ALL_SET for group in found)
     )
@@ -414,25 +431,34 @@ def _grey_and_colour(survey: Survey) -> bool:
 def _count_from_zero_and_one(survey: Survey) -> bool:
     """Whether some files seem to count their classes from 0 and some from 1.
 
-    Every file then holds either the lowest value or the highest, and none holds both.
+    Many files then lack the lowest value, others the highest, and none holds both.
     """
     low, high = survey.codes[0], survey.codes[-1]
-    ends = [codes & {low, high} for codes in survey.present.values()]
-    return all(len(end) == 1 for end in ends) and min(ends.count({low}), ends.count({high})) > 1
+    files = list(survey.present.values())
+    with_low, with_high = ([codes for codes in files if end in codes] for end in (low, high))
+    apart = not any(high in codes for codes in with_low)
+    return apart and min(len(with_low), len(with_high), len(files) - len(with_low)) > 1
 
 
 def _are_stretched(survey: Survey) -> bool:
-    """Whether each file is spread evenly over 0..255, as a picture of class indices is drawn."""
-    steps = set()
-    for codes in survey.present.values():
-        held = sorted(codes & set(survey.codes))
-        if len(held) < 2:
-            continue
-        gaps = [b - a for a, b in pairwise(held)]
-        if held[0] != 0 or held[-1] != 255 or max(gaps) - min(gaps) > 1:
-            return False
-        steps.add(len(held))
-    return len(steps) > 2
+    """Whether each file is spread over 0..255 by itself, as a picture of class indices is drawn."""
+    files = [codes & set(survey.codes) for codes in survey.present.values()]
+    files = [codes for codes in files if len(codes) > 1]
+    if survey.codes[-1] != 255 or not all(max(codes) == 255 for codes in files):
+        return False
+    steps = {_evenly_spread(codes) for codes in files}
+    together = _evenly_spread(survey.codes)
+    regular = together is not None and len(survey.codes) >= together  # but for one, all are there
+    return None not in steps and len(steps) > 1 and not regular
+
+
+def _evenly_spread(codes: Collection[Code]) -> int | None:
+    """Into how few even steps of 0..255 the codes fit; None where it takes more than eight."""
+    for steps in range(1, 9):
+        marks = [255 * i / steps for i in range(steps + 1)]
+        if all(min(abs(code - mark) for mark in marks) <= 1 for code in codes):
+            return steps
+    return None
 
 
 def _few(survey: Survey) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastunet.data.codes import TRANSPARENT, Code, RawMask, carry, read_mask
+from fastunet.data.codes import TRANSPARENT, Code, RawMask, carry, is_lossy, read_mask
 from fastunet.data.survey import VOID, Survey
 
 _FILES = 8  # that are looked at again, spread over the sample
@@ -36,7 +36,7 @@ def numbering(survey: Survey) -> Numbering | None:
     and a class lies in several places. Numbers count 1, 2, 3, ... anew in each file, or go on from
     file to file, or are colours drawn by lot.
     """
-    if survey.lossy or survey.bands:
+    if survey.bands or any(is_lossy(file.path) for file in survey.files):
         return None
     seen = survey.by_index() if survey.indices else survey
     background = {0, TRANSPARENT} if seen.colour else {0, VOID}

@@ -6,11 +6,11 @@ neighbours are alike; that is where its own code is seen.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastunet.data.codes import Code, distances, rgb
+from fastunet.data.codes import Code, distances, is_lossy, rgb
 from fastunet.data.survey import Survey
 
 # Measured on 750 sets of JPEG masks of 2 to 6 classes (discs, rectangles, lines, stripes; quality
@@ -67,6 +67,34 @@ def peaks_of_jpeg(survey: Survey) -> Peaks:
     doubtful += _unexplained(survey, classes)
     total = counts.total()
     return Peaks(sorted(classes), doubtful, not total or near / total >= _MASK_LIKE)
+
+
+def too_close(survey: Survey, classes: Sequence[Code]) -> list[Code]:
+    """Two codes that are closer than JPEG keeps apart, where files without loss hold such."""
+    for i, code in enumerate(classes):
+        away = _distances(classes[:i], code, survey.colour)
+        if len(away) and away.min() <= _SAME:
+            return [classes[int(away.argmin())], code]
+    return []
+
+
+def sharpened(survey: Survey, classes: Sequence[Code]) -> Survey:
+    """The survey as it would be if the JPEG files had been saved without loss."""
+    known = np.array(classes, np.int64)
+    present, counts = {}, Counter[Code]()
+    for file in survey.files:
+        seen = survey.counts_of(file, flat=is_lossy(file.path))
+        if is_lossy(file.path):
+            meant = Counter[Code]()
+            for code, count in seen.items():
+                away = distances(known, code, survey.colour)
+                meant[classes[int(away.argmin())]] += count
+            seen = {code: count for code, count in meant.items() if count >= _FEW}
+        present[file.path] = frozenset(seen) & frozenset(classes)
+        counts.update(seen)
+    return replace(
+        survey, codes=list(classes), present=present, counts=counts, flat=counts, lossy=False
+    )
 
 
 def _distances(codes: Sequence[Code], code: Code, colour: bool) -> np.ndarray:

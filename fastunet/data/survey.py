@@ -239,15 +239,22 @@ class Survey:
         """The codes of files that were saved without loss."""
         return frozenset().union(*(c for path, c in self.present.items() if not is_lossy(path)))
 
+    def counts_of(
+        self,
+        file: Tally,
+        flat: bool = False,  # only pixels whose neighbours are like them
+    ) -> dict[Code, int]:
+        """Pixels per code of one of the files, in this survey's kind of code."""
+        return _View(self.files, self.palette).codes(file, file.flat if flat else file.counts)
+
     def strays(self) -> list[Code]:
         """Codes in so few files and pixels that they are mistakes rather than classes."""
         files = [f for f in self.files if not (self.lossy and is_lossy(f.path))]
         if not files or self.bands:
             return []
-        view = _View(self.files, self.palette)
         pixels = Counter[Code]()
         for file in files:
-            pixels.update(view.codes(file, file.counts))
+            pixels.update(self.counts_of(file))
         return sorted(stray_codes([self.present[file.path] for file in files], pixels))
 
     @property

@@ -63,8 +63,8 @@ def test_grey_values_become_classes_in_ascending_order(tmp_path, values, classes
 
 
 def test_values_are_gathered_over_all_masks(tmp_path):
-    paths = [save(tmp_path / f"{v}.png", np.full((3, 3), v)) for v in (5, 0, 9)]
-    assert MaskCodec.infer(paths).codes == (0, 5, 9)
+    paths = [save(tmp_path / f"{v}.png", np.full((3, 3), v)) for v in (5, 0, 9, 7)]
+    assert MaskCodec.infer(paths).codes == (0, 5, 7, 9)
 
 
 def test_colours_become_classes_and_black_comes_first(tmp_path):
