@@ -39,7 +39,7 @@ def painted(mask, *colours):
     return np.array(colours, np.uint8)[mask]
 
 
-# --- two encodings of one class ---------------------------------------------------------------------
+# --- two encodings of one class -------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_palette_files_beside_files_of_their_indices_are_read_by_index(tmp_path)
     assert all(np.array_equal(codec.read(path), discs(1, 2)) for path in paths)
 
 
-# --- transparency -----------------------------------------------------------------------------------
+# --- transparency ---------------------------------------------------------------------------------
 
 
 def cut_out(mask, *colours):
@@ -176,7 +176,7 @@ def test_transparency_beside_black_and_colours_is_a_question_with_both_answers(t
     np.testing.assert_array_equal(MaskCodec.infer(paths, table).read(paths[0]), discs(1, 2))
 
 
-# --- JPEG and smoothing -----------------------------------------------------------------------------
+# --- JPEG and smoothing ---------------------------------------------------------------------------
 
 
 def jpegs(folder, mask, *colours, n=6, quality=75):
@@ -251,7 +251,7 @@ def test_masks_that_were_enlarged_smoothly_are_refused(tmp_path):
         MaskCodec.infer(paths)
 
 
-# --- objects ----------------------------------------------------------------------------------------
+# --- objects --------------------------------------------------------------------------------------
 
 
 def squares(n, first=1):
@@ -292,7 +292,7 @@ def test_objects_in_colours_of_their_own_are_asked_about(tmp_path):
         MaskCodec.infer(paths)
 
 
-# --- the choice -------------------------------------------------------------------------------------
+# --- the choice -----------------------------------------------------------------------------------
 
 
 def test_every_encoding_says_what_it_is_and_has_a_fit(tmp_path):
