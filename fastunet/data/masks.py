@@ -16,6 +16,7 @@ import numpy as np
 
 from fastunet.data.codes import (
     NOWHERE,
+    TRANSPARENT,
     Code,
     Colour,
     Palette,
@@ -327,6 +328,10 @@ class MaskCodec:
 
     def _rules(self) -> list[str]:
         rules = []
+        if self.colour and TRANSPARENT in self.codes:
+            rules.append(f"What is transparent is {self.classes[self.codes.index(TRANSPARENT)]}.")
+        if self.encoding == "class indices" and self.void == (VOID,):
+            rules.append(f"{VOID} beside class indices does not count.")
         if self.nearest:
             rules.append("Lossy masks (JPEG): a pixel takes the nearest of these.")
         elif self.others == VOID:

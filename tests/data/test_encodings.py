@@ -163,6 +163,7 @@ def test_what_is_transparent_around_an_object_is_the_background(tmp_path, colour
     codec = MaskCodec.infer(paths)
     assert codec.classes == ("background", "foreground")
     np.testing.assert_array_equal(codec.read(paths[0]), discs(1))
+    assert "What is transparent is background." in codec.describe()
     np.testing.assert_array_equal(codec.to_original(codec.read(paths[0]))[..., 3] > 0, discs(1) > 0)
 
 

@@ -152,7 +152,7 @@ def check(seed, n, writers):
             read = codec.read(path)
             np.add.at(pixels, (truth.ravel(), read.ravel()), 1)
     told = f"{[w.__name__ for w in writers]}, {n} classes: {codec.describe()}\n{pixels.nonzero()}"
-    allowed = 0.1 * pixels.sum(axis=1) if lossy else np.zeros(n)  # borders of JPEG are not certain
+    allowed = 40 + 0.1 * pixels.sum(axis=1) if lossy else np.zeros(n)  # JPEG blurs borders
     index = pixels.argmax(axis=1)
     held = pixels.sum(axis=1) > 0
     wrong = pixels.sum(axis=1) - pixels.max(axis=1)

@@ -478,6 +478,7 @@ def test_a_codec_travels_to_other_processes():
             "class indices",
             [
                 "multiclass, 3 classes by class indices: 0 = sky, 1, 2 = road; void: 255",
+                "255 beside class indices does not count.",
                 "Whatever else a mask holds is void.",
             ],
         ),
