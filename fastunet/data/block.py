@@ -19,6 +19,8 @@ from fasttransform import Transform
 from fastunet.data import show
 from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
 from fastunet.data.audit import Audit, audit
+from fastunet.data.audit.examine import Facts
+from fastunet.data.audit.orientation import choose_orientation
 from fastunet.data.augment import Albumentations, Augment, Preset, augmentation_of
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
@@ -50,7 +52,7 @@ from fastunet.errors import (
     listing,
 )
 from fastunet.losses import CombinedLoss
-from fastunet.preprocess import Preprocess, Scaling
+from fastunet.preprocess import Orientation, Preprocess, Scaling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,6 +218,8 @@ class ImageMaskDataLoaders(DataLoaders):
         strict: bool = False,  # audit the data first, and refuse them for any error found
         channels: int | None = None,  # None: grey or colour, as the images are
         scaling: Scaling = "auto",  # of deep images; see `Preprocess.infer`
+        orientation: Orientation | None = None,  # of photos turned by EXIF whose masks fit by size
+        # "upright" and as "stored"; None: find it out, or ask
         augment: Augmentation | None = None,  # a preset, an `Augment`, or Albumentations
         batch_tfms: Sequence | Transform | None = None,  # fastai's, before normalisation
         cache: Cache | None = "auto",  # decoded pixels "ram", "disk", whichever has room, or None
@@ -247,6 +251,7 @@ class ImageMaskDataLoaders(DataLoaders):
             groups=groups,
             cache=cache,
             scaling=scaling,
+            orientation=orientation,
             codec=codec,
             preprocess=preprocess,
             num_workers=num_workers,
@@ -260,9 +265,11 @@ class ImageMaskDataLoaders(DataLoaders):
         stated_void = void if void is not None else getattr(pairs, "void", None) or None
         if strict:
             _refuse(audit(pairs, classes=stated_classes, void=stated_void, instances=instances,
-                          progress=progress), AuditError)  # fmt: skip
-        else:
-            _refuse_by_headers(pairs)
+                          scaling=scaling, orientation=orientation, progress=progress),
+                    AuditError)  # fmt: skip
+        headers = _refuse_by_headers(pairs)
+        if preprocess is None:
+            orientation = choose_orientation(headers, orientation, progress)
         masks = [pair.mask for pair in pairs]
         present = None
         if is_drawn(pairs, split, fold, test_pct):
@@ -287,6 +294,7 @@ class ImageMaskDataLoaders(DataLoaders):
                 scale,
                 scaling,
                 progress=progress,
+                orientation=orientation,
             )
         channel_files = max((len(pair.image_files) for pair in pairs), default=1)
         preprocess = replace(preprocess, channel_files=channel_files)
@@ -354,11 +362,12 @@ def _is_normalize(transform: object) -> bool:
 # --- before anything is decoded -----------------------------------------------------------------
 
 
-def _refuse_by_headers(pairs: Sequence[Pair]) -> None:
-    """Raise, naming all of them, for files that are empty or differ in size from their mask."""
+def _refuse_by_headers(pairs: Sequence[Pair]) -> list[Facts]:
+    """What the headers tell. Raises, naming all files that are empty or of another size."""
     report = audit(pairs[:: -(-len(pairs) // _HEADERS)], quick=True, progress=False)
     sizes_only = {finding.code for finding in report.errors} == {"size-mismatch"}
     _refuse(report, SizeMismatchError if sizes_only else ImageReadError)
+    return report.material.facts
 
 
 def _refuse(report: Audit, error: type[FastunetError]) -> None:

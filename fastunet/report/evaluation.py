@@ -118,7 +118,10 @@ def _predictions(
     segmenter: Segmenter, pairs: Sequence[Pair], label: str, progress: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(H, W) truth and (C, H, W) probabilities of each pair; threads decode ahead."""
-    read = in_threads(lambda pair: read_pair(pair, segmenter.codec), pairs, progress=False)
+    orientation = segmenter.preprocess.orientation
+    read = in_threads(
+        lambda pair: read_pair(pair, segmenter.codec, orientation), pairs, progress=False
+    )
     bar = tqdm(read, label, len(pairs), leave=False, disable=hide_bars() if progress else True)
     for image, truth in bar:
         yield truth, segmenter.probabilities(image)
