@@ -415,6 +415,7 @@ def predict(
     one_of("--values", values, ("index", "original"))
     from tqdm import tqdm
 
+    from fastunet.data.library_messages import gathered_messages
     from fastunet.files import check_outputs
     from fastunet.inference import Segmenter, folder
 
@@ -428,11 +429,12 @@ def predict(
     check_outputs(planned, chain(files, bundle_files(bundle)), overwrite)
     predicted = folder.predict_files(segmenter, sources, out, overlay, values)
     try:
-        for failure in tqdm(
-            predicted, "Predicting", len(sources), leave=False, disable=hide_bars()
-        ):
-            written += failure is None
-            failures += [failure] if failure else []
+        with gathered_messages():
+            for failure in tqdm(
+                predicted, "Predicting", len(sources), leave=False, disable=hide_bars()
+            ):
+                written += failure is None
+                failures += [failure] if failure else []
     finally:
         _list_failures(failures)
     many = "s" if written != 1 else ""

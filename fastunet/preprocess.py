@@ -103,6 +103,10 @@ class Preprocess:
             if len(values) != self.channels and not (name in ("low", "high") and not values):
                 raise ValueError(f"{name} has {len(values)} entries for {self.channels} channels.")
             object.__setattr__(self, name, values)
+        scales = tuple((str(kind), float(full)) for kind, full in self.full_scale)
+        object.__setattr__(self, "full_scale", scales)
+        object.__setattr__(self, "nodata", tuple(float(value) for value in self.nodata))
+        object.__setattr__(self, "brightest", tuple(float(top) for top in self.brightest))
         if self.orientation not in get_args(Orientation):
             raise ValueError(
                 f"orientation={self.orientation!r}; one of {get_args(Orientation)} was expected."
@@ -225,6 +229,7 @@ class Preprocess:
             pixels = ((pixels * factor if factor != 1 else pixels) - low) / (high - low)
         if image.dtype != np.uint8 or self.values != "uint8":
             self._compare(image, pixels, name)
+            self._tell_black_and_white(image, name)
         if missing is not None:
             same = missing.shape == pixels.shape
             pixels = np.where(missing if same else missing.any(axis=2)[..., None], 0, pixels)
@@ -292,6 +297,15 @@ class Preprocess:
             f"is {'darker' if darker else 'brighter'} than any of them, and its mask may be "
             f"wrong.{limit}",
         )
+
+    def _tell_black_and_white(self, image: np.ndarray, name: object) -> None:
+        whole = self.values == "uint8" and image.dtype.kind == "f" and image.max() == 1
+        if whole and ((image == 0) | (image == 1)).all():
+            self._warn(
+                "type",
+                f"{name}: {image.dtype} values that are 0 and 1 alone. 1 is taken for white, not "
+                "for the second of 256 grey levels.",
+            )
 
     def _warn(self, kind: str, message: str) -> None:
         """Once for all images: a folder may hold thousands of the kind."""

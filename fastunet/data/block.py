@@ -25,6 +25,7 @@ from fastunet.data.augment import Albumentations, Augment, Preset, augmentation_
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
 from fastunet.data.groups import propose_groups
+from fastunet.data.library_messages import gathered_messages
 from fastunet.data.loader import SECOND_NORMALISATION, PairDL
 from fastunet.data.masks import MaskCodec
 from fastunet.data.pairs import Pair, as_pairs, find_pairs
@@ -198,6 +199,7 @@ class ImageMaskDataLoaders(DataLoaders):
         return cls.from_pairs(find_pairs(path, images, masks, prefix, suffix), **kwargs)
 
     @classmethod
+    @gathered_messages()
     def from_pairs(
         cls,
         pairs: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",

@@ -6,6 +6,7 @@ Training, prediction and the audit ask here, so that one image means the same in
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def nodata_values(
 ) -> dict[float, int]:  # value -> pixels that hold it
     """Values that are no measurement: stated ones, and single values far away from all others.
 
-    A usual one (-9999, -32768, -3.4e38, ...) has to be half of the others' range away from them.
+    A usual one (-9999, -32768, -3.4e38, ...) has to be a fifth of the others' range away from them.
     Any other whole number below -99 has to be ten times their range away and fill a thousandth of
     the image, one above 999 a hundred times. In 8-bit images, and in unsigned ones where the file
     does not state it, nothing is: black and white are colours there.
@@ -88,7 +89,7 @@ def _is_far(end: np.generic, rest: np.ndarray, low: np.generic, high: np.generic
     span = most - least
     gap = least - value if value < least else value - most
     if usual:
-        return gap > 0 and gap >= span / 2
+        return gap > 0 and gap >= span / 5
     full = rest.dtype.kind == "i" and value == np.iinfo(rest.dtype).max  # saturated, not missing
     count = inner.size - np.count_nonzero(inner)
     return (
@@ -208,7 +209,7 @@ def read_values(
     odd = tuple(one.name for one in images if one.dtype != usual)
     kinds = ", ".join(f"{count} of {kind}, up to {_reach(groups[kind])}"
                       for kind, count in types.most_common())  # fmt: skip
-    found = f"The images have numbers of different types ({kinds}); {listing(odd, 3)}"
+    found = f"The images have numbers of different types ({kinds}); {_names(odd)}"
     found += " differs from the most." if len(odd) == 1 else " differ from the most."
     if all(own.values()) and _alike([tops[kind] / own[kind] for kind in tops], _DARK):
         scales = ", ".join(f"{own[kind]:g} of {kind}" for kind in own)
@@ -249,8 +250,8 @@ def _one_type(groups: Mapping[str, Sequence[ImageValues]], own: dict[str, float]
     odd = tuple(one.name for one in fewer)
     found = (
         f"The images have numbers of different ranges: {len(below)} reach to {_reach(below)} and "
-        f"{len(above)} to {_reach(above)}, none in between ({listing(odd, 3)} against "
-        f"{listing([one.name for one in others], 1)})."
+        f"{len(above)} to {_reach(above)}, none in between ({_names(odd)} against "
+        f"{_names([one.name for one in others], 1)})."
     )
     unit = [one for one in below if one.fractions and one.high <= _ABOVE]
     if len(unit) == len(below) and min(one.low for one in some) >= 0:
@@ -304,6 +305,10 @@ def _full_scale(kind: str, some: Sequence[ImageValues]) -> float:
 def limit_of(high: float) -> float:
     """The smallest full scale that holds a value; 0 above 16 bits."""
     return float(next((limit for limit in FULL_SCALES if high <= limit), 0))
+
+
+def _names(paths: Sequence[str], limit: int = 3) -> str:
+    return listing([Path(path).name for path in paths], limit)
 
 
 def _highest(some: Sequence[ImageValues]) -> float:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fastunet.data.cache import in_threads
 from fastunet.data.groups import Groups, relative_names, with_groups
+from fastunet.data.library_messages import gathered_messages
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.data.reader import read_pair
 from fastunet.data.split import PARTS, load_split
@@ -49,6 +50,7 @@ Model = Segmenter | HasSegmenter | HasModel | str | os.PathLike
 Data = Sequence[Pair] | HasPairs | str | os.PathLike
 
 
+@gathered_messages()
 def evaluate(
     model: Model,  # a `Segmenter`, a learner, or the folder of a bundle
     data: Data,  # pairs, DataLoaders, a data folder or a .csv table
@@ -88,6 +90,7 @@ def evaluate(
     return scorer.result(split, segmenter.threshold if binary else None, bootstrap)
 
 
+@gathered_messages()
 def best_threshold(
     model: Model,  # as in `evaluate`
     data: Data,

@@ -20,6 +20,7 @@ from fastunet.data.cache import in_threads
 from fastunet.data.codes import parse_value, spell
 from fastunet.data.layouts.drawing import OutlineWarning
 from fastunet.data.layouts.known import recognise
+from fastunet.data.library_messages import gathered_messages
 from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.errors import MaskValueError, PairingError
@@ -90,6 +91,7 @@ class Audit:
         return write_page(self, Path(path))
 
 
+@gathered_messages()
 def audit(
     path_or_pairs: str | os.PathLike | Sequence[Pair],  # the data folder, or what find_pairs found
     *,
