@@ -78,7 +78,7 @@ FLOORS = [
         *["fastunet.data.pairs", "fastunet.data.pairing_text", "fastunet.data.tables"],
         *["fastunet.data.groups", "fastunet.data.stratify", "fastunet.data.split"],
         *["fastunet.data.stated_split", "fastunet.data.sources", "fastunet.data.cut_stack"],
-        "fastunet.data.tiles",
+        *["fastunet.data.tiles", "fastunet.data.pixel_values", "fastunet.data.library_messages"],
     ],
     ["fastunet.data.stacks", "fastunet.data.codes", "fastunet.data.strays"],
     ["fastunet.data.survey"],
