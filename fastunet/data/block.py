@@ -388,5 +388,5 @@ def _warn_of_torn_groups(pairs: Sequence[Pair], groups) -> None:
             f"File names show {len(names)} groups ({listing(names, 3)}): views of one thing, or "
             "frames of one video. The random split tears them apart, so the scores may be too "
             'good; groups="auto" (--groups auto) keeps each in one part.',
-            stacklevel=3,
+            stacklevel=4,
         )

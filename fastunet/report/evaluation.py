@@ -190,7 +190,7 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         warnings.warn(
             f"{bundle} does not say which images it was trained on: it has no {SPLIT}. All of "
             "these are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return pairs
     try:
@@ -199,7 +199,7 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         warnings.warn(
             f"{bundle} was trained on other images than these, by its split.json; all of these "
             "are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return pairs
     return [pair for part in parts.values() for pair in part]

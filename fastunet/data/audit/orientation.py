@@ -96,7 +96,7 @@ def choose_orientation(
         warnings.warn(
             f"{tell(undecided)} Nor do their contents. They are read upright; say so, or the "
             f"other: {ANSWERS}.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return sizes or "upright"
 

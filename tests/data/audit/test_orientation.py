@@ -1,5 +1,8 @@
 """Which pixels of a turned photo its mask fits."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -128,3 +131,15 @@ def test_the_command_line_takes_the_answer(photos, run, in_tmp):
     code, _, err = run("train", "data", "--orientation", "left")
     assert code == 2
     assert "--orientation left: one of upright, stored was expected" in err
+
+
+def test_training_from_the_command_line_says_where_nothing_tells(photos, in_tmp):
+    photos("stored", plain=True)
+    command = "-m fastunet.cli train data --epochs 1 --size 32 --width 2"
+    done = subprocess.run(
+        [sys.executable, *command.split()], capture_output=True, text=True, check=True
+    )
+    (line,) = [line for line in done.stderr.splitlines() if "EXIF orientation" in line]
+    assert line.startswith("fastunet: warning: 6 of the photos")
+    assert "Nor do their contents" in line
+    assert "--orientation stored if on their pixels" in line
