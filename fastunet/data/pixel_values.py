@@ -19,7 +19,7 @@ _ABOVE = 1.001  # of full scale, that resampling may leave
 _NODATA = (-999, -9999, -99_999, -999_999, -32_767, -32_768, -(2**31))
 _HUGE = 1e30
 _TOP = 99.5  # percentile that is called an image's brightest value: few hot pixels do not count
-_PIXELS = 65_536  # that a percentile is taken of
+_PIXELS = 65_536  # of an image that statistics are made of
 _DARK = 16  # times darker than the others: black beside them
 _GAP = 8  # between the brightest values of two kinds of files, with no file in between
 
@@ -162,14 +162,15 @@ class ImageValues:
 
 def some_of(
     pixels: np.ndarray,  # (N, ...)
+    count: int = _PIXELS,  # at most
 ) -> np.ndarray:
     """Some of the pixels, spread evenly."""
-    return pixels[:: max(1, -(-len(pixels) // _PIXELS))]
+    return pixels[:: max(1, -(-len(pixels) // count))]
 
 
 def top_value(pixels: np.ndarray) -> float:
     """The 99.5th percentile of some of the values that are there."""
-    return float(np.nanpercentile(some_of(pixels.ravel()), _TOP))
+    return float(np.nanpercentile(some_of(pixels.ravel(), _PIXELS // 4), _TOP))
 
 
 @dataclass(frozen=True)
