@@ -37,6 +37,7 @@ from fastunet.options import (
     Instances,
     Masks,
     Monitor,
+    OrientationOption,
     Overwrite,
     Patch,
     PrecisionOption,
@@ -44,6 +45,7 @@ from fastunet.options import (
     Pretrained,
     Replace,
     Scale,
+    ScalingOption,
     Seed,
     Size,
     SplitFile,
@@ -56,6 +58,7 @@ from fastunet.options import (
     Width,
     class_names,
     command_line,
+    image_reading,
     learning_rate,
     one_of,
     quiet_plots,
@@ -136,6 +139,8 @@ def inspect(
     classes: Classes = None,
     void: Void = None,
     instances: Instances = False,
+    scaling: ScalingOption = "auto",
+    orientation: OrientationOption = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only names and headers; nothing is decoded.")
     ] = False,
@@ -158,6 +163,7 @@ def inspect(
     report = audit(
         data, images=images, masks=masks, prefix=prefix, suffix=suffix,
         classes=class_names(classes), void=void or None, instances=instances, quick=quick,
+        **image_reading(scaling, orientation),
     )  # fmt: skip
     print(dumps(report.to_dict(), indent=2) if json else as_typed(str(report), _option_names()))
     if html is not None:
@@ -201,6 +207,8 @@ def train(
     suffix: Suffix = None,
     instances: Instances = False,
     unknown: Unknown = "error",
+    scaling: ScalingOption = "auto",
+    orientation: OrientationOption = None,
     strict: Strict = False,
     augment: AugmentOption = None,
     valid_pct: ValidPct = 0.2,
@@ -233,7 +241,7 @@ def train(
             bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
             valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
             strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
-            monitor=monitor,
+            monitor=monitor, scaling=scaling, orientation=orientation,
         )  # fmt: skip
         from fastunet import run
 
@@ -265,6 +273,8 @@ def lr_find(
     suffix: Suffix = None,
     instances: Instances = False,
     unknown: Unknown = "error",
+    scaling: ScalingOption = "auto",
+    orientation: OrientationOption = None,
     augment: AugmentOption = None,
     seed: Seed = 42,
     cache: CacheOption = "auto",
@@ -281,6 +291,7 @@ def lr_find(
         void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
         bs=bs, seed=seed, precision=precision, patch=patch, scale=scale, instances=instances,
         unknown=unknown, augment=augment, cache=cache,
+        scaling=scaling, orientation=orientation,
     )  # fmt: skip
     from fastai.torch_core import set_seed
 
@@ -404,6 +415,7 @@ def predict(
     one_of("--values", values, ("index", "original"))
     from tqdm import tqdm
 
+    from fastunet.data.library_messages import gathered_messages
     from fastunet.files import check_outputs
     from fastunet.inference import Segmenter, folder
 
@@ -417,11 +429,12 @@ def predict(
     check_outputs(planned, chain(files, bundle_files(bundle)), overwrite)
     predicted = folder.predict_files(segmenter, sources, out, overlay, values)
     try:
-        for failure in tqdm(
-            predicted, "Predicting", len(sources), leave=False, disable=hide_bars()
-        ):
-            written += failure is None
-            failures += [failure] if failure else []
+        with gathered_messages():
+            for failure in tqdm(
+                predicted, "Predicting", len(sources), leave=False, disable=hide_bars()
+            ):
+                written += failure is None
+                failures += [failure] if failure else []
     finally:
         _list_failures(failures)
     many = "s" if written != 1 else ""

@@ -111,6 +111,24 @@ CacheOption = Annotated[
         rich_help_panel=_INPUT,
     ),
 ]
+ScalingOption = Annotated[
+    str,
+    typer.Option(
+        "--scaling",
+        help='Numbers of images of several types or ranges: "dtype" (the largest of each type is '
+        'white), "percentile" (they mean the same in all files) or "auto".',
+        rich_help_panel=_DATA,
+    ),
+]
+OrientationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--orientation",
+        help='Photos turned by EXIF whose masks fit both ways: "upright" or as "stored".',
+        show_default="found out, or asked",
+        rich_help_panel=_DATA,
+    ),
+]
 Instances = Annotated[
     bool,
     typer.Option(
@@ -194,6 +212,8 @@ def settings_of(
     unknown: str,
     augment: str | None,
     cache: str,
+    scaling: str,
+    orientation: str | None,
     arch: str,
     width: int | None,
     pretrained: bool,
@@ -220,6 +240,7 @@ def settings_of(
         "augment": augment and one_of("--augment", augment, ("scene", "free", "light", "none")),
         "cache": None if kept == "none" else kept,
         "fold": _fold(fold),
+        **image_reading(scaling, orientation),
     }
     _check_network(arch, width, pretrained, weights)
     quiet_plots()
@@ -227,6 +248,14 @@ def settings_of(
 
     network = {"arch": arch, "width": width, "pretrained": pretrained, "weights": weights}
     return Settings(**read, **network, **rest, command=command_line())
+
+
+def image_reading(scaling: str, orientation: str | None) -> dict:
+    """How the images' numbers and their EXIF orientation are meant."""
+    return {
+        "scaling": one_of("--scaling", scaling, ("auto", "dtype", "percentile")),
+        "orientation": orientation and one_of("--orientation", orientation, ("upright", "stored")),
+    }
 
 
 def _check_network(arch: str, width: int | None, pretrained: bool, weights: Path | None) -> None:

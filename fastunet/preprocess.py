@@ -4,6 +4,7 @@ JSON in and out, so that a bundle carries it and a model cannot be fed different
 trained.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,13 +17,28 @@ import torch.nn.functional as F
 
 from fastunet.data.cache import in_threads
 from fastunet.data.images import full_scale, is_grey, refuse_not_finite, with_channels
-from fastunet.data.sources import Source, as_image, name_of
+from fastunet.data.pixel_values import (
+    ImageValues,
+    is_nodata,
+    largest,
+    limit_of,
+    nodata_counts,
+    nodata_values,
+    read_values,
+    some_of,
+    tell_nodata,
+    top_value,
+    without_nodata,
+)
+from fastunet.data.sources import Source, as_image, name_of, stated_nodata
+from fastunet.errors import ImageReadError, listing
 
 Policy = Literal["resize", "patch"]
 Scaling = Literal["auto", "dtype", "percentile"]
+Orientation = Literal["upright", "stored"]
 
-_PIXELS = 65_536  # of each image looked at go into the statistics
 _PERCENTILES = (0.5, 99.5)
+_OTHER_RANGE = 4  # times darker or brighter than any training image
 
 
 @dataclass(frozen=True)
@@ -30,23 +46,22 @@ class _Glance:
     """What one image says about a data set, small enough to keep many."""
 
     name: str
-    pixels: np.ndarray  # (1, N, C) float32, values as they are in the file
-    dtype: np.dtype
+    pixels: np.ndarray  # (1, N, C) float32, values as they are in the file; NaN: no data
+    values: ImageValues
     grey: bool
 
     @classmethod
     def at(cls, source: Source, size: tuple[int, int] | None) -> "_Glance":
         image, name = as_image(source), name_of(source)
         refuse_not_finite(image, name)
-        seen = resize(image.astype(np.float32), size) if size else image
-        pixels = seen.reshape(1, -1, image.shape[2])
-        step = -(-pixels.shape[1] // _PIXELS)
-        return cls(name, pixels[:, ::step].astype(np.float32), image.dtype, is_grey(image))
-
-    @property
-    def full(self) -> float:
-        """Full scale of the type: 255, 65535, and 1 of floats."""
-        return float(np.iinfo(self.dtype).max) if self.dtype.kind in "iu" else 1.0
+        values = ImageValues.of(image, name, stated_nodata(source, image.dtype))
+        seen = image.astype(np.float32)
+        if values.nodata:  # resizing would mix it with the pixels beside it
+            seen[is_nodata(image, tuple(values.nodata))] = np.nan
+        elif size:
+            seen = resize(seen, size)
+        pixels = some_of(seen.reshape(-1, image.shape[2]))
+        return cls(name, pixels[None].copy(), values, is_grey(image))
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,11 @@ class Preprocess:
     low: tuple[float, ...] = ()  # of "float", per channel: the value that becomes 0
     high: tuple[float, ...] = ()  # and the one that becomes 1; neither: full scale of the type
     channel_files: int = 1  # files that made one image of the training set: x_0000, x_0001, ...
+    nodata: tuple[float, ...] = ()  # values that are no measurement: they become 0
+    full_scale: tuple[tuple[str, float], ...] = ()  # of each type in the training set, the most
+    # common first, in whose numbers `low` and `high` are; 0: it has none; (): not known
+    brightest: tuple[float, ...] = ()  # scaled, of the darkest and of the brightest training image
+    orientation: Orientation = "upright"  # how photos with an EXIF orientation enter the network
 
     def __post_init__(self):
         height, width = self.size
@@ -83,6 +103,15 @@ class Preprocess:
             if len(values) != self.channels and not (name in ("low", "high") and not values):
                 raise ValueError(f"{name} has {len(values)} entries for {self.channels} channels.")
             object.__setattr__(self, name, values)
+        scales = tuple((str(kind), float(full)) for kind, full in self.full_scale)
+        object.__setattr__(self, "full_scale", scales)
+        object.__setattr__(self, "nodata", tuple(float(value) for value in self.nodata))
+        object.__setattr__(self, "brightest", tuple(float(top) for top in self.brightest))
+        if self.orientation not in get_args(Orientation):
+            raise ValueError(
+                f"orientation={self.orientation!r}; one of {get_args(Orientation)} was expected."
+            )
+        object.__setattr__(self, "_told", set())  # what `prepare` has warned of
 
     @classmethod
     def infer(
@@ -95,12 +124,17 @@ class Preprocess:
         scaling: Scaling = "auto",  # "percentile" for pixels deeper than 8 bit, else "dtype"
         sample: int = 100,  # how many files are looked at, spread over the list
         progress: bool = False,  # show a progress bar
+        orientation: Orientation = "upright",  # as `choose_orientation` found it
     ) -> "Preprocess":
         """Channels, value range, mean and standard deviation, from a look at the images.
 
         Scaling by "dtype" takes the largest value of an integer type as 1 and leaves floats alone;
         by "percentile" 0 and 1 are the 0.5th and 99.5th percentile of each channel, so that few
-        very bright pixels do not press the others together.
+        very bright pixels do not press the others together. Where types are mixed, "auto" scales
+        each by its own full scale first, and "percentile" takes the numbers as they are.
+
+        Raises `ImageReadError` where two readings of the values fit, or an image cannot be read.
+        Warns of what was decided on mixed types and ranges, and of values of no data.
         """
         size = (size, size) if isinstance(size, int) else tuple(size)
         paths = list(image_paths)[:: max(1, len(image_paths) // sample)]
@@ -109,21 +143,59 @@ class Preprocess:
         if channels is None:
             widest = max(glance.pixels.shape[2] for glance in glances)
             channels = 1 if widest <= 3 and all(glance.grey for glance in glances) else widest
-        values = "uint8" if all(glance.dtype == np.uint8 for glance in glances) else "float"
-        pixels = [with_channels(g.pixels, channels, g.name)[0].astype(np.float64) for g in glances]
+        found = [glance.values for glance in glances]
+        full = _understood(found, scaling)
+        unit = next(iter(full.values()))
+        values = "uint8" if list(full) == ["uint8"] else "float"
+        by_type = scaling == "dtype" or (scaling == "auto" and values == "uint8")
+        pixels = []
+        for one in glances:
+            own = full[one.values.dtype]
+            some = with_channels(one.pixels, channels, one.name)[0].astype(np.float64)
+            pixels.append(some / own if by_type else some * _factor(unit, own))
         low, high = (), ()
-        if scaling == "percentile" or (scaling == "auto" and values == "float"):
-            low, high = np.percentile(np.concatenate(pixels), _PERCENTILES, axis=0)
+        if not by_type:
+            low, high = np.nanpercentile(np.concatenate(pixels), _PERCENTILES, axis=0)
             high = np.where(high > low, high, low + 1)
             values = "float"
-            pixels = [(p - low) / (high - low) for p in pixels]
-        else:
-            pixels = [p / g.full for p, g in zip(pixels, glances, strict=True)]
+            pixels = [(some - low) / (high - low) for some in pixels]
         every = np.concatenate(pixels)
-        spread = np.std(every, axis=0)
+        spread = np.nanstd(every, axis=0)
         std = np.where(spread > 0, spread, 1)
-        mean = np.mean(every, axis=0)
-        return cls(size, channels, values, mean, std, policy, scale, tuple(low), tuple(high))
+        tops = [top_value(some) for some in pixels if np.isfinite(some).any()]
+        return cls(
+            size,
+            channels,
+            values,
+            np.nanmean(every, axis=0),
+            std,
+            policy,
+            scale,
+            tuple(low),
+            tuple(high),
+            nodata=tuple(nodata_counts(found)),
+            full_scale=tuple(full.items()),
+            brightest=(min(tops), max(tops)),
+            orientation=orientation,
+        )
+
+    def describe(self) -> str:
+        """Which numbers become 0 and 1: `uint16 values 310..60123 become 0..1`."""
+        types = " and ".join(kind for kind, _ in self.full_scale) or "deep"
+        if self.values == "uint8":
+            said = "8-bit values"
+        elif not self.low:
+            said = f"{types} values, scaled by the largest of their type"
+        else:
+            said = f"{types} values {self._range()} become 0..1"
+            if len(self.full_scale) > 1:
+                said += f", in numbers of {self.full_scale[0][0]}"
+        if self.nodata:
+            said += f"; {listing([f'{value:g}' for value in self.nodata])} is no data"
+        return said
+
+    def _range(self) -> str:
+        return "0..255" if not self.low else f"{min(self.low):g}..{max(self.high):g}"
 
     # images on their way in
 
@@ -134,19 +206,112 @@ class Preprocess:
     ) -> np.ndarray:  # (H, W, channels) at its own size, uint8 or float32 as `values` says
         """An image with the channels and the value range of the training set.
 
-        Where the training images have 8 bits, floats between 0 and 1 are multiplied by 255, and
-        floats up to 255 are taken as they are.
+        Pixels of no data become 0. Where the training images have 8 bits, floats between 0 and 1
+        are multiplied by 255, and floats up to 255 are taken as they are; where they have more,
+        images of 8 bits, and floats between 0 and 1, are brought to the same full scale. Warns,
+        once for all images, where the range of an image is not that of any training image.
 
         Raises `ImageReadError`, naming the file, where it cannot be read, has other channels or
         values, or holds pixels that are NaN or infinite.
         """
         image, name = as_image(source), name or name_of(source)
         refuse_not_finite(image, name)
-        image = with_channels(image, self.channels, name)
+        missing = self._missing(image, name)
+        if missing is not None:
+            image = without_nodata(image, missing)
+        wide = with_channels(image, self.channels, name)
         if not self.low:
-            return full_scale(image, self.values, name)
-        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
-        return (image.astype(np.float32) - low) / (high - low)
+            pixels = full_scale(wide, self.values, name)
+        else:
+            low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
+            factor = self._to_training_numbers(image, name)
+            pixels = wide.astype(np.float32)
+            pixels = ((pixels * factor if factor != 1 else pixels) - low) / (high - low)
+        if image.dtype != np.uint8 or self.values != "uint8":
+            self._compare(image, pixels, name)
+            self._tell_black_and_white(image, name)
+        if missing is not None:
+            same = missing.shape == pixels.shape
+            pixels = np.where(missing if same else missing.any(axis=2)[..., None], 0, pixels)
+            return pixels.astype(np.uint8 if self.values == "uint8" else np.float32)
+        return pixels
+
+    # what an image holds against what the training images held
+
+    def _missing(self, image: np.ndarray, name: object) -> np.ndarray | None:
+        """Where an image has no data, (H, W, C) bool; None: nowhere."""
+        if image.dtype == np.uint8:
+            return None
+        found = nodata_values(image)
+        new = {value: count for value, count in found.items() if value not in self.nodata}
+        if new:
+            told = ", ".join(f"{value:g} in {count:,} of them" for value, count in new.items())
+            self._warn(
+                "nodata",
+                f"{name}: values far away from those of its other pixels ({told}), which no "
+                "training image has. They are taken for pixels without data.",
+            )
+        values = (*self.nodata, *new)
+        missing = is_nodata(image, values) if values else None
+        return missing if missing is not None and missing.any() else None
+
+    def _to_training_numbers(self, image: np.ndarray, name: object) -> float:
+        """By what the values of an image are multiplied to be in the numbers of `low`, `high`."""
+        full = dict(self.full_scale)
+        kind = image.dtype.name
+        unit = next(iter(full.values()), 0.0)
+        if not full or kind in full:
+            return _factor(unit, full.get(kind, 0.0))
+        if image.dtype.kind == "f":
+            own = 1.0 if unit > 1 and image.min() >= 0 and 0 < image.max() <= 1 else 0.0
+        else:
+            own = largest(kind) if kind in ("uint8", "uint16") else 0.0
+        if own and unit:
+            how = f"its full scale, {own:g}, is taken for theirs, {unit:g}"
+        elif image.dtype.kind == "f" or image.dtype.itemsize > 1:
+            return 1.0  # the same numbers in another type
+        else:
+            how = "its numbers are taken as they are"
+        self._warn(
+            "type", f"{name}: {kind} values; the training images had {' and '.join(full)}: {how}."
+        )
+        return _factor(unit, own)
+
+    def _compare(self, image: np.ndarray, pixels: np.ndarray, name: object) -> None:
+        """Warn where an image is by far darker or brighter than all training images."""
+        low, high = float(image.min()), float(image.max())
+        if not self.brightest or low == high:
+            return
+        top = top_value(pixels) / (255 if self.values == "uint8" else 1)
+        darker = top < self.brightest[0] / _OTHER_RANGE
+        if not darker and top <= self.brightest[1] * _OTHER_RANGE:
+            return
+        end = limit_of(high)
+        limit = f" If {end:g} is white in it, scale it to the range of the training images." * (
+            0 < end < largest(image.dtype.name) and darker
+        )
+        self._warn(
+            "range",
+            f"{name}: its values, {low:g}..{high:g} ({image.dtype.name}), are far "
+            f"{'below' if darker else 'above'} those of the training images, {self._range()}: it "
+            f"is {'darker' if darker else 'brighter'} than any of them, and its mask may be "
+            f"wrong.{limit}",
+        )
+
+    def _tell_black_and_white(self, image: np.ndarray, name: object) -> None:
+        whole = self.values == "uint8" and image.dtype.kind == "f" and image.max() == 1
+        if whole and ((image == 0) | (image == 1)).all():
+            self._warn(
+                "type",
+                f"{name}: {image.dtype} values that are 0 and 1 alone. 1 is taken for white, not "
+                "for the second of 256 grey levels.",
+            )
+
+    def _warn(self, kind: str, message: str) -> None:
+        """Once for all images: a folder may hold thousands of the kind."""
+        if kind not in self._told:
+            self._told.add(kind)
+            warnings.warn(f"{message} (Other images like it are not named.)", stacklevel=2)
 
     def seen_size(
         self,
@@ -217,6 +382,33 @@ class Preprocess:
     @classmethod
     def from_dict(cls, data: Mapping) -> "Preprocess":
         return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+
+
+def _understood(found: Sequence[ImageValues], scaling: Scaling) -> dict[str, float]:
+    """The full scale of each type. Raises or warns where that is not sure."""
+    if all(np.isnan(one.high) for one in found):
+        raise ImageReadError(
+            f"{found[0].name} and all other images hold nothing but {tell_nodata(found)}, which "
+            "stands for no data. Export them again."
+        )
+    reading = read_values(found, scaling)
+    if reading.question:
+        raise ImageReadError(reading.question)
+    if reading.warning:
+        warnings.warn(reading.warning, stacklevel=3)
+    if any(one.nodata for one in found):
+        looked = f" (of {len(found)} that were looked at)" if len(found) > 1 else ""
+        warnings.warn(
+            f"No data: {tell_nodata(found)}{looked}. These pixels are left out of the range and "
+            "the statistics, and are black to the network; their class stays as the mask has it.",
+            stacklevel=3,
+        )
+    return reading.full_scale
+
+
+def _factor(unit: float, own: float) -> float:
+    """From numbers of one full scale to those of another; 1 where either has none."""
+    return unit / own if unit and own else 1.0
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -33,6 +33,7 @@ from fastunet.errors import ArchitectureError, listing
 from fastunet.files import write_atomically
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.precision import Precision, training_dtype
+from fastunet.preprocess import Orientation, Scaling
 from fastunet.report.evaluation import best_threshold, evaluate
 from fastunet.report.result import Evaluation
 from fastunet.run_files import BEST, SPLIT
@@ -58,6 +59,8 @@ class Settings:
     void: Sequence[Value] | None = None
     instances: bool = False  # masks number objects; all of them are the foreground
     unknown: Literal["error", "void"] = "error"  # mask values that `classes` does not name
+    scaling: Scaling = "auto"  # of images of several types or ranges
+    orientation: Orientation | None = None  # of photos whose masks fit upright and as stored
     strict: bool = False  # refuse data in which the audit finds an error
     arch: str = "unet"
     pretrained: bool = True
@@ -105,6 +108,8 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
         void=settings.void,
         instances=settings.instances,
         unknown=settings.unknown,
+        scaling=settings.scaling,
+        orientation=settings.orientation,
         strict=settings.strict,
         augment=settings.augment,
         cache=settings.cache,
@@ -120,6 +125,8 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     if pre.policy == "patch":
         way = f"patches of {size} at {pre.scale:g} of their resolution"
     print(f"Images:  {channels}, {way}, batches of {dls.bs}")
+    if pre.values != "uint8" or pre.nodata:
+        print(f"Values:  {pre.describe()}")
     return dls
 
 

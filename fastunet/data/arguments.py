@@ -11,7 +11,7 @@ from fastunet.data.cache import Cache
 from fastunet.data.masks import MaskCodec
 from fastunet.data.pairs import Pair
 from fastunet.errors import MaskValueError, SplitError, TrainingError
-from fastunet.preprocess import Preprocess, Scaling
+from fastunet.preprocess import Orientation, Preprocess, Scaling
 
 
 def two_sides(
@@ -48,6 +48,7 @@ def check_options(
     groups: object,
     cache: object,
     scaling: object,
+    orientation: object,
     codec: object,
     preprocess: object,
     num_workers: object,
@@ -64,6 +65,7 @@ def check_options(
     for option, value, known in (
         ("cache", cache, (*get_args(Cache), None)),
         ("scaling", scaling, get_args(Scaling)),
+        ("orientation", orientation, (*get_args(Orientation), None)),
     ):
         if value not in known:
             raise TrainingError(f"{option}={value!r}; one of {known} was expected.")

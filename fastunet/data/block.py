@@ -19,10 +19,13 @@ from fasttransform import Transform
 from fastunet.data import show
 from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
 from fastunet.data.audit import Audit, audit
+from fastunet.data.audit.examine import Facts
+from fastunet.data.audit.orientation import choose_orientation
 from fastunet.data.augment import Albumentations, Augment, Preset, augmentation_of
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
 from fastunet.data.groups import propose_groups
+from fastunet.data.library_messages import gathered_messages
 from fastunet.data.loader import SECOND_NORMALISATION, PairDL
 from fastunet.data.masks import MaskCodec
 from fastunet.data.naming import unused_void
@@ -51,7 +54,7 @@ from fastunet.errors import (
     listing,
 )
 from fastunet.losses import CombinedLoss
-from fastunet.preprocess import Preprocess, Scaling
+from fastunet.preprocess import Orientation, Preprocess, Scaling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,6 +200,7 @@ class ImageMaskDataLoaders(DataLoaders):
         return cls.from_pairs(find_pairs(path, images, masks, prefix, suffix), **kwargs)
 
     @classmethod
+    @gathered_messages()
     def from_pairs(
         cls,
         pairs: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
@@ -217,6 +221,8 @@ class ImageMaskDataLoaders(DataLoaders):
         strict: bool = False,  # audit the data first, and refuse them for any error found
         channels: int | None = None,  # None: grey or colour, as the images are
         scaling: Scaling = "auto",  # of deep images; see `Preprocess.infer`
+        orientation: Orientation | None = None,  # of photos turned by EXIF whose masks fit by size
+        # "upright" and as "stored"; None: find it out, or ask
         augment: Augmentation | None = None,  # a preset, an `Augment`, or Albumentations
         batch_tfms: Sequence | Transform | None = None,  # fastai's, before normalisation
         cache: Cache | None = "auto",  # decoded pixels "ram", "disk", whichever has room, or None
@@ -248,6 +254,7 @@ class ImageMaskDataLoaders(DataLoaders):
             groups=groups,
             cache=cache,
             scaling=scaling,
+            orientation=orientation,
             codec=codec,
             preprocess=preprocess,
             num_workers=num_workers,
@@ -261,9 +268,11 @@ class ImageMaskDataLoaders(DataLoaders):
         stated_void = void if void is not None else getattr(pairs, "void", None) or None
         if strict:
             _refuse(audit(pairs, classes=stated_classes, void=stated_void, instances=instances,
-                          progress=progress), AuditError)  # fmt: skip
-        else:
-            _refuse_by_headers(pairs)
+                          scaling=scaling, orientation=orientation, progress=progress),
+                    AuditError)  # fmt: skip
+        headers = _refuse_by_headers(pairs)
+        if preprocess is None:
+            orientation = choose_orientation(headers, orientation, progress)
         masks = [pair.mask for pair in pairs]
         present = None
         if is_drawn(pairs, split, fold, test_pct):
@@ -290,6 +299,7 @@ class ImageMaskDataLoaders(DataLoaders):
                 scale,
                 scaling,
                 progress=progress,
+                orientation=orientation,
             )
         channel_files = max((len(pair.image_files) for pair in pairs), default=1)
         preprocess = replace(preprocess, channel_files=channel_files)
@@ -357,11 +367,12 @@ def _is_normalize(transform: object) -> bool:
 # --- before anything is decoded -----------------------------------------------------------------
 
 
-def _refuse_by_headers(pairs: Sequence[Pair]) -> None:
-    """Raise, naming all of them, for files that are empty or differ in size from their mask."""
+def _refuse_by_headers(pairs: Sequence[Pair]) -> list[Facts]:
+    """What the headers tell. Raises, naming all files that are empty or of another size."""
     report = audit(pairs[:: -(-len(pairs) // _HEADERS)], quick=True, progress=False)
     sizes_only = {finding.code for finding in report.errors} == {"size-mismatch"}
     _refuse(report, SizeMismatchError if sizes_only else ImageReadError)
+    return report.material.facts
 
 
 def _refuse(report: Audit, error: type[FastunetError]) -> None:
@@ -380,5 +391,5 @@ def _warn_of_torn_groups(pairs: Sequence[Pair], groups) -> None:
             f"File names show {len(names)} groups ({listing(names, 3)}): views of one thing, or "
             "frames of one video. The random split tears them apart, so the scores may be too "
             'good; groups="auto" (--groups auto) keeps each in one part.',
-            stacklevel=3,
+            stacklevel=4,
         )

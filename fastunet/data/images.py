@@ -31,6 +31,8 @@ def read_image(
 ) -> np.ndarray:  # (H, W, C): C is 1 for grey, 3 for RGB, more for many-band TIFF and .npy
     """Decode an image. Depth is kept (8, 16 bit, float); an alpha channel is dropped.
 
+    CMYK becomes RGB, and grey in which white is 0 the other way round.
+
     Pages of one size in a grey TIFF are its channels. An .npy file may hold its channels first.
 
     Raises `ImageReadError` naming the file where it is missing, cut short, too large or no image,
@@ -57,7 +59,12 @@ def _decode(path: Path, upright: bool) -> np.ndarray | None:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return channels_last(read_npy(path))
-    return _read_tiff(path, upright) if suffix in tiff.SUFFIXES else _by_opencv(path, upright)
+    if suffix not in tiff.SUFFIXES or not (pages := tiff.pages(path)):
+        return _by_opencv(path, upright)
+    image = _read_tiff(path, pages)
+    if image is None or upright:
+        return image
+    return as_stored(image, pages[0].orientation)  # its decoders turn it in any case
 
 
 def _by_opencv(path: Path, upright: bool, keep: int = 0) -> np.ndarray | None:
@@ -77,26 +84,30 @@ def _by_opencv(path: Path, upright: bool, keep: int = 0) -> np.ndarray | None:
 _TO_RGB = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGBA}
 
 
-def _read_tiff(path: Path, upright: bool) -> np.ndarray | None:
+def _read_tiff(path: Path, pages: Sequence[tiff.Page]) -> np.ndarray | None:
     """Every band but alpha. OpenCV leaves out some without a word, and darkens RGB by its alpha."""
-    pages = tiff.pages(path)
-    if not pages:
-        return _by_opencv(path, upright)
     page = pages[0]
     if page.height * page.width > MAX_PIXELS:
         return None
     if len(pages) > 1:
         bands = _pages_by_opencv(path)
         if len(bands) == len(pages):
-            return np.stack(bands, axis=-1)
+            return _without_white_0(np.stack(bands, axis=-1), page)
     elif page.suits_opencv:
-        image = _by_opencv(path, upright, cv2.IMREAD_UNCHANGED if page.bands == 4 else 0)
+        image = _by_opencv(path, True, cv2.IMREAD_UNCHANGED if page.bands == 4 else 0)
+        if image is not None:
+            return _without_white_0(image, page)
+    if page.suits_pillow and (page.alpha or page.recoded):
+        image = _colours_by_pillow(path)
         if image is not None:
             return image
-    elif page.alpha and page.suits_pillow:
-        return _colours_by_pillow(path)
-    image = tiff.read_bands(path)
+    image = tiff.as_seen(tiff.read_bands(path), page)
     return upright_from(image[..., :-1] if page.alpha else image, page.orientation)
+
+
+def _without_white_0(image: np.ndarray, page: tiff.Page) -> np.ndarray:
+    """OpenCV does so by itself in 8-bit files only."""
+    return image if image.dtype == np.uint8 else tiff.as_seen(image, page)
 
 
 def _pages_by_opencv(path: Path) -> Sequence[np.ndarray]:
@@ -109,7 +120,7 @@ def _pages_by_opencv(path: Path) -> Sequence[np.ndarray]:
 def _colours_by_pillow(path: Path) -> np.ndarray | None:
     try:
         with open_lazily(path) as file:
-            return np.array(file.convert("RGB" if "RGB" in file.mode.upper() else "L"))
+            return np.array(file.convert("L" if file.mode in ("1", "L", "La", "LA") else "RGB"))
     except Exception:  # of any type, where a file is damaged
         return None
 
@@ -120,6 +131,22 @@ def upright_from(image: np.ndarray, orientation: int) -> np.ndarray:
         image = np.swapaxes(image, 0, 1)
     flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}.get(orientation, ())
     return np.flip(image, flips)
+
+
+def as_stored(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The inverse of `upright_from`."""
+    return upright_from(image, {6: 8, 8: 6}.get(orientation, orientation))
+
+
+def orientation_of(path: Files) -> int:
+    """The EXIF orientation 1..8 of a file, by its header; of several, that of the first."""
+    if not isinstance(path, str | os.PathLike):
+        return orientation_of(path[0]) if path else 1
+    path = Path(path)
+    if path.suffix.lower() in tiff.SUFFIXES and (pages := tiff.pages(path)):
+        return pages[0].orientation
+    header = _header(path)
+    return header[1] if header else 1
 
 
 # Python 3.11 fails now and then where several threads parse such headers at once ("AST constructor
@@ -201,8 +228,6 @@ def image_sizes(
 ) -> tuple[tuple[int, int], tuple[int, int]]:  # (H, W) upright by EXIF, (H, W) as stored
     """The size of an image from its header, without decoding the pixels.
 
-    The orientation in a TIFF holds always, that of other formats where `read_image(upright=True)`.
-
     Raises `ImageReadError` where the file is missing, empty or without a header that can be read.
     """
     path = Path(path)
@@ -220,10 +245,16 @@ def _header_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
         height, width = channels_last(read_npy(path, lazily=True)).shape[:2]
         return (height, width), (height, width)
     if pages := tiff.pages(path):
-        height, width = pages[0].height, pages[0].width
-        if pages[0].orientation in (5, 6, 7, 8):
-            height, width = width, height
-        return (height, width), (height, width)
+        stored, turn = (pages[0].height, pages[0].width), pages[0].orientation
+    elif header := _header(path):
+        stored, turn = header
+    else:
+        return None
+    return (stored[::-1] if turn in (5, 6, 7, 8) else stored), stored
+
+
+def _header(path: Path) -> tuple[tuple[int, int], int] | None:
+    """(height, width) as stored and the EXIF orientation of a file that Pillow knows."""
     try:
         with open_lazily(path) as file:
             width, height = file.size
@@ -231,8 +262,7 @@ def _header_sizes(path: Path) -> tuple[tuple[int, int], tuple[int, int]] | None:
             turn = file.getexif().get(0x112) if file.format != "PNG" else _png_orientation(file)
     except Exception:  # of any type, where a file is damaged
         return None
-    stored = (height, width)
-    return (stored[::-1] if turn in (5, 6, 7, 8) else stored), stored
+    return (height, width), turn if turn in range(1, 9) else 1
 
 
 def _png_orientation(file) -> int:

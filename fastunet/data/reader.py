@@ -21,7 +21,7 @@ from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.pairs import Pair
 from fastunet.data.tiles import grid, pad
 from fastunet.errors import OutputError, SizeMismatchError
-from fastunet.preprocess import Preprocess
+from fastunet.preprocess import Orientation, Preprocess
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
 _SPOTS = 256  # places of a class that are remembered
@@ -127,7 +127,8 @@ class PairReader:
         if isinstance(self._cache, MemoryCache):
             return pair
         how = self.preprocess.to_dict()
-        del how["mean"], how["std"]  # applied later, on the device
+        for later in ("mean", "std", "brightest"):  # of no effect on the pixels
+            del how[later]
         role = {"room to zoom": self._zooms(pair)}
         return fingerprint((*pair.image_files, pair.mask), self.codec.to_dict(), how, role)
 
@@ -135,7 +136,7 @@ class PairReader:
         return self.preprocess.policy == "resize" and pair.split != "valid"
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = read_pair(pair, self.codec)
+        image, mask = read_pair(pair, self.codec, self.preprocess.orientation)
         size = self._size(pair, mask.shape)
         return (
             self.preprocess.resize(self.preprocess.prepare(image, pair.image), size),
@@ -185,20 +186,25 @@ def _spots(mask: np.ndarray) -> list[np.ndarray]:
     return places
 
 
-def read_pair(pair: Pair, codec: MaskCodec) -> tuple[np.ndarray, np.ndarray]:
+def read_pair(
+    pair: Pair,
+    codec: MaskCodec,
+    orientation: Orientation = "upright",  # of photos with an EXIF orientation
+) -> tuple[np.ndarray, np.ndarray]:
     """An image, (H, W, C), and its mask, (H, W) class indices, at their own size.
 
-    The image is upright by its EXIF orientation, unless only the pixels as stored fit the mask.
+    A photo on its side is read the other way, where only that fits the mask.
     """
-    image, mask = read_image(pair.image_files), codec.read(pair.mask)
+    upright = orientation == "upright"
+    image, mask = read_image(pair.image_files, upright), codec.read(pair.mask)
     if image.shape[:2] != mask.shape:
-        stored = read_image(pair.image_files, upright=False)
-        if stored.shape[:2] != mask.shape:
+        other = read_image(pair.image_files, not upright)
+        if other.shape[:2] != mask.shape:
             raise SizeMismatchError(
                 f"{pair.image} is {image.shape[1]}x{image.shape[0]} pixels (width x height), its "
                 f"mask {pair.mask} {mask.shape[1]}x{mask.shape[0]}. A mask must have its image's "
                 "size; export it again, or take the pair out."
             )
-        image = stored
+        image = other
     refuse_not_finite(image, pair.image)
     return image, mask

@@ -2,14 +2,16 @@
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Union
 
 import numpy as np
 import torch
 
-from fastunet.data.images import plain, read_image
+from fastunet.data import tiff
+from fastunet.data.images import orientation_of, plain, read_image
 from fastunet.data.matching import ChannelFiles
 from fastunet.errors import ImageReadError
 
@@ -83,6 +85,30 @@ def name_of(source: Source) -> str:
     return str(source) if isinstance(source, str | os.PathLike) else "the image"
 
 
+def turn_of(source: Source) -> int:
+    """The EXIF orientation 1..8 by which `as_image` turned a picture; 1 where there is none."""
+    if isinstance(source, str | os.PathLike | ChannelFiles):
+        return orientation_of(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        with _as_file(bytes(source)) as file:
+            return orientation_of(file)
+    getexif = getattr(source, "getexif", None)  # of a PIL image
+    turn = getexif().get(0x112, 1) if getexif else 1
+    return turn if turn in range(1, 9) else 1
+
+
+def stated_nodata(
+    source: Source,
+    dtype: np.dtype,  # of its pixels
+) -> float | None:
+    """The value by which a TIFF says that a pixel has no data; 8-bit files are not asked."""
+    if isinstance(source, ChannelFiles) and source:
+        source = source[0]
+    if not isinstance(source, str | os.PathLike) or dtype == np.uint8:
+        return None
+    return tiff.nodata(Path(source))
+
+
 def _from_array(array: np.ndarray) -> np.ndarray:
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
         batch = " Of several images give a list." if array.ndim == 4 else ""
@@ -123,7 +149,8 @@ def _from_pillow(image: "Image.Image") -> np.ndarray:
     try:
         upright = ImageOps.exif_transpose(image)
         if upright.mode in ("1", "L", "F") or upright.mode.startswith("I;16"):
-            return np.array(upright)
+            pixels = np.array(upright)
+            return ~pixels if _has_white_as_0(image) else pixels
         if upright.mode == "I":
             return _as_deep_as_it_is(np.array(upright), image.format)
         with_alpha = {"La": "LA", "RGBa": "RGBA", "P": "RGBA", "PA": "RGBA"}.get(upright.mode)
@@ -136,6 +163,12 @@ def _from_pillow(image: "Image.Image") -> np.ndarray:
             f"The PIL image of mode {image.mode} cannot be read: {reason}. Open it again, or "
             "convert it to RGB."
         ) from error
+
+
+def _has_white_as_0(image: "Image.Image") -> bool:
+    """Whether it is a TIFF of which Pillow leaves the grey levels inverted: all above 8 bits."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_0 and image.mode.startswith("I;16")
 
 
 def _as_deep_as_it_is(values: np.ndarray, format: str | None) -> np.ndarray:
@@ -155,14 +188,20 @@ def _from_bytes(content: bytes) -> np.ndarray:
     """By way of a file, so that the same decoders read it."""
     if not content:
         raise ImageReadError("The image in memory holds no bytes.")
-    with tempfile.TemporaryDirectory(prefix="fastunet-") as folder:
-        file = Path(folder) / f"image{_suffix_of(content)}"
-        file.write_bytes(content)
+    with _as_file(content) as file:
         try:
             return read_image(file)
         except ImageReadError as error:
             said = str(error).replace(str(file), "The image in memory")
             raise ImageReadError(said) from error
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="fastunet-") as folder:
+        file = Path(folder) / f"image{_suffix_of(content)}"
+        file.write_bytes(content)
+        yield file
 
 
 def _suffix_of(content: bytes) -> str:

@@ -13,10 +13,12 @@ from fastunet.errors import ImageReadError
 SUFFIXES = (".tif", ".tiff")
 
 # Tags of the TIFF 6.0 specification.
-_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
+_WIDTH, _HEIGHT, _BITS, PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
 _DESCRIPTION, _BANDS, _PLANAR, _EXTRA, _FORMAT = 270, 277, 284, 338, 339
+_INKS, _NODATA = 332, 42113  # the latter as GDAL writes it, a number as text
 _PILLOW_PIXELS = 89_000_000  # of a compressed TIFF; Pillow warns of more and then refuses
-_GREY, _ALPHA, _UNSIGNED = (0, 1), (1, 2), 1
+_GREY, _RGB, _ALPHA, _UNSIGNED = (0, 1), 2, (1, 2), 1
+WHITE_IS_0, _PALETTE, _SEPARATED, _CMYK = 0, 3, 5, 1
 
 
 @dataclass(frozen=True)
@@ -33,34 +35,44 @@ class Page:
     unsigned: bool
     orientation: int  # as in EXIF, 1..8
     shape: tuple[int, ...] = ()  # of the array that tifffile was given, where it says so
+    nodata: str = ""  # the value of pixels without data, as GDAL writes it
+    white_is_0: bool = False
+    recoded: bool = False  # colours that have to be translated: a palette, CMYK, YCbCr, Lab
+    cmyk: bool = False
 
     @property
     def suits_opencv(self) -> bool:
         """Grey or RGB, or four bands of which none is alpha."""
         usual = self.bands == 1 if self.grey else self.bands in (1, 3, 4)
-        return usual and not self.planar and not self.alpha
+        return usual and not self.planar and not self.alpha and not self.cmyk
 
     @property
     def suits_pillow(self) -> bool:
         """Bytes or bits, of which Pillow knows the palette and the transparency."""
         usual = self.bands - self.alpha == 1 if self.grey else self.bands <= 4
         small = self.height * self.width <= _PILLOW_PIXELS
-        return usual and small and self.unsigned and self.bits <= 8
+        upright = self.orientation not in (5, 6, 7, 8)  # Pillow 13 garbles others, uncompressed
+        return usual and small and upright and self.unsigned and self.bits <= 8
 
     @classmethod
     def of(cls, tags) -> "Page":
         bands = tags.get(_BANDS, 1)
+        colours = tags.get(PHOTOMETRIC, 1)
         return cls(
             height=int(tags[_HEIGHT]),
             width=int(tags[_WIDTH]),
             bands=bands,
             bits=tags.get(_BITS, (1,))[0],
-            grey=tags.get(_PHOTOMETRIC, 1) in _GREY,
+            grey=colours in _GREY,
             alpha=tags.get(_EXTRA, (0,))[-1] in _ALPHA,
             planar=bands > 1 and tags.get(_PLANAR, 1) == 2,
             unsigned=tags.get(_FORMAT, (_UNSIGNED,))[0] == _UNSIGNED,
             orientation=tags.get(_ORIENTATION, 1),
             shape=_shape(tags.get(_DESCRIPTION, "")),
+            nodata=str(tags.get(_NODATA, "")).strip("\0 "),
+            white_is_0=colours == WHITE_IS_0,
+            recoded=colours not in (*_GREY, _RGB),
+            cmyk=colours == _SEPARATED and tags.get(_INKS, _CMYK) == _CMYK and bands >= 4,
         )
 
 
@@ -85,6 +97,17 @@ def pages(path: Path) -> list[Page]:
         height, width, bands = every[0].shape
         return [replace(every[0], height=height, width=width, bands=bands, planar=True)]
     return every if stacked else every[:1]
+
+
+def nodata(path: Path) -> float | None:
+    """The value that stands for no data, where the file is a TIFF that says so."""
+    if path.suffix.lower() not in SUFFIXES:
+        return None
+    said = next((page.nodata for page in pages(path)), "")
+    try:
+        return float(said)
+    except ValueError:  # it says nothing, or no number
+        return None
 
 
 def _alike(page: Page, other: Page) -> bool:
@@ -117,8 +140,24 @@ def _pages(path: Path) -> Iterator[Page]:
             raise ValueError(error) from error
 
 
+def as_seen(
+    bands: np.ndarray,  # (H, W[, C]) numbers as they are stored
+    page: Page,
+) -> np.ndarray:  # (H, W[, C])
+    """Black as 0, and colours as RGB instead of inks."""
+    if page.white_is_0 and page.unsigned:
+        bands = ~bands if bands.dtype == bool else bands.dtype.type(2**page.bits - 1) - bands
+    if page.cmyk:
+        full = 2**page.bits - 1
+        paper = full - bands[..., 3:4].astype(np.float64)
+        bands = np.concatenate(
+            [paper - np.rint(bands[..., :3] * paper / full), bands[..., 4:]], axis=2
+        ).astype(bands.dtype)
+    return bands
+
+
 def read_bands(path: str | os.PathLike) -> np.ndarray:
-    """A page with as many bands as it has, (H, W) or (H, W, C), by tifffile.
+    """A page with as many bands as it has, (H, W) or (H, W, C), by tifffile; a palette as RGB.
 
     Raises `ImageReadError` naming the file where tifffile is missing or cannot decode it.
     """
@@ -137,6 +176,8 @@ def read_bands(path: str | os.PathLike) -> np.ndarray:
             shapes = {page.shape for page in file.pages}
             if len(file.pages) > 1 and len(shapes) == 1 and len(first.shape) == 2:
                 return np.stack([page.asarray() for page in file.pages], axis=-1)
+            if first.photometric == _PALETTE and first.colormap is not None:
+                return (first.colormap.T[first.asarray()] >> 8).astype(np.uint8)
             bands_first = first.axes.startswith("S")
             return np.moveaxis(first.asarray(), 0, -1) if bands_first else first.asarray()
     except Exception as error:  # of any type, where a file is damaged

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from fastunet.data.images import as_stored, upright_from
 from fastunet.data.masks import MaskCodec
 from fastunet.data.matching import ChannelFiles
-from fastunet.data.sources import Source, is_several
+from fastunet.data.sources import Source, is_several, turn_of
 from fastunet.errors import BundleError, ImageReadError
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.memory import check_memory
@@ -88,7 +89,11 @@ class Segmenter:
         """
         image = _one_image(image, channels)
         check_memory(image, self.preprocess, self.codec.n_out)
-        pixels = self.preprocess.prepare(image)
+        turn = 1
+        if self.preprocess.orientation == "stored":
+            image = image.read() if hasattr(image, "read") else image
+            turn = turn_of(image)
+        pixels = as_stored(self.preprocess.prepare(image), turn)
         seen = self.preprocess.resize(pixels)
         training = self.model.training
         self.model.eval()
@@ -99,7 +104,9 @@ class Segmenter:
                 scores = blend_tiles(self._scores, seen, self.preprocess.size)
         finally:
             self.model.train(training)
-        return self.preprocess.restore(scores, pixels.shape[:2])[0].cpu().numpy()
+        scores = self.preprocess.restore(scores, pixels.shape[:2])[0].cpu().numpy()
+        upright = upright_from(np.moveaxis(scores, 0, -1), turn)
+        return np.ascontiguousarray(np.moveaxis(upright, -1, 0))
 
     def _scores(self, pixels: np.ndarray) -> torch.Tensor:
         """(B, H, W, C) prepared pixels to (B, C', H, W) probabilities."""

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from fastunet.data.cache import in_threads
 from fastunet.data.groups import Groups, relative_names, with_groups
+from fastunet.data.library_messages import gathered_messages
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.data.reader import read_pair
 from fastunet.data.split import PARTS, load_split
@@ -49,6 +50,7 @@ Model = Segmenter | HasSegmenter | HasModel | str | os.PathLike
 Data = Sequence[Pair] | HasPairs | str | os.PathLike
 
 
+@gathered_messages()
 def evaluate(
     model: Model,  # a `Segmenter`, a learner, or the folder of a bundle
     data: Data,  # pairs, DataLoaders, a data folder or a .csv table
@@ -88,6 +90,7 @@ def evaluate(
     return scorer.result(split, segmenter.threshold if binary else None, bootstrap)
 
 
+@gathered_messages()
 def best_threshold(
     model: Model,  # as in `evaluate`
     data: Data,
@@ -118,7 +121,10 @@ def _predictions(
     segmenter: Segmenter, pairs: Sequence[Pair], label: str, progress: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(H, W) truth and (C, H, W) probabilities of each pair; threads decode ahead."""
-    read = in_threads(lambda pair: read_pair(pair, segmenter.codec), pairs, progress=False)
+    orientation = segmenter.preprocess.orientation
+    read = in_threads(
+        lambda pair: read_pair(pair, segmenter.codec, orientation), pairs, progress=False
+    )
     bar = tqdm(read, label, len(pairs), leave=False, disable=hide_bars() if progress else True)
     for image, truth in bar:
         yield truth, segmenter.probabilities(image)
@@ -184,7 +190,7 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         warnings.warn(
             f"{bundle} does not say which images it was trained on: it has no {SPLIT}. All of "
             "these are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return pairs
     try:
@@ -193,7 +199,7 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         warnings.warn(
             f"{bundle} was trained on other images than these, by its split.json; all of these "
             "are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return pairs
     return [pair for part in parts.values() for pair in part]

@@ -15,9 +15,11 @@ from PIL import Image
 
 from fastunet.data.codes import read_mask
 from fastunet.data.images import (
+    as_stored,
     full_scale,
     image_sizes,
     is_grey,
+    orientation_of,
     read_image,
     refuse_not_finite,
     upright_from,
@@ -364,3 +366,115 @@ def test_pixels_that_are_no_numbers_are_refused_with_their_place(value):
     message = r"x\.npy: NaN or infinity in 2 of 20 pixels, the first in row 2, column 3.*leave"
     with pytest.raises(ImageReadError, match=message):
         refuse_not_finite(image, "x.npy")
+
+
+# --- TIFF as a viewer shows it --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}], ids=str)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
+def test_grey_whose_white_is_0_is_turned_round(tmp_path, dtype, options):
+    pixels = numbers(dtype, (12, 14))
+    tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="miniswhite", **options)
+    image = read_image(tmp_path / "x.tif")[..., 0]
+    np.testing.assert_array_equal(image, np.iinfo(dtype).max - pixels)
+    if dtype == "u1":
+        np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "x.tif")))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_pages_and_bands_whose_white_is_0_are_turned_round_too(tmp_path, dtype):
+    pixels = numbers(dtype, (3, 12, 14))
+    tifffile.imwrite(tmp_path / "pages.tif", pixels, photometric="miniswhite")
+    expected = np.iinfo(dtype).max - np.moveaxis(pixels, 0, -1)
+    np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), expected)
+    with_alpha = np.ascontiguousarray(np.moveaxis(pixels[:2], 0, -1))
+    tifffile.imwrite(
+        tmp_path / "alpha.tif", with_alpha, photometric="miniswhite", planarconfig="contig",
+        extrasamples=["unassalpha"],
+    )  # fmt: skip
+    np.testing.assert_array_equal(read_image(tmp_path / "alpha.tif"), expected[..., :1])
+
+
+@pytest.mark.parametrize("mode", ["1", "L"])
+def test_grey_is_what_pillow_shows_whichever_value_is_white(tmp_path, mode):
+    grey = Image.fromarray(GREY).convert(mode)
+    for photometric in (0, 1):
+        path = tmp_path / f"{photometric}.tif"
+        grey.save(path, tiffinfo={262: photometric})
+        expected = np.asarray(Image.open(path).convert("L"))
+        np.testing.assert_array_equal(read_image(path)[..., 0], expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"planarconfig": "separate"}], ids=str)
+def test_cmyk_is_the_rgb_that_pillow_makes_of_it(tmp_path, options):
+    inks = RNG.integers(0, 256, (12, 14, 4), dtype=np.uint8)
+    stored = np.moveaxis(inks, -1, 0) if options else inks
+    tifffile.imwrite(tmp_path / "x.tif", stored.copy(), photometric="separated", **options)
+    expected = np.asarray(Image.fromarray(inks, "CMYK").convert("RGB"))
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), expected)
+    with Image.open(tmp_path / "x.tif") as opened:
+        np.testing.assert_array_equal(opened.convert("RGB"), expected)
+
+
+def test_cmyk_of_16_bits_or_with_alpha_is_as_that_of_8_bits(tmp_path):
+    inks = RNG.integers(0, 256, (12, 14, 4), dtype=np.uint8)
+    expected = np.asarray(Image.fromarray(inks, "CMYK").convert("RGB")).astype(int)
+    tifffile.imwrite(tmp_path / "deep.tif", inks.astype("u2") * 257, photometric="separated")
+    deep = read_image(tmp_path / "deep.tif")
+    assert deep.dtype == np.uint16
+    assert np.abs(deep / 257 - expected).max() <= 0.51
+    with_alpha = np.dstack([inks, inks[..., :1]])
+    tifffile.imwrite(
+        tmp_path / "a.tif", with_alpha, photometric="separated", extrasamples=["unassalpha"]
+    )
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}], ids=str)
+def test_a_palette_is_its_colours(tmp_path, dtype, options):
+    palette = RNG.integers(0, 65_536, (3, np.iinfo(dtype).max + 1), dtype=np.uint16)
+    indices = numbers(dtype, (12, 14))
+    tifffile.imwrite(
+        tmp_path / "x.tif", indices, photometric="palette", colormap=palette, **options
+    )
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), palette.T[indices] >> 8)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("colours", ["cmyk", "rgba", "pages"])
+def test_every_way_to_read_a_tiff_turns_it_and_gives_it_as_stored(tmp_path, colours, orientation):
+    pixels = RNG.integers(0, 256, (10, 14, 4), dtype=np.uint8)
+    options = {"extratags": [(0x112, "H", 1, orientation, True)]}
+    if colours == "cmyk":
+        tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="separated", **options)
+        pixels = np.asarray(Image.fromarray(pixels, "CMYK").convert("RGB"))
+    elif colours == "rgba":
+        tifffile.imwrite(
+            tmp_path / "x.tif", pixels, photometric="rgb", extrasamples=["unassalpha"], **options
+        )
+        pixels = pixels[..., :3]
+    else:
+        with tifffile.TiffWriter(tmp_path / "x.tif") as file:
+            for page in np.moveaxis(pixels, -1, 0):
+                file.write(page, photometric="minisblack", metadata=None, **options)
+    upright = upright_from(pixels, orientation)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), upright)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.tif", upright=False), pixels)
+    np.testing.assert_array_equal(as_stored(upright, orientation), pixels)
+    assert image_sizes(tmp_path / "x.tif") == (upright.shape[:2], (10, 14))
+    assert orientation_of(tmp_path / "x.tif") == orientation
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_the_orientation_is_known_from_the_header(tmp_path, suffix):
+    exif = Image.Exif()
+    exif[0x112] = 6
+    Image.fromarray(RGB).save(tmp_path / f"x.{suffix}", exif=exif)
+    Image.fromarray(RGB).save(tmp_path / f"y.{suffix}")
+    assert orientation_of(tmp_path / f"x.{suffix}") == 6
+    assert orientation_of([tmp_path / f"y.{suffix}", tmp_path / f"x.{suffix}"]) == 1
+    exif[0x112] = 77  # means nothing
+    Image.fromarray(RGB).save(tmp_path / f"z.{suffix}", exif=exif)
+    assert orientation_of(tmp_path / f"z.{suffix}") == 1

@@ -13,7 +13,7 @@ from PIL import Image
 
 from fastunet.data.images import read_image, with_channels
 from fastunet.data.matching import ChannelFiles
-from fastunet.data.sources import as_image, is_several
+from fastunet.data.sources import as_image, is_several, turn_of
 from fastunet.errors import ImageReadError
 
 Y, X = np.mgrid[0:24, 0:40]
@@ -47,6 +47,8 @@ FILES = {
     "bits.tif": (Image.fromarray(GREY > 100), {}),
     "deep.png": (Image.fromarray(GREY.astype(np.uint16) * 200), {}),
     "deep.tif": (Image.fromarray(GREY.astype(np.uint16) * 200), {}),
+    "deep-white-0.tif": (Image.fromarray(GREY.astype(np.uint16) * 200), {"tiffinfo": {262: 0}}),
+    "white-0.tif": (Image.fromarray(GREY), {"tiffinfo": {262: 0}}),
     "deep.pgm": (Image.fromarray(GREY.astype(np.int32) * 200), {}),
     "deeper.tif": (Image.fromarray(GREY.astype(np.int32) * 200), {}),
     "float.tif": (Image.fromarray(GREY.astype(np.float32) / 255), {}),
@@ -214,3 +216,13 @@ def test_several_images_are_told_from_one(tmp_path):
     ]
     assert [is_several(source) for source in one] == [False] * len(one)
     assert all(map(is_several, several))
+
+
+def test_the_turn_of_a_photo_is_known_in_every_form(tmp_path):
+    Image.fromarray(RGB).save(tmp_path / "x.jpg", **oriented(8))
+    with Image.open(tmp_path / "x.jpg") as image:
+        assert turn_of(image) == 8
+    assert turn_of(tmp_path / "x.jpg") == 8
+    assert turn_of(ChannelFiles([tmp_path / "x.jpg"])) == 8
+    assert turn_of((tmp_path / "x.jpg").read_bytes()) == 8
+    assert turn_of(RGB) == turn_of(torch.zeros(3, 4, 4)) == 1

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from fastunet.data.images import upright_from
 from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError, ImageReadError
 from fastunet.inference import Segmenter
@@ -186,3 +187,31 @@ def test_weights_of_another_network_are_refused(tmp_path):
 def test_what_is_no_image_is_refused(tmp_path):
     with pytest.raises(ImageReadError, match=r"no\.png"):
         bright((8, 8)).predict(tmp_path / "no.png")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["path", "bytes", "file", "pil"])
+def test_a_network_of_photos_as_stored_is_shown_such_and_its_mask_is_upright(
+    tmp_path, orientation, form
+):
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    path = tmp_path / "x.jpg"
+    stored = np.zeros((40, 64, 3), np.uint8)
+    stored[:8, :24] = 255
+    Image.fromarray(stored).save(path, exif=exif, quality=100)
+    seen = []
+
+    class Watched(Bright):
+        def forward(self, x):
+            seen.append(x)
+            return super().forward(x)
+
+    pre = Preprocess((40, 64), 3, mean=(0.5,), std=(0.5,), orientation="stored")
+    segmenter = Segmenter(Watched(), BINARY, pre, precision="fp32")
+    given = {"path": path, "bytes": path.read_bytes(), "file": path.open("rb"),
+             "pil": Image.open(path)}[form]  # fmt: skip
+    mask = segmenter.predict(given)
+    np.testing.assert_array_equal(mask, upright_from(stored[..., 0] > 127, orientation))
+    assert (seen[0][0, 0, :8, :24] > 0).float().mean() > 0.9  # where it is in the file
+    np.testing.assert_array_equal(segmenter.predict(stored), stored[..., 0] > 127)

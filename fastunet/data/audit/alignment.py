@@ -46,6 +46,17 @@ class Offset:
         return max(abs(self.y), abs(self.x))
 
 
+def grey_levels(
+    image: np.ndarray,  # (H, W, C)
+) -> np.ndarray:  # (H, W), uint8 or float32
+    """The brightness of any image, for comparing structure."""
+    if image.shape[2] == 3 and image.dtype == np.uint8:
+        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    if image.shape[2] == 1 and image.dtype == np.uint8:
+        return image[..., 0]
+    return np.nan_to_num(image[..., :3].mean(axis=2, dtype=np.float32), posinf=0, neginf=0)
+
+
 def find_offset(
     grey: np.ndarray,  # (H, W)
     codes: np.ndarray,  # (H, W), equal within a region

@@ -8,13 +8,24 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from fastunet.data.audit.alignment import Offset, find_offset
+from fastunet.data.audit.alignment import Offset, find_offset, grey_levels
 from fastunet.data.audit.duplicates import thumbnail
+from fastunet.data.audit.orientation import Agreement, compare
 from fastunet.data.codes import RawMask, is_lossy, pixel_counts, read_mask, rgb
-from fastunet.data.images import image_sizes, is_grey, non_finite, read_image
+from fastunet.data.images import (
+    as_stored,
+    image_sizes,
+    is_grey,
+    non_finite,
+    orientation_of,
+    read_image,
+)
 from fastunet.data.pairs import Pair
+from fastunet.data.pixel_values import ImageValues, is_nodata, without_nodata
+from fastunet.data.sources import stated_nodata
 from fastunet.data.survey import Tally
 from fastunet.errors import FastunetError, MaskValueError
+from fastunet.preprocess import Orientation
 
 _MAX_CODES = 4096  # kept of one mask; more is a picture
 _GLANCE = 256  # pixels a side, of what is compared by value
@@ -37,11 +48,12 @@ class ImageFacts:
     channels: int
     dtype: np.dtype
     grey: bool  # no colour, also where grey is stored as RGB
-    mean: np.ndarray  # (C,) of the pixels that are finite
+    mean: np.ndarray  # (C,) of the pixels that are finite and not of no data
     std: np.ndarray  # (C,)
     not_finite: int  # pixels with NaN or infinity
     digest: bytes
     thumb: np.ndarray  # (64, 64) uint8
+    values: ImageValues | None = None
 
     @classmethod
     def of_size(cls, size: tuple[int, int]) -> "ImageFacts":
@@ -88,32 +100,56 @@ class Facts:
     mask: MaskFacts | None = None
     fits: Literal["upright", "stored", "no"] = "upright"  # which pixels of the image the mask fits
     offset: Offset | None = None  # where the mask's borders are seen in the image
+    turn: int = 1  # the EXIF orientation, 1..8
+    undecided: bool = False  # the mask has the image's size, whether or not that is turned
+    agreement: Agreement | None = None  # with the image turned and as stored, if undecided
 
     @property
     def usable(self) -> bool:
         return self.image is not None and self.mask is not None and self.fits != "no"
 
 
-def examine(pair: Pair) -> Facts:
+def examine(
+    pair: Pair,
+    orientation: Orientation | None = None,  # of photos whose size fits both ways; None: not said
+) -> Facts:
     """Decode a pair and keep what the checks need. Never raises over what a file holds."""
     faults: list[Fault] = []
     image = _read(pair, faults)
     raw = _read_mask(pair.mask, faults)
-    facts = _image_facts(image) if image is not None else None
-    fits, grey, offset = "upright", None, None
+    facts = _image_facts(pair, image) if image is not None else None
+    fits, grey, offset, turn, undecided, agreement = "upright", None, None, 1, False, None
     if image is not None and raw is not None:
-        if image.shape[:2] != raw.codes.shape:
-            stored = read_image(_source(pair), upright=False)
-            fits = "stored" if stored.shape[:2] == raw.codes.shape else "no"
-            image = stored
+        turn = orientation_of(pair.image_files)
+        sizes = image.shape[:2], as_stored(image, turn).shape[:2]
+        fits, undecided = _fit(turn, *sizes, raw.codes.shape, orientation)
+        if undecided and orientation is None:
+            agreement = compare(image, raw.codes, turn)
         if fits != "no":
-            grey = grey_levels(image)
+            seen = as_stored(image, turn) if fits == "stored" else image
+            seen = without_nodata(seen, is_nodata(seen, tuple(facts.values.nodata)))
+            grey = np.ascontiguousarray(grey_levels(seen))
             offset = find_offset(grey, raw.codes)
     mask = _mask_facts(pair.mask, raw, grey) if raw is not None else None
-    return Facts(pair, tuple(faults), facts, mask, fits, offset)
+    return Facts(pair, tuple(faults), facts, mask, fits, offset, turn, undecided, agreement)
 
 
-def examine_headers(pair: Pair) -> Facts:
+def _fit(
+    turn: int,
+    upright: tuple[int, int],
+    stored: tuple[int, int],
+    mask: tuple[int, int],
+    orientation: Orientation | None,
+) -> tuple[Literal["upright", "stored", "no"], bool]:
+    """Which pixels of the image the mask fits by its size, and whether that leaves it open."""
+    if mask not in (upright, stored):
+        return "no", False
+    if upright != stored:
+        return ("upright" if mask == upright else "stored"), False
+    return (orientation or "upright") if turn != 1 else "upright", turn != 1
+
+
+def examine_headers(pair: Pair, orientation: Orientation | None = None) -> Facts:
     """What names and headers tell of a pair; nothing is decoded."""
     faults, sizes = [], []
     for file in (*pair.image_files, pair.mask):
@@ -128,8 +164,10 @@ def examine_headers(pair: Pair) -> Facts:
     if faults:
         return Facts(pair, tuple(faults))
     (upright, stored), (mask, _) = sizes[0], sizes[-1]
-    fits = "upright" if mask == upright else "stored" if mask == stored else "no"
-    return Facts(pair, (), ImageFacts.of_size(upright), MaskFacts.of_size(mask), fits)
+    turn = orientation_of(pair.image_files)
+    fits, undecided = _fit(turn, upright, stored, mask, orientation)
+    return Facts(pair, (), ImageFacts.of_size(upright), MaskFacts.of_size(mask), fits, turn=turn,
+                 undecided=undecided)  # fmt: skip
 
 
 def file_fault(file: Path) -> Fault | None:
@@ -204,32 +242,27 @@ def _digest(array: np.ndarray) -> bytes:
     return hashlib.blake2b(data, digest_size=16, person=str(data.shape).encode()[:16]).digest()
 
 
-def _image_facts(image: np.ndarray) -> ImageFacts:
+def _image_facts(pair: Pair, image: np.ndarray) -> ImageFacts:
     finite = image
     not_finite = 0
     if image.dtype.kind == "f":
         not_finite = int(np.count_nonzero(non_finite(image)))
         finite = np.where(np.isfinite(image), image, 0) if not_finite else image
-    if image.shape[2] <= 4 and image.dtype in (np.uint8, np.uint16, np.float32):
+    values = ImageValues.of(image, pair.image, stated_nodata(pair.image_files, image.dtype))
+    if values.nodata:
+        missing = is_nodata(image, tuple(values.nodata))
+        finite = without_nodata(finite, missing)
+        flat = np.ma.array(finite, np.float64, mask=missing).reshape(-1, image.shape[2])
+        mean, std = flat.mean(0).filled(0), flat.std(0).filled(0)
+    elif image.shape[2] <= 4 and image.dtype in (np.uint8, np.uint16, np.float32):
         mean, std = (value.ravel() for value in cv2.meanStdDev(finite))
     else:
         flat = finite.reshape(-1, image.shape[2])
         mean, std = flat.mean(0, np.float64), flat.std(0, np.float64)
     return ImageFacts(
         image.shape[:2], image.shape[2], image.dtype, is_grey(image), mean, std, not_finite,
-        _digest(image), thumbnail(grey_levels(finite)),
+        _digest(image), thumbnail(grey_levels(finite)), values,
     )  # fmt: skip
-
-
-def grey_levels(
-    image: np.ndarray,  # (H, W, C)
-) -> np.ndarray:  # (H, W), uint8 or float32
-    """The brightness of any image, for comparing structure."""
-    if image.shape[2] == 3 and image.dtype == np.uint8:
-        return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    if image.shape[2] == 1 and image.dtype == np.uint8:
-        return image[..., 0]
-    return np.nan_to_num(image[..., :3].mean(axis=2, dtype=np.float32), posinf=0, neginf=0)
 
 
 def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:

@@ -53,7 +53,7 @@ def check_sizes(material: Material) -> Iterator[Finding]:
             "Export these masks again at their image's size, or take the pairs out.",
             [f.pair.mask for f in wrong],
         )  # fmt: skip
-    turned = [f.pair.image for f in material.facts if f.fits == "stored"]
+    turned = [f.pair.image for f in material.facts if f.fits == "stored" and not f.undecided]
     if turned:
         yield material.find(
             "note", "exif-rotation",
@@ -64,7 +64,7 @@ def check_sizes(material: Material) -> Iterator[Finding]:
 
 
 def check_pixels(material: Material) -> Iterator[Finding]:
-    """Pixels that are no numbers, pictures of one colour, and mixed kinds of pictures."""
+    """Pixels that are no numbers, pictures of one colour, and mixed channels."""
     images = [(f.pair.image, f.image) for f in material.facts if f.image]
     bad = [path for path, image in images if image.not_finite]
     if bad:
@@ -83,16 +83,6 @@ def check_pixels(material: Material) -> Iterator[Finding]:
             "Take them out with their masks, or export them again.", flat,
         )  # fmt: skip
     yield from _mixed_channels(material, images)
-    depths = Counter(image.dtype.name for _, image in images)
-    if len(depths) > 1:
-        usual = depths.most_common(1)[0][0]
-        yield material.find(
-            "warning", "mixed-depth",
-            f"The images have different depths ({_tally(depths)}); {{files}} differ from the most. "
-            "The same brightness may be another number in them.",
-            "Export all images with one depth.",
-            [path for path, image in images if image.dtype.name != usual],
-        )  # fmt: skip
 
 
 def _mixed_channels(material: Material, images: Sequence) -> Iterator[Finding]:

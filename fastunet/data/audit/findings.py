@@ -10,6 +10,7 @@ from fastunet.data.audit.understand import Content
 from fastunet.data.masks import MaskCodec
 from fastunet.data.pairs import Pair
 from fastunet.errors import listing
+from fastunet.preprocess import Orientation, Scaling
 
 Severity = Literal["error", "warning", "note"]
 
@@ -38,6 +39,8 @@ class Material:
     facts: list[Facts]
     codec: MaskCodec | None = None
     contents: dict[Path, Content] = field(default_factory=dict)  # of each mask that was read
+    scaling: Scaling = "auto"  # as it was said, of images with several types or ranges
+    orientation: Orientation | None = None  # as it was said, of photos that fit both ways
 
     @property
     def usable(self) -> list[Facts]:

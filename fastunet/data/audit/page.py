@@ -132,7 +132,10 @@ def _spread(audit: "Audit") -> list[Pair]:
 def _pictures(audit: "Audit", pairs: Sequence[Pair]) -> Iterator[str]:
     material = audit.material
     yield '<div class="pictures">'
-    drawn = in_threads(lambda pair: _thumbnail(pair, material.codec), pairs, progress=False)
+    stored = {facts.pair for facts in material.facts if facts.fits == "stored"}
+    drawn = in_threads(
+        lambda pair: _thumbnail(pair, material.codec, pair not in stored), pairs, progress=False
+    )
     for pair, image in zip(pairs, drawn, strict=True):
         name = escape(material.name(pair.image))
         yield "<figure>" + (f'<img alt="{name}" src="{image}">' if image else "")
@@ -140,16 +143,15 @@ def _pictures(audit: "Audit", pairs: Sequence[Pair]) -> Iterator[str]:
     yield "</div>"
 
 
-def _thumbnail(pair: Pair, codec: MaskCodec | None) -> str | None:
+def _thumbnail(pair: Pair, codec: MaskCodec | None, upright: bool) -> str | None:
     """The image with its mask over it, where that fits, as a data URL; None: it cannot be read."""
     try:
-        image = read_image(pair.image_files if pair.channels else pair.image)
+        image = read_image(pair.image_files if pair.channels else pair.image, upright)
     except (FastunetError, cv2.error):
         return None
     mask = _mask(pair, codec)
     if mask is not None and mask.shape != image.shape[:2]:
-        stored = read_image(pair.image_files if pair.channels else pair.image, upright=False)
-        image, mask = (stored, mask) if stored.shape[:2] == mask.shape else (image, None)
+        mask = None
     height, width = image.shape[:2]
     scale = min(1.0, _SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -6,11 +6,12 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fastunet.data.audit import class_checks, file_checks, placement_checks
+from fastunet.data.audit import class_checks, file_checks, placement_checks, value_checks
 from fastunet.data.audit.examine import Facts, examine, examine_headers
 from fastunet.data.audit.findings import Finding, Material
 from fastunet.data.audit.text import as_text
@@ -19,9 +20,11 @@ from fastunet.data.cache import in_threads
 from fastunet.data.codes import parse_value, spell
 from fastunet.data.layouts.drawing import OutlineWarning
 from fastunet.data.layouts.known import recognise
+from fastunet.data.library_messages import gathered_messages
 from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.errors import MaskValueError, PairingError
+from fastunet.preprocess import Orientation, Scaling
 from fastunet.terminal import options
 
 _SIZES = 20  # listed one by one
@@ -88,6 +91,7 @@ class Audit:
         return write_page(self, Path(path))
 
 
+@gathered_messages()
 def audit(
     path_or_pairs: str | os.PathLike | Sequence[Pair],  # the data folder, or what find_pairs found
     *,
@@ -98,6 +102,8 @@ def audit(
     classes: Classes = None,  # names, or name -> value; taken strictly
     void: Void = None,  # value(s), colour(s) or names of classes that do not count
     instances: bool = False,  # the values number objects
+    scaling: Scaling = "auto",  # as in `Preprocess.infer`, of mixed types and ranges
+    orientation: Orientation | None = None,  # of photos whose size fits both ways; None: not said
     quick: bool = False,  # names and headers only: pairing, empty files, sizes
     progress: bool = True,  # a bar while files are read
 ) -> Audit:
@@ -117,6 +123,8 @@ def audit(
         "classes": classes,
         "void": void,
         "instances": instances or None,
+        "scaling": None if scaling == "auto" else scaling,
+        "orientation": orientation,
     }
     typed = shlex.join(options(stated_by_user))
     if isinstance(path_or_pairs, str | os.PathLike):
@@ -134,9 +142,9 @@ def audit(
     void = void if void is not None else (stated.void or None)
 
     _check_colours(classes, void)
-    look = examine_headers if quick else examine
+    look = partial(examine_headers if quick else examine, orientation=orientation)
     facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
-    material = Material(root, pairs, facts)
+    material = Material(root, pairs, facts, scaling=scaling, orientation=orientation)
     findings = [*_unpaired(material, stated), *said]
     if not quick:
         material, understood = _understand(material, classes, void, instances)
@@ -208,7 +216,7 @@ def _understand(
                 "Say what the masks hold: classes=, void= or instances=True; or mend them.",
             ))  # fmt: skip
     contents = {path: content(mask, codec) for path, mask in masks.items()} if codec else {}
-    return Material(material.root, material.pairs, material.facts, codec, contents), findings
+    return replace(material, codec=codec, contents=contents), findings
 
 
 def _unpaired(material: Material, pairs: PairList) -> list[Finding]:
@@ -230,9 +238,15 @@ def _unpaired(material: Material, pairs: PairList) -> list[Finding]:
 
 
 def _check(material: Material, quick: bool) -> list[Finding]:
-    run = [file_checks.check_files, file_checks.check_sizes, file_checks.check_groups]
+    run = [
+        file_checks.check_files,
+        file_checks.check_sizes,
+        value_checks.check_orientation,
+        file_checks.check_groups,
+    ]
     if not quick:
         run += [
+            value_checks.check_values,
             file_checks.check_pixels,
             file_checks.check_duplicates,
             placement_checks.check_placement,
