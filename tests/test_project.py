@@ -76,6 +76,7 @@ FLOORS = [
         *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
         *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
         *["fastunet.data.pairs", "fastunet.data.pairing_text", "fastunet.data.tables"],
+        "fastunet.data.which_masks",
         *["fastunet.data.groups", "fastunet.data.stratify", "fastunet.data.split"],
         *["fastunet.data.stated_split", "fastunet.data.sources", "fastunet.data.cut_stack"],
         "fastunet.data.tiles",

@@ -10,6 +10,7 @@ from numbers import Real
 from pathlib import Path, PurePosixPath
 
 from fastunet.data.groups import Groups, relative_names, with_groups
+from fastunet.data.matching import composed
 from fastunet.data.pairs import Pair
 from fastunet.data.stratify import Unit, deal
 from fastunet.errors import SplitError, listing
@@ -221,7 +222,7 @@ def _read_split(path: Path) -> dict[str, str]:
                 f"{path} has format {document['format']}, newer than this fastunet reads; upgrade "
                 "it: pip install -U fastunet."
             )
-        listed = [(str(name), part) for part in PARTS for name in document[part]]
+        listed = [(composed(str(name)), part) for part in PARTS for name in document[part]]
     except OSError as error:
         raise SplitError(f"{path} could not be read: {error}.") from error
     except (ValueError, KeyError, TypeError) as error:

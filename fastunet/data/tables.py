@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastunet.data.matching import Split, is_image, split_of
+from fastunet.data.matching import Split, as_on_disk, is_image, split_of
 from fastunet.data.pairs import Pair, PairList
 from fastunet.errors import PairingError, listing
 
@@ -127,8 +127,10 @@ def _text(content: bytes) -> str:
 
 def _file(folder: Path, name: str) -> Path:
     """A file of the table; backslashes of Windows are slashes where no file is called so."""
-    file = folder / name
-    return folder / name.replace("\\", "/") if "\\" in name and not file.exists() else file
+    file = as_on_disk(folder / name)
+    if "\\" in name and not file.exists():
+        return as_on_disk(folder / name.replace("\\", "/"))
+    return file
 
 
 def _column(
