@@ -21,7 +21,11 @@ Images = Annotated[
     ),
 ]
 Masks = Annotated[
-    Path | None, typer.Option(help="Folder of masks; goes with --images.", rich_help_panel=_DATA)
+    Path | None,
+    typer.Option(
+        help="Folder of masks, by its name where there are several, or with --images.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Prefix = Annotated[
     str | None,

@@ -395,7 +395,7 @@ def test_what_is_no_list_of_pairs_is_refused(wrong, message):
         ((["images", "masks"],), r"2 paths were given where one folder.*images=\.\.\. and masks="),
         ((3,), "3 is no path"),
         ((None,), "None is no path"),
-        (("images", "masks"), "Pass both images= and masks="),
+        (("images", "masks"), "Pass masks= beside images="),
         ((".", 3, "masks"), "images=3; a name was expected"),
         ((".", "images", "masks", 1), "prefix=1; a name"),
     ],

@@ -21,7 +21,7 @@ from fastunet.data.layouts.drawing import OutlineWarning
 from fastunet.data.layouts.known import recognise
 from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
-from fastunet.errors import MaskValueError, PairingError
+from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
 from fastunet.terminal import options
 
 _SIZES = 20  # listed one by one
@@ -153,6 +153,8 @@ def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")  # what is left over becomes a finding of its own
             found = find_pairs(root, images, masks, prefix, suffix)
+    except AmbiguousPairingError as error:
+        return Finding("error", "which-masks", str(error), "Say which, then inspect again."), []
     except PairingError as error:
         folders = [root / folder for folder in (images, masks) if folder is not None]
         known = all(map(Path.is_dir, folders)) if len(folders) == 2 else not folders

@@ -157,6 +157,8 @@ LAYOUTS: tuple[Callable[[Folder], Layout | None], ...] = (
     published.ade20k,
     published.fastai_camvid,
     published.oxford_pets,
+    published.retina,
+    published.chase,
     images_and_masks,
     splits_of_images_and_masks,
     carvana,

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 
 from fastunet.data.layouts.folders import (
@@ -66,6 +67,43 @@ def _is_voc_palette(masks: Folder) -> bool:
     except OSError:
         return True  # the reader of the masks will say what is wrong with the file
     return palette is not None and bytes(palette[3:6]).hex() == _voc_colour(1)[1:]
+
+
+_DRAWN_BY_HAND = {"1st_manual": "DRIVE", "manual1": "HRF"}  # folders of the vessels
+
+
+def retina(root: Folder) -> Layout | None:
+    """images/ + 1st_manual/ (or manual1/), the vessels; a folder mask/ is the field of view."""
+    places = [(root.folders[name], split) for name, split in root.splits.items()]
+    parts, without = [], []
+    for folder, split in [(root, ""), *places]:
+        both = two_folders(folder, masks=tuple(_DRAWN_BY_HAND))
+        if both:
+            parts.append(Part(both[0].path, both[1].path, split))
+        elif folder.find("mask") and folder.find(*IMAGES):
+            without.append(folder.path)
+    if not parts:
+        return None
+    manual = parts[0].masks.name
+    if without:
+        warnings.warn(
+            f"{listing(without)} has no {manual}, the vessels that were drawn by hand, and is left "
+            "out; what it calls mask is the field of view.",
+            stacklevel=2,
+        )
+    name = f"{_DRAWN_BY_HAND[manual.lower()]}: {parts[0].images.name} + {manual}"
+    view = parts[0].masks.parent / "mask"
+    return Layout(f"{name}; mask is the field of view" if view.is_dir() else name, parts)
+
+
+def chase(root: Folder) -> Layout | None:
+    """Image_01L.jpg + Image_01L_1stHO.png in one folder; _2ndHO is a second observer's."""
+    stems = [stem_of(name) for name in root.files.values() if is_image(name)]
+    if not any(stem.endswith("_1stHO") for stem in stems):
+        return None
+    only = frozenset(stem for stem in stems if not stem.endswith("_2ndHO"))
+    part = Part(root.path, root.path, beside=("", "_1stHO"), only=only)
+    return Layout("CHASE_DB1: x + x_1stHO in one folder", [part])
 
 
 _CITYSCAPES = {
