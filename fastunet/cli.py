@@ -46,6 +46,7 @@ from fastunet.options import (
     Scale,
     Seed,
     Size,
+    SkipBad,
     SplitFile,
     Strict,
     Suffix,
@@ -202,6 +203,7 @@ def train(
     instances: Instances = False,
     unknown: Unknown = "error",
     strict: Strict = False,
+    skip_bad: SkipBad = False,
     augment: AugmentOption = None,
     valid_pct: ValidPct = 0.2,
     groups: Groups = None,
@@ -232,8 +234,8 @@ def train(
             void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
             bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
             valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
-            strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
-            monitor=monitor,
+            strict=strict, skip_bad=skip_bad, augment=augment, groups=groups, fold=fold,
+            split=split, cache=cache, monitor=monitor,
         )  # fmt: skip
         from fastunet import run
 
@@ -265,6 +267,7 @@ def lr_find(
     suffix: Suffix = None,
     instances: Instances = False,
     unknown: Unknown = "error",
+    skip_bad: SkipBad = False,
     augment: AugmentOption = None,
     seed: Seed = 42,
     cache: CacheOption = "auto",
@@ -280,7 +283,7 @@ def lr_find(
         data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
         void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
         bs=bs, seed=seed, precision=precision, patch=patch, scale=scale, instances=instances,
-        unknown=unknown, augment=augment, cache=cache,
+        unknown=unknown, skip_bad=skip_bad, augment=augment, cache=cache,
     )  # fmt: skip
     from fastai.torch_core import set_seed
 
@@ -320,6 +323,7 @@ def evaluate(
     masks: Masks = None,
     prefix: Prefix = None,
     suffix: Suffix = None,
+    skip_bad: SkipBad = False,
     overwrite: Replace = False,
 ):
     """Score a model on images and masks, at the images' own size.
@@ -340,8 +344,8 @@ def evaluate(
         read = chain(bundle_files(bundle), data_files(data, images, masks, prefix, suffix))
         planned = [Output(file, "the evaluation") for file in files_in(out)]
         check_outputs(planned, read, overwrite)
-    pairs = find_pairs(data, images, masks, prefix, suffix)
-    result = score(bundle, pairs, split, boundary=boundary, groups=groups)
+    pairs = find_pairs(data, images, masks, prefix, suffix, missing_ok=skip_bad)
+    result = score(bundle, pairs, split, boundary=boundary, groups=groups, skip_bad=skip_bad)
     print(dumps(result.to_dict(), indent=2) if json else result)
     if out is not None:
         result.save(out)

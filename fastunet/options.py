@@ -157,6 +157,14 @@ Strict = Annotated[
         "--strict", help="Refuse data in which `inspect` finds an error.", rich_help_panel=_DATA
     ),
 ]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Leave out, and list, pairs that cannot be read or do not fit together.",
+        rich_help_panel=_DATA,
+    ),
+]
 BatchSize = Annotated[
     int | None,
     typer.Option(

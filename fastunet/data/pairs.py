@@ -88,6 +88,7 @@ def find_pairs(
     masks: str | os.PathLike | None = None,  # folder of masks, alone where images are found without
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
     suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
+    missing_ok: bool = False,  # a table may list files that are missing, as `skip_bad` takes them
 ) -> PairList:
     """Pair the images of a folder with their masks.
 
@@ -105,7 +106,7 @@ def find_pairs(
     """
     _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
     if _is_table(path):
-        return _from_table(path, images, masks, prefix, suffix)
+        return _from_table(path, images, masks, prefix, suffix, missing_ok)
     root = _one_path(path)
     if images is not None and masks is None:
         raise PairingError(
@@ -169,6 +170,7 @@ def find_pairs(
 
 def as_pairs(
     given: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
+    missing_ok: bool = False,  # files need not exist, as in `find_pairs`
 ) -> Sequence[Pair]:
     """Pairs in any form a user holds them: those of `find_pairs`, (image, mask) paths, a DataFrame.
 
@@ -177,7 +179,7 @@ def as_pairs(
     if isinstance(given, PairList):
         return given
     if _is_table(given):
-        return _from_table(given)
+        return _from_table(given, missing_ok=missing_ok)
     if isinstance(given, str | os.PathLike):
         raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
     if not isinstance(given, Iterable):
@@ -185,10 +187,10 @@ def as_pairs(
     pairs = [_as_pair(entry, number) for number, entry in enumerate(given)]
     unchecked = [file for pair, new in pairs if new for file in (pair.image, pair.mask)]
     missing = [file for file in unchecked if not file.is_file()]
-    if missing:
+    if missing and not missing_ok:
         raise PairingError(
             f"{len(missing)} of the files do not exist: {listing(missing)}. Relative paths start "
-            f"from {Path.cwd()}."
+            f"from {Path.cwd()}. skip_bad=True leaves such pairs out."
         )
     return [pair for pair, _ in pairs]
 
@@ -226,12 +228,15 @@ def _is_table(given: object) -> bool:
     )
 
 
-def _from_table(table, images=None, masks=None, prefix=None, suffix=None) -> PairList:
+def _from_table(
+    table, images=None, masks=None, prefix=None, suffix=None, missing_ok=False
+) -> PairList:
     from fastunet.data.tables import pairs_from_table
 
     if prefix is not None or suffix is not None:
         raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
-    return pairs_from_table(table, image=images or "image", mask=masks or "mask")
+    columns = {"image": images or "image", "mask": masks or "mask"}
+    return pairs_from_table(table, **columns, missing_ok=missing_ok)
 
 
 def _one_path(path: object) -> Path:

@@ -38,6 +38,7 @@ def pairs_from_table(
     mask: str = "mask",  # column of mask files
     split: str = "split",  # column of train, val or test, or is_valid with 1 or 0; may be missing
     group: str = "group",  # column of what must stay in one part; may be missing
+    missing_ok: bool = False,  # files need not exist, for `skip_bad` to leave their pairs out
 ) -> PairList:
     """The pairs that a table lists, in its order.
 
@@ -78,7 +79,7 @@ def pairs_from_table(
         pairs.append(Pair(image_file, mask_file, parts[at], groups[at]))
     if not pairs:
         raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
-    _check(pairs, name, folder)
+    _check(pairs, name, folder, missing_ok)
     return PairList(pairs, "table", unpaired)
 
 
@@ -191,14 +192,15 @@ def _part(text: str, flags: bool) -> Split | None:
     return "train" if text.lower() in _FALSE else None
 
 
-def _check(pairs: list[Pair], table: str, folder: Path) -> None:
+def _check(pairs: list[Pair], table: str, folder: Path, missing_ok: bool) -> None:
     """Every file is there, and no image is listed twice."""
     for what, files in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs])):
         missing = [file for file in files if not file.is_file()]
-        if missing:
+        if missing and not missing_ok:
             raise PairingError(
                 f"{table} lists {len(missing)} {what} files that do not exist: {listing(missing)}. "
-                f"Relative paths start from {folder.absolute()}; pass root= for another folder."
+                f"Relative paths start from {folder.absolute()}; pass root= for another folder. If "
+                "these files are lost, skip_bad=True leaves their pairs out."
             )
     seen: set[Path] = set()
     twice = [pair.image for pair in pairs if pair.image in seen or seen.add(pair.image)]

@@ -98,7 +98,7 @@ def audit(
     classes: Classes = None,  # names, or name -> value; taken strictly
     void: Void = None,  # value(s), colour(s) or names of classes that do not count
     instances: bool = False,  # the values number objects
-    quick: bool = False,  # names and headers only: pairing, empty files, sizes
+    quick: bool = False,  # names and headers only: pairing, empty files and cut ones, sizes
     progress: bool = True,  # a bar while files are read
 ) -> Audit:
     """Look at every file of a data set once; nothing is changed on disk.
