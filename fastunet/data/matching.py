@@ -33,9 +33,9 @@ class ChannelFiles(tuple[Path, ...]):
 
 
 _SPLITS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("train", "training", "tr", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "vld", "dev", "development"), "valid"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "hold-out", "held-out"), "test"),
 }
 _CHANNEL = re.compile(r"_\d{4}$")
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}  # left behind by unpackers and file managers
