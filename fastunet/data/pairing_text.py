@@ -109,8 +109,8 @@ def _sub_folders_differ(
         return said + (
             "Is it a folder of masks for each class? One mask per image is read, in which each "
             "class has a value of its own: merge them (0 for the background, 1 for the first "
-            f"class, 2 for the second). To train on one of the classes, name its folder: masks="
-            f"{_folder_of(fitting)}."
+            f"class, 2 for the second). To train on one of the classes, name its folder: "
+            f'masks="{_folder_of(fitting)}".'
         )
     return said + "Move the files, or name the two folders: images=..., masks=..."
 

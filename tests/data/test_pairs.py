@@ -110,10 +110,11 @@ def test_folders_of_masks_for_each_class_are_told_as_such(tmp_path):
     touch(tmp_path, *(f"masks/{kind}/s{i}.png" for i in range(3) for kind in ("cat", "dog")))
     message = (
         r"names fit, but the sub-folders differ\. Images lie in the folder itself, masks in cat/, "
-        r"dog/.*folder of masks for each class\? .* merge them.*masks=.*cat\."
+        r"dog/.*folder of masks for each class\? .* merge them.*masks=\".*cat\"\."
     )
     with pytest.raises(PairingError, match=message):
         find_pairs(tmp_path)
+    assert len(find_pairs(tmp_path, masks=tmp_path / "masks" / "cat")) == 3
     assert len(find_pairs(tmp_path, tmp_path / "images", tmp_path / "masks" / "cat")) == 3
 
 
