@@ -48,6 +48,7 @@ from fastunet.options import (
     ScalingOption,
     Seed,
     Size,
+    SkipBad,
     SplitFile,
     Strict,
     Suffix,
@@ -210,6 +211,7 @@ def train(
     scaling: ScalingOption = "auto",
     orientation: OrientationOption = None,
     strict: Strict = False,
+    skip_bad: SkipBad = False,
     augment: AugmentOption = None,
     valid_pct: ValidPct = 0.2,
     groups: Groups = None,
@@ -240,8 +242,8 @@ def train(
             void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
             bs=bs, seed=seed, precision=precision, epochs=epochs, minutes=minutes, lr=rate,
             valid_pct=valid_pct, patch=patch, scale=scale, instances=instances, unknown=unknown,
-            strict=strict, augment=augment, groups=groups, fold=fold, split=split, cache=cache,
-            monitor=monitor, scaling=scaling, orientation=orientation,
+            strict=strict, skip_bad=skip_bad, augment=augment, groups=groups, fold=fold,
+            split=split, cache=cache, monitor=monitor, scaling=scaling, orientation=orientation,
         )  # fmt: skip
         from fastunet import run
 
@@ -275,6 +277,7 @@ def lr_find(
     unknown: Unknown = "error",
     scaling: ScalingOption = "auto",
     orientation: OrientationOption = None,
+    skip_bad: SkipBad = False,
     augment: AugmentOption = None,
     seed: Seed = 42,
     cache: CacheOption = "auto",
@@ -290,8 +293,8 @@ def lr_find(
         data=data, images=images, masks=masks, prefix=prefix, suffix=suffix, classes=classes,
         void=void, arch=arch, pretrained=pretrained, weights=weights, width=width, size=size,
         bs=bs, seed=seed, precision=precision, patch=patch, scale=scale, instances=instances,
-        unknown=unknown, augment=augment, cache=cache,
-        scaling=scaling, orientation=orientation,
+        unknown=unknown, skip_bad=skip_bad, augment=augment, cache=cache, scaling=scaling,
+        orientation=orientation,
     )  # fmt: skip
     from fastai.torch_core import set_seed
 
@@ -331,6 +334,7 @@ def evaluate(
     masks: Masks = None,
     prefix: Prefix = None,
     suffix: Suffix = None,
+    skip_bad: SkipBad = False,
     overwrite: Replace = False,
 ):
     """Score a model on images and masks, at the images' own size.
@@ -351,8 +355,8 @@ def evaluate(
         read = chain(bundle_files(bundle), data_files(data, images, masks, prefix, suffix))
         planned = [Output(file, "the evaluation") for file in files_in(out)]
         check_outputs(planned, read, overwrite)
-    pairs = find_pairs(data, images, masks, prefix, suffix)
-    result = score(bundle, pairs, split, boundary=boundary, groups=groups)
+    pairs = find_pairs(data, images, masks, prefix, suffix, missing_ok=skip_bad)
+    result = score(bundle, pairs, split, boundary=boundary, groups=groups, skip_bad=skip_bad)
     print(dumps(result.to_dict(), indent=2) if json else result)
     if out is not None:
         result.save(out)

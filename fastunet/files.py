@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from fastunet.errors import OutputError, listing
+from fastunet.errors import OutputError, listing, told_apart
 from fastunet.system_errors import reason
 
 _PROBE = 4096  # bytes that are written to see whether a folder takes any
@@ -128,12 +128,12 @@ def _refuse_clashes(outputs: Sequence[Output], ignore_case: bool) -> None:
     taken: dict[str, Output] = {}
     for output in outputs:
         key = os.path.abspath(output.path)  # noqa: PTH100 - a name, links in it or not
-        if ignore_case:
-            key = unicodedata.normalize("NFC", key).casefold()
-        first = taken.setdefault(key, output)
+        key = unicodedata.normalize("NFC", key)  # on macOS both spellings are one file
+        first = taken.setdefault(key.casefold() if ignore_case else key, output)
         if first is not output:
+            one, other = told_apart([first.what, output.what])
             raise OutputError(
-                f"{output.path} would be written twice: {first.what}, and {output.what}. Rename "
+                f"{output.path} would be written twice: {one}, and {other}. Rename "
                 "one of the images, or write into different folders."
             )
 

@@ -21,7 +21,11 @@ Images = Annotated[
     ),
 ]
 Masks = Annotated[
-    Path | None, typer.Option(help="Folder of masks; goes with --images.", rich_help_panel=_DATA)
+    Path | None,
+    typer.Option(
+        help="Folder of masks, by its name where there are several, or with --images.",
+        rich_help_panel=_DATA,
+    ),
 ]
 Prefix = Annotated[
     str | None,
@@ -169,6 +173,14 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict", help="Refuse data in which `inspect` finds an error.", rich_help_panel=_DATA
+    ),
+]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Leave out, and list, pairs that cannot be read or do not fit together.",
+        rich_help_panel=_DATA,
     ),
 ]
 BatchSize = Annotated[

@@ -1,7 +1,8 @@
 """One training run: a data folder in, a run folder out. What `fastunet train` and `demo` do.
 
 A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv`, the pictures,
-`split.json` (which image was in which part), `evaluation/` (the scores with their intervals, as
+`split.json` (which image was in which part), `skipped.json` (which pairs `skip_bad` left out, and
+why), `evaluation/` (the scores with their intervals, as
 JSON, tables and a picture), `command.txt`, and `run.json`, which says whether the run is finished;
 until then `best/` is a bundle of the best epoch so far.
 """
@@ -24,6 +25,7 @@ from fastai.vision.learner import model_meta
 from fastunet.callback.best_bundle import SaveBestBundle
 from fastunet.callback.budget import measure
 from fastunet.callback.progress import EpochLog
+from fastunet.data.audit.bad_pairs import save_skipped
 from fastunet.data.block import ImageMaskDataLoaders
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
@@ -36,7 +38,7 @@ from fastunet.precision import Precision, training_dtype
 from fastunet.preprocess import Orientation, Scaling
 from fastunet.report.evaluation import best_threshold, evaluate
 from fastunet.report.result import Evaluation
-from fastunet.run_files import BEST, SPLIT
+from fastunet.run_files import BEST, SKIPPED, SPLIT
 from fastunet.run_folder import RunFolder
 
 EPOCHS = 20  # where neither epochs nor minutes are given
@@ -62,6 +64,7 @@ class Settings:
     scaling: Scaling = "auto"  # of images of several types or ranges
     orientation: Orientation | None = None  # of photos whose masks fit upright and as stored
     strict: bool = False  # refuse data in which the audit finds an error
+    skip_bad: bool = False  # leave out pairs that cannot be read or do not fit
     arch: str = "unet"
     pretrained: bool = True
     weights: Path | None = None  # of the encoder, instead of those that are published
@@ -90,7 +93,12 @@ class Settings:
 def load(settings: Settings) -> ImageMaskDataLoaders:
     """Find, read and split the data, and say what was understood."""
     pairs = find_pairs(
-        settings.data, settings.images, settings.masks, settings.prefix, settings.suffix
+        settings.data,
+        settings.images,
+        settings.masks,
+        settings.prefix,
+        settings.suffix,
+        missing_ok=settings.skip_bad,
     )
     side = 128 if settings.device.type == "cpu" else 256
     dls = ImageMaskDataLoaders.from_pairs(
@@ -111,6 +119,7 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
         scaling=settings.scaling,
         orientation=settings.orientation,
         strict=settings.strict,
+        skip_bad=settings.skip_bad,
         augment=settings.augment,
         cache=settings.cache,
         device=settings.device,
@@ -201,7 +210,10 @@ def train(
     set_seed(settings.seed)
     dls = load(settings)
     write_atomically(folder.work / "command.txt", (settings.command + "\n").encode())
-    save_split(dls.pairs, folder.work / SPLIT)
+    save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
+    if dls.skipped:
+        save_skipped(dls.skipped, folder.work / SKIPPED)
+        print(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
     learn = learner(settings, dls, folder.work)
     folder.check_space(_bytes_needed(learn.model))
     rate = settings.lr or learn.lr

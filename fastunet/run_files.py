@@ -12,6 +12,7 @@ from fastunet.folders import LOCK, remove_empty
 RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
 BEST = "best"  # a bundle of the best epoch so far
 SPLIT = "split.json"
+SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 FORMAT = 1
 
 BUNDLE_JSON = "bundle.json"
@@ -20,7 +21,10 @@ _HIDDEN = (LOCK, TEMPORARY, ".DS_Store", "Thumbs.db", "desktop.ini")
 _BUNDLE = (BUNDLE_JSON, "model.safetensors", "model-????????.safetensors")
 _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.csv")
 _FILES = {  # that a run writes, by folder
-    "": (RUN_JSON, SPLIT, *_BUNDLE, "history.csv", "results.png", "lr_find.png", "command.txt"),
+    "": (
+        *(RUN_JSON, SPLIT, SKIPPED, *_BUNDLE),
+        *("history.csv", "results.png", "lr_find.png", "command.txt"),
+    ),
     BEST: _BUNDLE,
     "evaluation": _EVALUATION,
 }

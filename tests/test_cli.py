@@ -56,6 +56,33 @@ def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp)
     assert len(list((in_tmp / "p").iterdir())) == 16
 
 
+def test_a_training_without_bad_pairs_lists_them_in_its_folder(run, write_pairs, in_tmp):
+    root = write_pairs(12)
+    (root / "masks/02.png").write_bytes(b"")
+    cv2.imwrite(str(root / "masks/05.png"), np.zeros((7, 9), np.uint8))
+    words = ("train", root, "--epochs", 1, "--out", "r", *FAST)
+    code, _, err = run(*words)
+    assert code == 2
+    assert "--skip-bad" in err
+    assert "02.png" in err
+    assert "05.png" in err
+    with pytest.warns(UserWarning, match="2 of 12 pairs cannot be used"):
+        code, out, _ = run(*words, "--skip-bad")
+    assert code == 0
+    assert "Skipped: 2 pairs; why is in r/skipped.json" in out
+    skipped = json.loads((in_tmp / "r/skipped.json").read_text())["skipped"]
+    assert [entry["image"] for entry in skipped] == [
+        str(root / f"images/{n}.png") for n in ("02", "05")
+    ]
+    with pytest.warns(UserWarning, match="leaves out 2 images") as said:
+        code, out, _ = run("evaluate", "r", root)
+    assert code == 0
+    assert "valid: 2 images" in out
+    assert not [one for one in said if "trained on other images" in str(one.message)]
+    with pytest.warns(UserWarning, match="2 of 12"):  # the list is a run's own file
+        assert run(*words, "--overwrite", "--skip-bad")[0] == 0
+
+
 def test_train_by_the_clock_with_a_test_part_void_and_names(run, tmp_path, write_pairs, in_tmp):
     for part in ("train", "val", "test"):
         write_pairs(4, (0, 1, 9), folder=f"d/{part}")

@@ -85,7 +85,7 @@ def test_instances_and_quick(run, write_pairs):
     [
         (["nowhere"], "nowhere is missing"),
         (["data/images"], "data/images"),
-        (["data", "--images", "images"], "--images and --masks"),
+        (["data", "--images", "images"], "--masks beside --images"),
         (["data", "--classes", "a=0,b"], "--classes"),
         (["data", "--void", "#12"], "'#12' is no colour"),
     ],

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
 import fastunet
@@ -32,6 +33,47 @@ def test_inference_imports_neither_fastai_nor_pandas_nor_matplotlib():
     loaded = loaded_after("import fastunet.inference")
     assert "torch" in loaded
     assert not loaded & {"fastai", "pandas", "matplotlib", "timm", "PIL.Image"}
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (["cv2/qt/plugins"], "its folder cv2 is empty"),
+        ([], "there is no cv2"),
+        (["opencv_python-4.12.0.dist-info"], "although opencv-python is installed"),
+    ],
+)
+def test_an_opencv_that_another_one_took_along_is_told_at_import(tmp_path, left, said):
+    (tmp_path / "fastunet-0.dist-info").mkdir()
+    (tmp_path / "fastunet-0.dist-info" / "METADATA").write_text("Name: fastunet\nVersion: 0\n")
+    for folder in left:
+        (tmp_path / folder).mkdir(parents=True)
+        if folder.endswith(".dist-info"):
+            metadata = "Name: opencv-python\nVersion: 4.12.0\n"
+            (tmp_path / folder / "METADATA").write_text(metadata)
+    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; import fastunet"
+    command = [sys.executable, "-I", "-S", "-c", code]  # without what is installed
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: OpenCV cannot be used")
+    assert said in last
+    kind = "opencv-python" if "although" in said else "opencv-python-headless"
+    assert last.endswith(f"pip install --force-reinstall --no-deps {kind}")
+
+
+def test_nothing_of_opencv_is_used_that_the_headless_build_lacks():
+    used = {
+        node.attr
+        for file in (ROOT / "fastunet").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "cv2"
+    }
+    windows = {"imshow", "namedWindow", "waitKey", "destroyAllWindows", "selectROI"}
+    assert "resize" in used
+    assert not used & windows
+    if not cv2.version.headless:
+        pytest.skip("the OpenCV that is installed is not the headless build")
+    assert not {name for name in used if not hasattr(cv2, name)}
 
 
 def test_the_version_is_that_of_settings_ini():
@@ -76,6 +118,7 @@ FLOORS = [
         *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
         *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
         *["fastunet.data.pairs", "fastunet.data.pairing_text", "fastunet.data.tables"],
+        "fastunet.data.which_masks",
         *["fastunet.data.groups", "fastunet.data.stratify", "fastunet.data.split"],
         *["fastunet.data.stated_split", "fastunet.data.sources", "fastunet.data.cut_stack"],
         *["fastunet.data.tiles", "fastunet.data.pixel_values", "fastunet.data.library_messages"],

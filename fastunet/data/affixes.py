@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from fastunet.data.matching import Affix, Listing, Rule, core_of, stem_of
+from fastunet.data.matching import Affix, Listing, Rule, by_composed_name, core_of, stem_of
 
 _SAMPLE = 100  # files that vote
 _FOLDERS = 20  # sub-folders that they come from
@@ -22,6 +22,8 @@ def infer_rule(images: Listing, masks: Listing) -> Rule:
     """
     if sum(map(len, masks.values())) < sum(map(len, images.values())):
         return infer_rule(masks, images).swapped()  # the smaller side has a partner more often
+    images = {key: images[inner] for key, inner in by_composed_name(images).items()}
+    masks = {key: masks[inner] for key, inner in by_composed_name(masks).items()}
     shared = [inner for inner in images if inner in masks]
     shared = _spread(shared, _FOLDERS)
     voters = [

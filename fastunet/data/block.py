@@ -19,7 +19,13 @@ from fasttransform import Transform
 from fastunet.data import show
 from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
 from fastunet.data.audit import Audit, audit
-from fastunet.data.audit.examine import Facts
+from fastunet.data.audit.bad_pairs import (
+    Skipped,
+    refuse_bad_pairs,
+    warn_of_skipped,
+    without_bad_pairs,
+    without_unknown_values,
+)
 from fastunet.data.audit.orientation import choose_orientation
 from fastunet.data.augment import Albumentations, Augment, Preset, augmentation_of
 from fastunet.data.cache import Cache
@@ -47,8 +53,6 @@ from fastunet.data.transforms import (
 from fastunet.errors import (
     AuditError,
     FastunetError,
-    ImageReadError,
-    SizeMismatchError,
     SplitError,
     TrainingError,
     listing,
@@ -60,8 +64,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Augmentation = Preset | Augment | Albumentations | Callable[..., dict]
-
-_HEADERS = 5000  # pairs whose sizes are compared before anything is decoded
 
 
 def PairImageBlock(
@@ -150,10 +152,12 @@ class ImageMaskDataLoaders(DataLoaders):
 
     `dls.codec` says what the masks hold, `dls.vocab` and `dls.c` are the names and the number of
     the classes, `dls.preprocess` says how images enter the network, `dls.task` is "binary" or
-    "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part.
+    "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part, and
+    `dls.skipped` those that `skip_bad` left out.
     """
 
     pairs: dict[str, list[Pair]]
+    skipped: Sequence[Skipped] = ()
 
     def add_tfms(self, tfms, event, loaders=None):
         """As in fastai; a `Normalize` (`unet_learner` adds one) takes the place of ours."""
@@ -197,7 +201,10 @@ class ImageMaskDataLoaders(DataLoaders):
 
         Raises `PairingError`, and what `from_pairs` raises.
         """
-        return cls.from_pairs(find_pairs(path, images, masks, prefix, suffix), **kwargs)
+        pairs = find_pairs(
+            path, images, masks, prefix, suffix, missing_ok=kwargs.get("skip_bad", False)
+        )
+        return cls.from_pairs(pairs, **kwargs)
 
     @classmethod
     @gathered_messages()
@@ -219,6 +226,7 @@ class ImageMaskDataLoaders(DataLoaders):
         instances: bool = False,  # masks number objects: all of them are the foreground
         unknown: Literal["error", "void"] = "error",  # mask values that `classes` does not name
         strict: bool = False,  # audit the data first, and refuse them for any error found
+        skip_bad: bool = False,  # leave out, with a warning, pairs that are damaged or do not fit
         channels: int | None = None,  # None: grey or colour, as the images are
         scaling: Scaling = "auto",  # of deep images; see `Preprocess.infer`
         orientation: Orientation | None = None,  # of photos turned by EXIF whose masks fit by size
@@ -242,7 +250,7 @@ class ImageMaskDataLoaders(DataLoaders):
         split or the batch, and names the file in `ImageReadError`, `MaskValueError` or
         `SizeMismatchError`.
         """
-        pairs = as_pairs(pairs)
+        pairs = as_pairs(pairs, missing_ok=skip_bad)
         size, patch = two_sides("size", size), two_sides("patch", patch)
         augment = augmentation_of(augment)
         batch_tfms = L(batch_tfms)
@@ -266,11 +274,14 @@ class ImageMaskDataLoaders(DataLoaders):
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
         stated_classes = classes if classes is not None else getattr(pairs, "classes", None)
         stated_void = void if void is not None else getattr(pairs, "void", None) or None
+        every, skipped = pairs, []
+        if skip_bad:
+            pairs, skipped = without_bad_pairs(every, progress)
         if strict:
             _refuse(audit(pairs, classes=stated_classes, void=stated_void, instances=instances,
                           scaling=scaling, orientation=orientation, progress=progress),
                     AuditError)  # fmt: skip
-        headers = _refuse_by_headers(pairs)
+        headers = refuse_bad_pairs(pairs, progress)
         if preprocess is None:
             orientation = choose_orientation(headers, orientation, progress)
         masks = [pair.mask for pair in pairs]
@@ -282,9 +293,13 @@ class ImageMaskDataLoaders(DataLoaders):
         if codec is None:
             codec = MaskCodec.from_survey(survey, stated_classes, stated_void, instances, unknown)
             if unused := unused_void(survey, void):
-                warnings.warn(unused, stacklevel=2)
-        if split is not None:
-            parts = split_as_stated(pairs, split)
+                warnings.warn(unused, stacklevel=3)
+        if skip_bad:
+            pairs, unknown_values = without_unknown_values(pairs, codec, progress)
+            skipped += unknown_values
+            warn_of_skipped(skipped, len(every))
+        if split is not None:  # it may name images that are left out
+            parts = _without(skipped, split_as_stated(every, split))
         elif fold is not None:
             parts = k_fold(pairs, fold[1], fold[0], seed, present=present, groups=groups)
         else:
@@ -336,7 +351,7 @@ class ImageMaskDataLoaders(DataLoaders):
             threads=0 if processes else num_workers,
         )
         dls = cls(*made.loaders, device=device)
-        dls.pairs = parts
+        dls.pairs, dls.skipped = parts, skipped
         return dls
 
 
@@ -356,7 +371,7 @@ def renormalised(
         loaders.append(loader.new(after_batch=batch_tfms))
     made = type(dls)(*loaders, path=dls.path, device=dls.device)
     if hasattr(dls, "pairs"):
-        made.pairs = dls.pairs
+        made.pairs, made.skipped = dls.pairs, getattr(dls, "skipped", ())
     return made
 
 
@@ -367,17 +382,26 @@ def _is_normalize(transform: object) -> bool:
 # --- before anything is decoded -----------------------------------------------------------------
 
 
-def _refuse_by_headers(pairs: Sequence[Pair]) -> list[Facts]:
-    """What the headers tell. Raises, naming all files that are empty or of another size."""
-    report = audit(pairs[:: -(-len(pairs) // _HEADERS)], quick=True, progress=False)
-    sizes_only = {finding.code for finding in report.errors} == {"size-mismatch"}
-    _refuse(report, SizeMismatchError if sizes_only else ImageReadError)
-    return report.material.facts
-
-
 def _refuse(report: Audit, error: type[FastunetError]) -> None:
     if not report.ok:
         raise error(" ".join(f"{found.message} {found.remedy}" for found in report.errors))
+
+
+def _without(
+    skipped: Sequence[Skipped], parts: Mapping[str, Sequence[Pair]]
+) -> dict[str, list[Pair]]:
+    left_out = {(one.pair.image, one.pair.mask) for one in skipped}
+    kept = {
+        name: [pair for pair in some if (pair.image, pair.mask) not in left_out]
+        for name, some in parts.items()
+    }
+    for name in ("train", "valid"):
+        if not kept[name]:
+            raise SplitError(
+                f"No pair of the {name} part can be used: all {len(parts[name])} are left out by "
+                "skip_bad=True. Mend them, or choose another split."
+            )
+    return kept
 
 
 def _warn_of_torn_groups(pairs: Sequence[Pair], groups) -> None:

@@ -7,12 +7,12 @@ a score says how well the network remembers, not how well it generalises.
 import math
 import os
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from fastunet.data.matching import composed, stem_of
 from fastunet.data.pairs import Pair
 from fastunet.errors import SplitError, listing
 
@@ -90,7 +90,10 @@ def with_groups(
 def relative_names(
     files: Iterable[Path],
 ) -> dict[Path, str]:  # "train/images/01.png"
-    """Each file's path below the folder that all have in common, the same on every machine."""
+    """Each file's path below the folder that all have in common, the same on every machine.
+
+    Raises `SplitError` where two files have one such name.
+    """
     files = list(files)
     full = [os.path.abspath(file) for file in files]  # noqa: PTH100, links are not followed
     try:
@@ -100,11 +103,17 @@ def relative_names(
             f"The images lie on different drives ({listing(files[:1] + files[-1:])}); one folder "
             "that holds them all was expected."
         ) from error
-    return {
-        # composed, as macOS gives names back decomposed
-        file: unicodedata.normalize("NFC", Path(path).relative_to(root).as_posix())
-        for file, path in zip(files, full, strict=True)
-    }
+    of_name: dict[str, str] = {}
+    names = {}
+    for file, path in zip(files, full, strict=True):
+        name = composed(Path(path).relative_to(root).as_posix())
+        if (first := of_name.setdefault(name, path)) != path:
+            raise SplitError(
+                "Two images have one name, which is written in two ways: "
+                f"{listing([first, path])}. Rename one of them, or take it out."
+            )
+        names[file] = name
+    return names
 
 
 def _by_expression(pairs: Sequence[Pair], groups: str | re.Pattern[str]) -> list[Pair]:
@@ -121,7 +130,7 @@ def _by_expression(pairs: Sequence[Pair], groups: str | re.Pattern[str]) -> list
     which = named[0] if named else 1
     marked = []
     for pair in pairs:
-        match = expression.search(pair.image.stem)
+        match = expression.search(stem_of(pair.image.name))
         if not match or not match[which]:
             raise SplitError(
                 f"{pair.image} does not match groups={expression.pattern!r}, so it has no group. "

@@ -2,11 +2,15 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+from fastunet.errors import PairingError, listing
 
 EXTENSIONS = {
     *(".png", ".jpg", ".jpeg", ".jfif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
@@ -29,9 +33,9 @@ class ChannelFiles(tuple[Path, ...]):
 
 
 _SPLITS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "valid"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("train", "training", "tr", "trn"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "vld", "dev", "development"), "valid"),
+    **dict.fromkeys(("test", "testing", "tst", "holdout", "hold-out", "held-out"), "test"),
 }
 _CHANNEL = re.compile(r"_\d{4}$")
 _LITTER = {"__macosx", "thumbs.db", "desktop.ini"}  # left behind by unpackers and file managers
@@ -51,8 +55,35 @@ def is_image(name: str) -> bool:
     return name[name.rfind(".") :].lower() in EXTENSIONS and "." in name
 
 
+def composed(name: str) -> str:
+    """A name in the form in which names are compared: NFC, `ü` as one character.
+
+    macOS and some archives write it as two, `u` and a mark, which look the same.
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
 def stem_of(name: str) -> str:
-    return name[: name.rindex(".")]
+    """The name without its extension, in the form in which names are compared."""
+    return composed(name[: name.rindex(".")])
+
+
+def as_on_disk(path: Path) -> Path:
+    """The path as the file system spells it, where that composes the name in another way."""
+    if str(path).isascii() or path.exists():
+        return path
+    here = Path(path.anchor)
+    for step in path.parts[len(here.parts) :]:
+        if not step.isascii() and not (here / step).exists() and here.is_dir():
+            step = _spellings(here, here.stat().st_mtime_ns).get(composed(step), step)
+        here /= step
+    return here
+
+
+@lru_cache(maxsize=64)
+def _spellings(folder: Path, changed: int) -> dict[str, str]:
+    """The names in a folder by their composed form; `changed` tells an older listing apart."""
+    return {composed(entry.name): entry.name for entry in folder.iterdir()}
 
 
 def path_of(folder: Path | str, place: Place) -> Path:
@@ -143,7 +174,7 @@ def core_of(stem: str, affix: Affix) -> str | None:
 class Matches:
     """What a rule makes of two listings."""
 
-    pairs: list[tuple[str, str, str]] = field(default_factory=list)  # sub-folder, image, mask
+    pairs: list[tuple[str, str, str, str]] = field(default_factory=list)  # image, mask: as `Place`s
     lone_images: list[Place] = field(default_factory=list)
     lone_masks: list[Place] = field(default_factory=list)
     double_images: list[list[Place]] = field(default_factory=list)  # several claim one place
@@ -158,9 +189,11 @@ def pair_up(
 ) -> Matches:
     """Pair files of mirrored sub-folders, in the order of the images."""
     found = Matches()
-    for inner in dict.fromkeys((*images, *masks)):
-        by_core, strange, doubles = _by_core(masks.get(inner, ()), rule.mask)
-        found.double_masks += ([(inner, name) for name in names] for names in doubles)
+    image_folders, mask_folders = by_composed_name(images), by_composed_name(masks)
+    for key in dict.fromkeys((*image_folders, *mask_folders)):
+        inner, inner_of_masks = image_folders.get(key, key), mask_folders.get(key, key)
+        by_core, strange, doubles = _by_core(masks.get(inner_of_masks, ()), rule.mask)
+        found.double_masks += ([(inner_of_masks, name) for name in names] for names in doubles)
         mask_strangers = strange if others else []
         here, strange, doubles = _by_core(images.get(inner, ()), rule.image)
         found.double_images += ([(inner, name) for name in names] for names in doubles)
@@ -170,9 +203,24 @@ def pair_up(
             if mask is None:
                 lone.append(image)
             else:
-                found.pairs.append((inner, image, mask))
+                found.pairs.append((inner, image, inner_of_masks, mask))
         found.lone_images += ((inner, name) for name in sorted(lone))
-        found.lone_masks += ((inner, name) for name in sorted([*by_core.values(), *mask_strangers]))
+        found.lone_masks += (
+            (inner_of_masks, name) for name in sorted([*by_core.values(), *mask_strangers])
+        )
+    return found
+
+
+def by_composed_name(folders: Iterable[str]) -> dict[str, str]:
+    """Sub-folders by the form of their name that is compared."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        first = found.setdefault(composed(folder), folder)
+        if first != folder:
+            raise PairingError(
+                f"Two folders have one name, which is written in two ways: "
+                f"{listing([first, folder])}. Rename one of them, or put their files together."
+            )
     return found
 
 

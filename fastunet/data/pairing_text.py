@@ -5,7 +5,15 @@ import warnings
 from pathlib import Path
 
 from fastunet.data.layouts.folders import MASK_AFFIX, Layout, Part
-from fastunet.data.matching import EXTENSIONS, Matches, is_litter, nearest, path_of
+from fastunet.data.matching import (
+    EXTENSIONS,
+    Matches,
+    composed,
+    is_litter,
+    nearest,
+    path_of,
+    stem_of,
+)
 from fastunet.errors import listing
 
 
@@ -13,7 +21,7 @@ def doubles_of(part: Part, found: Matches) -> list[str]:
     """The files that claim one place, a line for each place."""
     groups = [(part.images, places) for places in found.double_images]
     groups += [(part.masks, places) for places in found.double_masks]
-    return [", ".join(str(path_of(folder, place)) for place in places) for folder, places in groups]
+    return [listing([path_of(folder, place) for place in places]) for folder, places in groups]
 
 
 def warn_of_lone(what: str, lone: list[Path], others: list[Path], root: Path) -> None:
@@ -76,7 +84,7 @@ def _sub_folders_differ(
     """What to do where names fit, and only the folders that they lie in do not."""
     images = _by_sub_folder([part.images for part in layout.parts], lone_images)
     masks = _by_sub_folder([part.masks for part in layout.parts], lone_masks)
-    stems = {file.stem for files in images.values() for file in files}
+    stems = {stem_of(file.name) for files in images.values() for file in files}
     if any(Path(inner).name in stems for inner in masks if inner):
         inner = next(inner for inner in masks if Path(inner).name in stems)
         return (
@@ -86,7 +94,9 @@ def _sub_folders_differ(
             "out as x/images/x.png with x/masks/*.png, which is read too."
         )
     fitting = {
-        inner: files for inner, files in masks.items() if any(file.stem in stems for file in files)
+        inner: files
+        for inner, files in masks.items()
+        if any(stem_of(file.name) in stems for file in files)
     }
     if not fitting or images.keys() & fitting.keys():
         return None
@@ -94,13 +104,13 @@ def _sub_folders_differ(
         f"the names fit, but the sub-folders differ. Images lie in {_places(images)}, masks in "
         f"{_places(fitting)}; they must mirror each other. "
     )
-    several = [{file.stem for file in files} for files in fitting.values()]
+    several = [{stem_of(file.name) for file in files} for files in fitting.values()]
     if len(several) > 1 and set.intersection(*several):
         return said + (
             "Is it a folder of masks for each class? One mask per image is read, in which each "
             "class has a value of its own: merge them (0 for the background, 1 for the first "
-            f"class, 2 for the second). To train on one of the classes, name its folder: masks="
-            f"{_folder_of(fitting)}."
+            f"class, 2 for the second). To train on one of the classes, name its folder: "
+            f'masks="{_folder_of(fitting)}".'
         )
     return said + "Move the files, or name the two folders: images=..., masks=..."
 
@@ -110,7 +120,7 @@ def _by_sub_folder(roots: list[Path], files: list[Path]) -> dict[str, list[Path]
     found: dict[str, list[Path]] = {}
     for file in files:
         root = next(root for root in roots if file.is_relative_to(root))
-        inner = file.parent.relative_to(root).as_posix()
+        inner = composed(file.parent.relative_to(root).as_posix())
         found.setdefault("" if inner == "." else inner, []).append(file)
     return found
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from fastunet.data.affixes import infer_rule
 from fastunet.data.layouts.folders import Folder, Layout, Part
-from fastunet.data.layouts.known import one_folder, recognise
+from fastunet.data.layouts.known import one_folder, recognise, with_masks
 from fastunet.data.matching import (
     EXTENSIONS,
     ChannelFiles,
     Listing,
-    Matches,
     Rule,
     Split,
     apart,
+    as_on_disk,
+    composed,
     is_image,
     list_files,
     pair_up,
@@ -31,6 +32,7 @@ from fastunet.data.pairing_text import (
     second_masks,
     warn_of_lone,
 )
+from fastunet.data.which_masks import Matched, refuse_several
 from fastunet.errors import PairingError, listing
 
 if TYPE_CHECKING:
@@ -80,10 +82,13 @@ class PairList(Sequence[Pair]):
 
 def find_pairs(
     path: "str | os.PathLike | pd.DataFrame",  # the data folder, a .csv or .tsv table, a DataFrame
-    images: str | os.PathLike | None = None,  # folder of images, absolute or below `path`
-    masks: str | os.PathLike | None = None,  # folder of masks; of a table, both are its columns
+    images: str
+    | os.PathLike
+    | None = None,  # folder below `path`, or column of a table; `masks` too
+    masks: str | os.PathLike | None = None,  # folder of masks, alone where images are found without
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
     suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
+    missing_ok: bool = False,  # a table may list files that are missing, as `skip_bad` takes them
 ) -> PairList:
     """Pair the images of a folder with their masks.
 
@@ -95,17 +100,17 @@ def find_pairs(
     the user's cache folder. Sub-folders are mirrored. A mask's stem is the image's, with one affix
     on either side the same for the whole folder; extensions may differ.
 
-    Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place.
-    Warns, by name, of files left without a partner.
+    Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place, and
+    `AmbiguousPairingError` where the images have masks of more than one kind. Warns, by name, of
+    files left without a partner.
     """
     _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
     if _is_table(path):
-        return _from_table(path, images, masks, prefix, suffix)
+        return _from_table(path, images, masks, prefix, suffix, missing_ok)
     root = _one_path(path)
-    if (images is None) != (masks is None):
+    if images is not None and masks is None:
         raise PairingError(
-            "Pass both images= and masks=, or neither. What comes first is the folder that holds "
-            "the two, or '.'."
+            "Pass masks= beside images=. What comes first is the folder that holds the two, or '.'."
         )
     if not root.is_dir():
         kind = "a file" if root.exists() else "missing"
@@ -116,8 +121,8 @@ def find_pairs(
 
     stated = None
     if prefix is not None or suffix is not None:
-        stated = Rule(mask=(prefix or "", suffix or ""))
-    layout = _named(root, images, masks, stated) if images is not None else recognise(root)
+        stated = Rule(mask=(composed(prefix or ""), composed(suffix or "")))
+    layout = _named(root, images, masks, stated) if masks is not None else recognise(root)
     if layout is None and stated and any(map(is_image, Folder(root).files)):
         layout = _marked(root, stated)
     if layout is None:
@@ -127,21 +132,24 @@ def find_pairs(
     lone_images: list[Path] = []
     lone_masks: list[Path] = []
     doubles: list[str] = []
+    matched = []
     for part in layout.parts:
-        found, channels = _match(part, stated)
+        one, channels = _match(part, stated)
+        found = one.found
+        matched.append(one)
         doubles += doubles_of(part, found)
         lone_images += [path_of(part.images, place) for place in found.lone_images]
         lone_masks += [path_of(part.masks, place) for place in found.lone_masks]
         pairs += [
             Pair(
                 path_of(part.images, (inner, image)),
-                path_of(part.masks, (inner, mask)),
+                path_of(part.masks, (inner_of_masks, mask)),
                 part.splits.get(stem_of(image), part.split) if part.splits else part.split,
                 channels=tuple(path_of(part.images, (inner, name)) for name in channels[image])
                 if image in channels
                 else (),
             )
-            for inner, image, mask in found.pairs
+            for inner, image, inner_of_masks, mask in found.pairs
         ]
     if said := second_masks([pair.mask for pair in pairs], lone_images + lone_masks):
         raise PairingError(said)
@@ -153,6 +161,8 @@ def find_pairs(
         )
     if not pairs:
         raise PairingError(nothing_pairs(layout, lone_images, lone_masks))
+    if layout.guessed and masks is None:
+        refuse_several(matched, stated)
     warn_of_lone("Images without a mask", lone_images, lone_masks, root)
     warn_of_lone("Masks without an image", lone_masks, lone_images, root)
     return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
@@ -160,6 +170,7 @@ def find_pairs(
 
 def as_pairs(
     given: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
+    missing_ok: bool = False,  # files need not exist, as in `find_pairs`
 ) -> Sequence[Pair]:
     """Pairs in any form a user holds them: those of `find_pairs`, (image, mask) paths, a DataFrame.
 
@@ -168,7 +179,7 @@ def as_pairs(
     if isinstance(given, PairList):
         return given
     if _is_table(given):
-        return _from_table(given)
+        return _from_table(given, missing_ok=missing_ok)
     if isinstance(given, str | os.PathLike):
         raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
     if not isinstance(given, Iterable):
@@ -176,10 +187,10 @@ def as_pairs(
     pairs = [_as_pair(entry, number) for number, entry in enumerate(given)]
     unchecked = [file for pair, new in pairs if new for file in (pair.image, pair.mask)]
     missing = [file for file in unchecked if not file.is_file()]
-    if missing:
+    if missing and not missing_ok:
         raise PairingError(
             f"{len(missing)} of the files do not exist: {listing(missing)}. Relative paths start "
-            f"from {Path.cwd()}."
+            f"from {Path.cwd()}. skip_bad=True leaves such pairs out."
         )
     return [pair for pair, _ in pairs]
 
@@ -190,7 +201,7 @@ def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
         return entry, False
     both = isinstance(entry, tuple | list) and len(entry) == 2
     if both and all(isinstance(file, str | os.PathLike) for file in entry):
-        return Pair(*map(Path, entry)), True
+        return Pair(*(as_on_disk(Path(file)) for file in entry)), True
     raise PairingError(
         f"Entry {number} of the pairs is {entry!r}; (image, mask) was expected, two paths. Of two "
         "lists, pass zip(images, masks); of two folders, from_folder(folder, images=..., "
@@ -217,12 +228,15 @@ def _is_table(given: object) -> bool:
     )
 
 
-def _from_table(table, images=None, masks=None, prefix=None, suffix=None) -> PairList:
+def _from_table(
+    table, images=None, masks=None, prefix=None, suffix=None, missing_ok=False
+) -> PairList:
     from fastunet.data.tables import pairs_from_table
 
     if prefix is not None or suffix is not None:
         raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
-    return pairs_from_table(table, image=images or "image", mask=masks or "mask")
+    columns = {"image": images or "image", "mask": masks or "mask"}
+    return pairs_from_table(table, **columns, missing_ok=missing_ok)
 
 
 def _one_path(path: object) -> Path:
@@ -240,21 +254,42 @@ def _one_path(path: object) -> Path:
 
 
 def _named(
-    root: Path, images: str | os.PathLike, masks: str | os.PathLike, stated: Rule | None
+    root: Path, images: str | os.PathLike | None, masks: str | os.PathLike, stated: Rule | None
 ) -> Layout:
-    """The two folders that the user names; they may be one."""
-    for folder in (root / images, root / masks):
+    """The folders that the user names; the two may be one."""
+    if images is None:
+        return _named_masks(root, masks)
+    both = [as_on_disk(root / folder) for folder in (images, masks)]
+    for folder in both:
         if not folder.is_dir():
             raise PairingError(f"The folder {folder} does not exist.")
-    if not (root / images).samefile(root / masks):
-        return Layout(f"{images} + {masks}", [Part(root / images, root / masks)])
-    layout = _marked(root / images, stated) if stated else one_folder(Folder(root / images))
+    if not both[0].samefile(both[1]):
+        return Layout(f"{images} + {masks}", [Part(*both)])
+    layout = _marked(both[0], stated) if stated else one_folder(Folder(both[0]))
     if layout is None:
         raise PairingError(
-            f"images= and masks= are one folder, {root / images}, in which no file is named like "
+            f"images= and masks= are one folder, {both[0]}, in which no file is named like "
             "x_mask. Say how masks are named: prefix= or suffix=."
         )
     return layout
+
+
+def _named_masks(root: Path, masks: str | os.PathLike) -> Layout:
+    """The masks that the user names, with the images that are found beside them."""
+    place = as_on_disk(root / masks)
+    name = os.path.relpath(place, root) if place.is_dir() else os.fspath(masks)
+    layout = None if name.startswith("..") else with_masks(root, Path(name).as_posix())
+    if layout is not None:
+        return layout
+    if not place.is_dir():
+        raise PairingError(
+            f"There is no folder {masks} with masks in {root}, nor in the train, val and test "
+            "folders in it."
+        )
+    raise PairingError(
+        f"Which images belong to the masks in {place} is not known: no folder beside them has one "
+        "of the usual names, such as images. Name it: images=..."
+    )
 
 
 def _marked(folder: Path, stated: Rule) -> Layout:
@@ -264,8 +299,8 @@ def _marked(folder: Path, stated: Rule) -> Layout:
     return Layout(name, [Part(folder, folder, beside=stated.mask)])
 
 
-def _match(part: Part, stated: Rule | None) -> tuple[Matches, dict[str, list[str]]]:
-    """The files of a part by their names, and the further channels of an image file."""
+def _match(part: Part, stated: Rule | None) -> tuple[Matched, dict[str, list[str]]]:
+    """What the files of a part make by their names, and the further channels of an image file."""
     images = list_files(part.images)
     if part.beside:
         images, masks = apart(images, stated.mask if stated else part.beside)
@@ -283,7 +318,8 @@ def _match(part: Part, stated: Rule | None) -> tuple[Matches, dict[str, list[str
     if stated and part.rule:
         stated = Rule(part.rule.image, stated.mask)
     rule = stated or part.rule or infer_rule(images, masks)
-    return pair_up(images, masks, rule, others=part.rule is None), channels
+    found = pair_up(images, masks, rule, others=part.rule is None)
+    return Matched(part, images, masks, rule, found), channels
 
 
 def _outside(images: Listing, part: Part) -> Listing:

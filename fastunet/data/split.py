@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from numbers import Real
 from pathlib import Path, PurePosixPath
 
 from fastunet.data.groups import Groups, relative_names, with_groups
+from fastunet.data.matching import composed
 from fastunet.data.pairs import Pair
 from fastunet.data.stratify import Unit, deal
 from fastunet.errors import SplitError, listing
@@ -17,6 +19,7 @@ from fastunet.files import write_atomically
 
 PARTS = ("train", "valid", "test")
 FORMAT = 1
+_SKIPPED = "skipped"  # the name in the file of what is in no part
 
 Present = Mapping[Path, Collection[Hashable]]  # the classes that each mask holds
 
@@ -99,12 +102,16 @@ def k_fold(
 def save_split(
     parts: Mapping[str, Sequence[Pair]],  # as the other functions here return them
     path: str | os.PathLike,  # a .json file
+    skipped: Sequence[Pair] = (),  # pairs in no part, since they could not be used
 ) -> Path:
     """Write which image is in which part, by paths below the folder that all have in common."""
-    names = relative_names(pair.image for part in parts.values() for pair in part)
+    every = [*(pair for part in parts.values() for pair in part), *skipped]
+    names = relative_names(pair.image for pair in every)
     document: dict[str, object] = {"format": FORMAT}
     for part in PARTS:
         document[part] = list(dict.fromkeys(names[pair.image] for pair in parts.get(part, ())))
+    if skipped:
+        document[_SKIPPED] = list(dict.fromkeys(names[pair.image] for pair in skipped))
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     write_atomically(Path(path), text.encode())
     return Path(path)
@@ -116,6 +123,8 @@ def load_split(
 ) -> dict[str, list[Pair]]:
     """The pairs by part, as they were saved and in that order, each marked with its part.
 
+    Pairs that could not be used when the split was made are left out again, with a warning.
+
     Raises `SplitError` where the file is no split or names other images than the pairs have.
     """
     part_of = _read_split(Path(path))
@@ -124,15 +133,21 @@ def load_split(
     for pair in sorted(pairs, key=lambda pair: str(pair.mask)):
         waiting[names[pair.image]].append(pair)
     unlisted = sorted(waiting.keys() - part_of.keys())
-    missing = sorted(part_of.keys() - waiting.keys())
+    missing = sorted({n for n, part in part_of.items() if part != _SKIPPED} - waiting.keys())
     if said := found({
         "Images that it does not list": unlisted,
         "Images that it lists and that are not there": missing,
     }):  # fmt: skip
         raise SplitError(f"{path} was made for other pairs. {said} Split again.")
-    parts: dict[str, list[Pair]] = {name: [] for name in PARTS}
+    parts: dict[str, list[Pair]] = {name: [] for name in (*PARTS, _SKIPPED)}
     for name, part in part_of.items():
         parts[part] += waiting[name]
+    if again := parts.pop(_SKIPPED):
+        warnings.warn(
+            f"{path} leaves out {len(again)} images that could not be used when it was made: "
+            f"{listing([pair.image.name for pair in again], 3)}.",
+            stacklevel=2,
+        )
     return marked(parts)
 
 
@@ -221,7 +236,8 @@ def _read_split(path: Path) -> dict[str, str]:
                 f"{path} has format {document['format']}, newer than this fastunet reads; upgrade "
                 "it: pip install -U fastunet."
             )
-        listed = [(str(name), part) for part in PARTS for name in document[part]]
+        listed = [(composed(str(name)), part) for part in PARTS for name in document[part]]
+        listed += [(composed(str(name)), _SKIPPED) for name in document.get(_SKIPPED, ())]
     except OSError as error:
         raise SplitError(f"{path} could not be read: {error}.") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -1,14 +1,13 @@
 """A split as a user states it: names of images, pairs, a file, or a function."""
 
 import os
-import unicodedata
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from fastunet.data.groups import relative_names
-from fastunet.data.matching import split_of
+from fastunet.data.matching import composed, split_of
 from fastunet.data.pairs import Pair
 from fastunet.data.split import PARTS, found, in_order, load_split, marked
 from fastunet.errors import SplitError, listing
@@ -182,8 +181,8 @@ class _Chosen:
         if not isinstance(entry, str | os.PathLike):
             key = _key(entry)
             return [key] if key in self._keys else "unknown"
-        text = unicodedata.normalize("NFC", Path(entry).as_posix())
-        whole = Path(os.path.abspath(text)).as_posix()  # noqa: PTH100, links stay as they are
+        text = composed(Path(entry).as_posix())
+        whole = composed(Path(os.path.abspath(text)).as_posix())  # noqa: PTH100, links stay
         names = (f"./{text}", text, whole)
         images = next((self._named[name] for name in names if name in self._named), ())
         if len(images) != 1:
@@ -193,7 +192,7 @@ class _Chosen:
 
 def _key(pair: Pair | tuple) -> _Key:
     files = (pair.image, pair.mask) if isinstance(pair, Pair) else pair
-    image, mask = (os.path.abspath(file) for file in files)  # noqa: PTH100, links stay as they are
+    image, mask = (composed(os.path.abspath(file)) for file in files)  # noqa: PTH100, links stay
     return image, mask
 
 
@@ -230,8 +229,8 @@ def _by_every_name(pairs: Sequence[Pair]) -> dict[str, set[Path]]:
         # the whole path is meant before the end of another one
         named[f"./{name}"] = {image}
         named[f"./{PurePosixPath(name).with_suffix('')}"].add(image)
-        named[image.as_posix()].add(image)
-        named[Path(os.path.abspath(image)).as_posix()].add(image)  # noqa: PTH100
+        named[composed(image.as_posix())].add(image)
+        named[composed(Path(os.path.abspath(image)).as_posix())].add(image)  # noqa: PTH100
     return named
 
 

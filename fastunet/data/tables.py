@@ -4,11 +4,13 @@ import codecs
 import csv
 import io
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastunet.data.matching import Split, is_image, split_of
+from fastunet.data.matching import Split, as_on_disk, is_image, split_of
 from fastunet.data.pairs import Pair, PairList
 from fastunet.errors import PairingError, listing
 
@@ -20,15 +22,26 @@ _ALIASES = {
               "filename", "file_name", "file", "fname", "path", "input", "x"),
     "mask": ("mask", "masks", "mask_path", "mask_file", "mask_filename", "label", "labels",
              "label_path", "annotation", "annotation_path", "segmentation", "gt", "target", "y"),
-    "split": ("split", "set", "subset", "part", "partition", "fold_name"),
+    "split": ("split",),
     "group": ("group", "groups", "patient", "patient_id", "subject", "video", "scene"),
 }  # fmt: skip
-_FLAGS = (
-    "is_valid",
-    "valid",
-    "is_val",
-)  # columns that say True of the validation part, as fastai's
-_TRUE, _FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+Parts = frozenset[Split]  # those that a row may be in
+
+# columns that say True of a part, as fastai's is_valid does; of the others False
+_FLAGS: dict[str, Split] = {
+    **dict.fromkeys(("is_valid", "valid", "is_val", "val", "is_validation", "validation"), "valid"),
+    **dict.fromkeys(("is_train", "train", "is_training", "training"), "train"),
+    **dict.fromkeys(("is_test", "test", "is_holdout", "holdout"), "test"),
+}
+_ANY: Parts = frozenset(("train", "valid", "test"))
+_TAKEN: dict[Parts, Split] = {  # where a column says only what a row is not
+    _ANY - {"valid"}: "train",
+    _ANY - {"train"}: "valid",
+}
+_TRUE = ("true", "1", "1.0", "yes", "y", "t")
+_FALSE = ("false", "0", "0.0", "no", "n", "f")
+_DECORATION = re.compile(r"[-_ ]?(?:set|split|data|part)$|^(?:set|split|part)[-_ ]")
+_SPLIT_NAME = re.compile(r"split|fold|subset|partition|phase|stage|usage|^set$|^part$")
 
 
 def pairs_from_table(
@@ -36,8 +49,10 @@ def pairs_from_table(
     root: str | os.PathLike | None = None,  # of relative paths; None: the table's folder, or "."
     image: str = "image",  # column of image files
     mask: str = "mask",  # column of mask files
-    split: str = "split",  # column of train, val or test, or is_valid with 1 or 0; may be missing
+    split: str = "split",  # column of train, val or test, or is_valid with 1 or 0; if there is none
+    # of that name, one that says the same is taken
     group: str = "group",  # column of what must stay in one part; may be missing
+    missing_ok: bool = False,  # files need not exist, for `skip_bad` to leave their pairs out
 ) -> PairList:
     """The pairs that a table lists, in its order.
 
@@ -57,10 +72,6 @@ def pairs_from_table(
     image_column = _column(columns, image, "image", name)
     mask_column = _column(columns, mask, "mask", name)
     images, masks = _texts(frame, image_column), _texts(frame, mask_column)
-    split_column = _column(columns, split, "split", name, needed=split != "split")
-    if split_column is None:
-        split_column = next((c for c in columns if c.strip().lower() in _FLAGS), None)
-    splits = _texts(frame, split_column)
     groups = _texts(frame, _column(columns, group, "group", name, needed=group != "group"))
 
     if not images:
@@ -68,7 +79,8 @@ def pairs_from_table(
     blank = [row for row, text in enumerate(images, 1) if not text]
     if blank:
         raise PairingError(f"{name} names no image in row {listing(blank)}. Fill {image_column!r}.")
-    parts = _parts(splits, split_column, name)
+    rest = [column for column in columns if column not in (image_column, mask_column)]
+    parts = _parts(frame, rest, split, name)
     pairs, unpaired = [], []
     for at, (image_file, mask_file) in enumerate(zip(images, masks, strict=True)):
         if not mask_file:
@@ -78,7 +90,7 @@ def pairs_from_table(
         pairs.append(Pair(image_file, mask_file, parts[at], groups[at]))
     if not pairs:
         raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
-    _check(pairs, name, folder)
+    _check(pairs, name, folder, missing_ok)
     return PairList(pairs, "table", unpaired)
 
 
@@ -127,8 +139,10 @@ def _text(content: bytes) -> str:
 
 def _file(folder: Path, name: str) -> Path:
     """A file of the table; backslashes of Windows are slashes where no file is called so."""
-    file = folder / name
-    return folder / name.replace("\\", "/") if "\\" in name and not file.exists() else file
+    file = as_on_disk(folder / name)
+    if "\\" in name and not file.exists():
+        return as_on_disk(folder / name.replace("\\", "/"))
+    return file
 
 
 def _column(
@@ -162,41 +176,114 @@ def _texts(frame: "pd.DataFrame", column: str | None) -> list[str]:
     return [os.fspath(c).strip() if hasattr(c, "__fspath__") else str(c).strip() for c in cells]
 
 
-def _parts(splits: list[str], column: str | None, table: str) -> list[Split]:
-    flags = column is not None and column.strip().lower() in _FLAGS
-    parts = {text: _part(text, flags) for text in dict.fromkeys(splits)}
+# --- the split -----------------------------------------------------------------------------------
+
+
+def _parts(frame: "pd.DataFrame", columns: Sequence[str], asked: str, table: str) -> list[Split]:
+    """The part of each row, "" where no column tells.
+
+    Raises `PairingError` where a column should tell and cannot be read, or two contradict each
+    other. Warns of one that looks like a split and is not used.
+    """
+    named = _column(columns, asked, "split", table, needed=asked != "split")
+    if named is not None:
+        others = [] if asked != "split" else _readable(frame, columns, table, without=named)
+        told = [(named, _read_column(named, _texts(frame, named), table)), *others]
+    else:
+        told = _readable(frame, columns, table)
+        used = {column for column, _ in told}
+        for column in columns:
+            if column not in used and _SPLIT_NAME.search(column.strip().lower()):
+                _warn_of_unread(column, _texts(frame, column), table)
+    rows = [_ANY] * len(frame)
+    for column, possible in told:
+        both = [one & other for one, other in zip(rows, possible, strict=True)]
+        if frozenset() in both:
+            row = both.index(frozenset())
+            raise PairingError(
+                f"{table}: of row {row + 1} the column {column!r} says something else than "
+                f"{listing([repr(before) for before, _ in told if before != column], 3)}. Take one "
+                "of them out, or name the one that holds: split=... of pairs_from_table."
+            )
+        rows = both
+    return [next(iter(one)) if len(one) == 1 else _TAKEN.get(one, "") for one in rows]
+
+
+def _readable(
+    frame: "pd.DataFrame", columns: Sequence[str], table: str, without: str | None = None
+) -> list[tuple[str, list[Parts]]]:
+    """The columns that say of each row which part it is in, and what they say."""
+    found = []
+    for column in columns:
+        texts = _texts(frame, column)
+        flag = _FLAGS.get(column.strip().lower())
+        words = set(filter(None, texts))
+        by_words = words and all(map(_word, words)) and len({_word(word) for word in words}) > 1
+        if column != without and (by_words or (flag and words)):
+            found.append((column, _read_column(column, texts, table)))
+    return found
+
+
+def _read_column(column: str, texts: Sequence[str], table: str) -> list[Parts]:
+    flag = _FLAGS.get(column.strip().lower())
+    parts = {text: _part(text, flag) for text in dict.fromkeys(texts)}
     unknown = [text for text, part in parts.items() if part is None]
-    if unknown and flags:
+    if unknown and flag:
         raise PairingError(
             f"{table} has {listing(unknown)} in the column {column!r}, which says True of images "
-            "that are validated on, and False of the others. Rename it if it means something else."
+            f"of the {flag} part, and False of others. Rename it if it means something else."
+        )
+    if unknown and set(map(str.lower, unknown)) <= {*_TRUE, *_FALSE}:
+        raise PairingError(
+            f"{table} has {listing(unknown)} in the column {column!r}, and which of them are "
+            "validated on cannot be known. Call the column is_valid if 1 (or True) are those, or "
+            "is_train if they are trained on."
         )
     if unknown:
         raise PairingError(
-            f"{table} has rows of split {listing(unknown)}; train, valid (or val) and test are "
-            "known. Rename them, or pass split= with the name of another column."
+            f"{table} has rows of split {listing(unknown)} in the column {column!r}; train, valid "
+            "(or val) and test are known. Rename them, or pass split= with the name of another "
+            "column."
         )
-    return [parts[text] for text in splits]
+    return [parts[text] for text in texts]
 
 
-def _part(text: str, flags: bool) -> Split | None:
+def _part(text: str, flag: Split | None) -> Parts | None:
+    """The parts that a cell leaves open; None where it cannot be read."""
     if not text:
-        return ""
-    if not flags:
-        return split_of(text)
-    if text.lower() in _TRUE:
-        return "valid"
-    return "train" if text.lower() in _FALSE else None
+        return _ANY
+    if word := _word(text):
+        return frozenset((word,))
+    if flag and text.lower() in _TRUE:
+        return frozenset((flag,))
+    return _ANY - {flag} if flag and text.lower() in _FALSE else None
 
 
-def _check(pairs: list[Pair], table: str, folder: Path) -> None:
+def _word(text: str) -> Split | None:
+    """The part that `Train`, `val_set` or `test split` stands for."""
+    return split_of(text) or split_of(_DECORATION.sub("", text.strip().lower()))
+
+
+def _warn_of_unread(column: str, texts: Sequence[str], table: str) -> None:
+    held = sorted(set(filter(None, texts)))
+    if 1 < len(held) < len(texts):
+        warnings.warn(
+            f"{table}: the column {column!r} looks like a split, but is not used, since it holds "
+            f"{listing(held, 5)}. To use it, write train, valid or test, or a column is_valid with "
+            "1 for what is validated on.",
+            stacklevel=5,
+        )
+
+
+def _check(pairs: list[Pair], table: str, folder: Path, missing_ok: bool) -> None:
     """Every file is there, and no image is listed twice."""
     for what, files in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs])):
         missing = [file for file in files if not file.is_file()]
-        if missing:
+        if missing and not missing_ok:
             raise PairingError(
                 f"{table} lists {len(missing)} {what} files that do not exist: {listing(missing)}. "
-                f"Relative paths start from {folder.absolute()}; pass root= for another folder."
+                f"Relative paths start from {folder.absolute()}; pass root= for another folder. If "
+                "these files are lost, skip_bad=True leaves their pairs out."
             )
     seen: set[Path] = set()
     twice = [pair.image for pair in pairs if pair.image in seen or seen.add(pair.image)]

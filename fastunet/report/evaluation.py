@@ -11,6 +11,12 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from fastunet.data.audit.bad_pairs import (
+    refuse_bad_pairs,
+    warn_of_skipped,
+    without_bad_pairs,
+    without_unknown_values,
+)
 from fastunet.data.cache import in_threads
 from fastunet.data.groups import Groups, relative_names, with_groups
 from fastunet.data.library_messages import gathered_messages
@@ -63,6 +69,7 @@ def evaluate(
     n_boot: int = 1000,  # resamples for the intervals; 0: none
     seed: int = 0,  # of the resamples
     confidence: float = 0.95,  # of the intervals
+    skip_bad: bool = False,  # leave out, with a warning, pairs that are damaged or do not fit
     progress: bool = True,  # a bar where there is a terminal
 ) -> Evaluation:
     """Predict every image as a user would and compare with its mask, both at their own size.
@@ -72,13 +79,17 @@ def evaluate(
     of pairs that are given without parts. The bundle's codec reads the masks.
 
     Raises `SplitError` where there is no such part, `EvaluationError` where there are no pairs, and
-    what reading an image or a mask raises.
+    what reading an image or a mask raises; what headers show, before the first is decoded.
 
     >>> print(evaluate("cells-unet", "cells"))
     """
     bootstrap = Bootstrap(n_boot, seed, confidence)
     segmenter = _segmenter(model)
-    split, pairs = _part(data, split, model)
+    split, pairs = _part(data, split, model, missing_ok=skip_bad)
+    if skip_bad:
+        pairs = _usable(pairs, segmenter, progress)
+    else:
+        refuse_bad_pairs(pairs, progress)
     pairs = with_groups(pairs, groups.__getitem__ if isinstance(groups, Mapping) else groups)
     scorer = Scorer(segmenter.classes, objects=objects, boundary=boundary)
     predictions = _predictions(segmenter, pairs, f"Evaluating {split}", progress)
@@ -149,10 +160,19 @@ def _segmenter(model: Model) -> Segmenter:
     )
 
 
-def _part(data: Data, split: str | None, model: Model) -> tuple[str, list[Pair]]:
+def _usable(pairs: list[Pair], segmenter: Segmenter, progress: bool) -> Sequence[Pair]:
+    good, skipped = without_bad_pairs(pairs, progress)
+    good, unknown_values = without_unknown_values(good, segmenter.codec, progress)
+    warn_of_skipped([*skipped, *unknown_values], len(pairs))
+    return good
+
+
+def _part(
+    data: Data, split: str | None, model: Model, missing_ok: bool = False
+) -> tuple[str, list[Pair]]:
     """The name of a part and its pairs."""
     if isinstance(data, str | os.PathLike):
-        data = find_pairs(data)
+        data = find_pairs(data, missing_ok=missing_ok)
     if isinstance(getattr(data, "pairs", None), Mapping):
         pairs = [pair for part in data.pairs.values() for pair in part]
     else:

@@ -110,10 +110,11 @@ def test_folders_of_masks_for_each_class_are_told_as_such(tmp_path):
     touch(tmp_path, *(f"masks/{kind}/s{i}.png" for i in range(3) for kind in ("cat", "dog")))
     message = (
         r"names fit, but the sub-folders differ\. Images lie in the folder itself, masks in cat/, "
-        r"dog/.*folder of masks for each class\? .* merge them.*masks=.*cat\."
+        r"dog/.*folder of masks for each class\? .* merge them.*masks=\".*cat\"\."
     )
     with pytest.raises(PairingError, match=message):
         find_pairs(tmp_path)
+    assert len(find_pairs(tmp_path, masks=tmp_path / "masks" / "cat")) == 3
     assert len(find_pairs(tmp_path, tmp_path / "images", tmp_path / "masks" / "cat")) == 3
 
 
@@ -218,7 +219,7 @@ def test_numbers_with_an_affix_on_either_side_pair_up(image, mask, count):
     masks = {"": sorted(mask.format(core) + ".png" for core in cores)}
     found = pair_up(images, masks, infer_rule(images, masks))
     assert sorted(found.pairs) == sorted(
-        ("", image.format(core) + ".jpg", mask.format(core) + ".png") for core in cores
+        ("", image.format(core) + ".jpg", "", mask.format(core) + ".png") for core in cores
     )
 
 
@@ -253,7 +254,7 @@ def test_a_few_strangers_do_not_spoil_the_rule(numbers, data):
     images[""] += ["readme-picture.png"]
     masks[""] += ["legend.png"]
     found = pair_up(images, masks, infer_rule(images, masks))
-    assert {(image, mask) for _, image, mask in found.pairs} == {
+    assert {(image, mask) for _, image, _, mask in found.pairs} == {
         (f"img_{core}.png", f"mask_{core}.png") for core in cores if core != dropped
     }
 
@@ -395,7 +396,7 @@ def test_what_is_no_list_of_pairs_is_refused(wrong, message):
         ((["images", "masks"],), r"2 paths were given where one folder.*images=\.\.\. and masks="),
         ((3,), "3 is no path"),
         ((None,), "None is no path"),
-        (("images", "masks"), "Pass both images= and masks="),
+        (("images", "masks"), "Pass masks= beside images="),
         ((".", 3, "masks"), "images=3; a name was expected"),
         ((".", "images", "masks", 1), "prefix=1; a name"),
     ],

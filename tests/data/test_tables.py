@@ -78,10 +78,74 @@ def test_fastais_own_column_says_what_is_validated_on(files, column, yes, no):
         assert [pair.split for pair in pairs] == ["train", "valid", "train"]
 
 
-def test_a_split_column_comes_before_is_valid(files):
-    (files / "t.csv").write_text("image,mask,split,is_valid\na.jpg,a_mask.png,test,True\n")
-    assert find_pairs(files / "t.csv").splits == {"test": 1}
-    assert pairs_from_table(files / "t.csv", split="is_valid").splits == {"valid": 1}
+def table(header, *cells):
+    names = ("a", "b", "c")
+    lines = [f"{n}.jpg,{n}_mask.png,{cell}" for n, cell in zip(names, cells, strict=False)]
+    return "\n".join([f"image,mask,{header}", *lines]) + "\n"
+
+
+def splits_of(files, text, **kwargs):
+    (files / "t.csv").write_text(text)
+    return [pair.split for pair in pairs_from_table(files / "t.csv", **kwargs)]
+
+
+@pytest.mark.parametrize("column", ["split", "set", "fold", "Subset", "phase", "dataset", "Usage"])
+@pytest.mark.parametrize(
+    ("train", "valid", "test"),
+    [
+        ("train", "val", "test"),
+        ("Training", "VALIDATION", "Testing"),
+        ("train_set", "dev", "holdout"),
+        ("trn", "val set", "test-split"),
+    ],
+)
+def test_a_column_of_words_is_the_split_whatever_it_is_called(files, column, train, valid, test):
+    assert splits_of(files, table(column, train, valid, test)) == ["train", "valid", "test"]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        ("is_valid", ("0", "1", ""), ["train", "valid", ""]),
+        ("valid", ("no", "Yes", "n"), ["train", "valid", "train"]),
+        ("validation", ("f", "T", "False"), ["train", "valid", "train"]),
+        ("is_train", ("1.0", "0.0", "1"), ["train", "valid", "train"]),
+        ("is_test", ("True", "False", "False"), ["test", "", ""]),
+        ("is_valid,is_test", ("0,0", "1,0", "0,1"), ["train", "valid", "test"]),
+        ("train,valid", ("1,0", "0,1", "0,0"), ["train", "valid", "test"]),
+        ("split,is_valid", ("train,0", "val,1", "test,0"), ["train", "valid", "test"]),
+    ],
+)
+def test_columns_of_yes_and_no_say_a_part(files, header, cells, expected):
+    assert splits_of(files, table(header, *cells)) == expected
+
+
+def test_columns_that_contradict_each_other_are_refused_unless_one_is_named(files):
+    text = table("split,is_valid", "train,False", "test,True")
+    with pytest.raises(PairingError, match=r"of row 2 the column 'is_valid' .* 'split'"):
+        splits_of(files, text)
+    assert splits_of(files, text, split="is_valid") == ["train", "valid"]
+
+
+@pytest.mark.parametrize("cells", [("0", "1", "0"), ("True", "False", "True")])
+def test_yes_and_no_without_a_part_is_a_question(files, cells):
+    with pytest.raises(PairingError, match=r"in the column 'split'.*is_valid.*is_train"):
+        splits_of(files, table("split", *cells))
+
+
+@pytest.mark.parametrize(
+    ("column", "cells"),
+    [("fold", ("0", "1", "0")), ("data_split", ("A", "B", "A")), ("Usage", ("x", "y", "y"))],
+)
+def test_a_column_that_looks_like_a_split_is_never_ignored_in_silence(files, column, cells):
+    with pytest.warns(UserWarning, match=f"the column '{column}' looks like a split, but is not"):
+        assert splits_of(files, table(column, *cells)) == ["", "", ""]
+
+
+def test_columns_of_other_things_are_no_concern(files, recwarn):
+    assert splits_of(files, table("kind,fold", "train,k", "train,k")) == ["", ""]
+    assert splits_of(files, table("comment,id", "train with care,1", "test,2")) == ["", ""]
+    assert not recwarn.list
 
 
 def test_commas_at_the_ends_of_lines_are_no_cells(files):
@@ -124,7 +188,7 @@ def test_columns_are_named_with_the_words_of_from_folder(files):
         ("image,mask\n" + "x.jpg,a_mask.png\n" * 12, "12 image files.* and 2 more"),
         ("image,mask\na.jpg,a_mask.png\na.jpg,b_mask.png\n", r"more than once: .*a\.jpg"),
         ("image,mask\n,a_mask.png\n", r"no image in row 1"),
-        ("image,mask,split\na.jpg,a_mask.png,holdout\n", "split holdout; train, valid"),
+        ("image,mask,split\na.jpg,a_mask.png,later\n", "split later in .*; train, valid"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(files, text, message):

@@ -19,13 +19,17 @@ from fastunet.data.images import (
     non_finite,
     orientation_of,
     read_image,
+    refuse_not_finite,
 )
 from fastunet.data.pairs import Pair
 from fastunet.data.pixel_values import ImageValues, is_nodata, without_nodata
 from fastunet.data.sources import stated_nodata
 from fastunet.data.survey import Tally
-from fastunet.errors import FastunetError, MaskValueError
+from fastunet.errors import FastunetError, ImageReadError, MaskValueError
 from fastunet.preprocess import Orientation
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_STRIPS, _STRIP_LENGTHS, _TILES, _TILE_LENGTHS = 273, 279, 324, 325  # tags of a TIFF
 
 _MAX_CODES = 4096  # kept of one mask; more is a picture
 _GLANCE = 256  # pixels a side, of what is compared by value
@@ -35,7 +39,7 @@ _GLANCE = 256  # pixels a side, of what is compared by value
 class Fault:
     """Why a file cannot be used."""
 
-    kind: Literal["empty-file", "truncated", "unreadable", "not-a-mask"]
+    kind: Literal["empty-file", "truncated", "unreadable", "not-a-mask", "size-mismatch"]
     file: Path
     reason: str
 
@@ -134,6 +138,27 @@ def examine(
     return Facts(pair, tuple(faults), facts, mask, fits, offset, turn, undecided, agreement)
 
 
+def faults_of(pair: Pair) -> tuple[Fault, ...]:
+    """Why a pair cannot be learned from. It is decoded, and nothing else is looked at."""
+    faults: list[Fault] = []
+    image, raw = _read(pair, faults), _read_mask(pair.mask, faults)
+    if image is not None and raw is not None:
+        size = image.shape[:2]
+        if raw.codes.shape not in (size, read_image(_source(pair), upright=False).shape[:2]):
+            height, width = raw.codes.shape
+            faults.append(Fault(
+                "size-mismatch", pair.mask,
+                f"the mask has {height}x{width} pixels (height x width), its image "
+                f"{size[0]}x{size[1]}",
+            ))  # fmt: skip
+    if image is not None:
+        try:
+            refuse_not_finite(image, pair.image)
+        except ImageReadError as error:
+            faults.append(Fault("unreadable", pair.image, str(error)))
+    return tuple(faults)
+
+
 def _fit(
     turn: int,
     upright: tuple[int, int],
@@ -153,7 +178,7 @@ def examine_headers(pair: Pair, orientation: Orientation | None = None) -> Facts
     """What names and headers tell of a pair; nothing is decoded."""
     faults, sizes = [], []
     for file in (*pair.image_files, pair.mask):
-        fault = file_fault(file)
+        fault = file_fault(file) or _cut_short(file, by_header=True)
         if fault is None:
             try:
                 sizes.append(image_sizes(file))
@@ -212,7 +237,10 @@ def _read_mask(file: Path, faults: list[Fault]) -> RawMask | None:
     return None
 
 
-def _cut_short(file: Path) -> Fault | None:
+def _cut_short(
+    file: Path,
+    by_header: bool = False,  # decode nothing, which finds JPEG, PNG and TIFF only
+) -> Fault | None:
     """Whether the end of a file is missing: decoders fill what is missing with grey, silently."""
     with file.open("rb") as stream:
         head = stream.read(8)
@@ -223,6 +251,8 @@ def _cut_short(file: Path) -> Fault | None:
         return None
     from PIL import Image, UnidentifiedImageError
 
+    if by_header and not (jpeg or png):
+        return _without_strips(file) if head[:4] in _TIFF else None
     try:
         with Image.open(file) as picture:
             picture.load()
@@ -232,6 +262,24 @@ def _cut_short(file: Path) -> Fault | None:
         if jpeg or png or "truncated" in str(error):
             return Fault("truncated", file, f"the file ends early ({error})")
     return None
+
+
+def _without_strips(file: Path) -> Fault | None:
+    """Whether a TIFF speaks of pixels that lie behind its end."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as picture:
+            tags = picture.tag_v2
+            starts = tags.get(_STRIPS) or tags.get(_TILES) or ()
+            lengths = tags.get(_STRIP_LENGTHS) or tags.get(_TILE_LENGTHS) or ()
+    except (OSError, SyntaxError, ValueError, AttributeError):
+        return None  # the decoder says what is wrong with it
+    end = max(map(sum, zip(starts, lengths, strict=False)), default=0)
+    size = file.stat().st_size
+    if end <= size:
+        return None
+    return Fault("truncated", file, f"the file ends early ({size} of {end} bytes)")
 
 
 # --- pixels ---------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from fastunet.data.layouts.known import recognise
 from fastunet.data.library_messages import gathered_messages
 from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
-from fastunet.errors import MaskValueError, PairingError
+from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
 from fastunet.preprocess import Orientation, Scaling
 from fastunet.terminal import options
 
@@ -104,7 +104,7 @@ def audit(
     instances: bool = False,  # the values number objects
     scaling: Scaling = "auto",  # as in `Preprocess.infer`, of mixed types and ranges
     orientation: Orientation | None = None,  # of photos whose size fits both ways; None: not said
-    quick: bool = False,  # names and headers only: pairing, empty files, sizes
+    quick: bool = False,  # names and headers only: pairing, empty files and cut ones, sizes
     progress: bool = True,  # a bar while files are read
 ) -> Audit:
     """Look at every file of a data set once; nothing is changed on disk.
@@ -161,6 +161,8 @@ def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")  # what is left over becomes a finding of its own
             found = find_pairs(root, images, masks, prefix, suffix)
+    except AmbiguousPairingError as error:
+        return Finding("error", "which-masks", str(error), "Say which, then inspect again."), []
     except PairingError as error:
         folders = [root / folder for folder in (images, masks) if folder is not None]
         known = all(map(Path.is_dir, folders)) if len(folders) == 2 else not folders

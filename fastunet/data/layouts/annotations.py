@@ -8,7 +8,7 @@ from pathlib import Path
 from fastunet.data.layouts.drawing import Masks, Outlined, draw_all, key_of, warn, warn_of_missing
 from fastunet.data.layouts.folders import IMAGES, MASKS, Folder
 from fastunet.data.layouts.polygons import Shape, Size
-from fastunet.data.matching import Split, list_files, path_of, stem_of
+from fastunet.data.matching import Split, composed, list_files, path_of, stem_of
 from fastunet.errors import PairingError, listing
 
 Place = tuple[Folder, Folder, Split]  # images, annotations
@@ -55,20 +55,25 @@ def with_images(
 ) -> tuple[list[tuple[Path, Path]], list[str]]:
     """(annotation file, image) of equal stems in mirrored folders; annotations without one."""
     listed = list_files(images)
-    by_stem = {(inner, stem_of(name)): name for inner, names in listed.items() for name in names}
-    counts = Counter((inner, stem_of(name)) for inner, names in listed.items() for name in names)
+    by_stem: dict[tuple[str, str], Path] = {}
+    counts = Counter[tuple[str, str]]()
+    for inner, names in listed.items():
+        for name in names:
+            key = composed(inner), stem_of(name)
+            by_stem[key] = path_of(images, (inner, name))
+            counts[key] += 1
     found, missing, unclear = [], [], []
     files = list_files(annotations, lambda name: name.lower().endswith(extension))
     for inner, names in files.items():
         for name in names:
             if name == "classes.txt":
                 continue
-            key = inner, stem_of(name)
+            key = composed(inner), stem_of(name)
             file = path_of(annotations, (inner, name))
             if counts[key] > 1:
                 unclear.append(file)
             elif key in by_stem:
-                found.append((file, path_of(images, (inner, by_stem[key]))))
+                found.append((file, by_stem[key]))
             else:
                 missing.append(file.name)
     if unclear:

@@ -25,7 +25,7 @@ from fastunet.data.layouts.polygons import (
     polygon_of,
     refuse_shares,
 )
-from fastunet.data.matching import Split, split_of
+from fastunet.data.matching import Split, as_on_disk, split_of, stem_of
 from fastunet.errors import PairingError, listing
 
 _OTHER_TASKS = ("captions_", "person_keypoints_", "panoptic_", "image_info_", "stuff_")
@@ -46,7 +46,7 @@ def coco(root: Folder) -> Drawn | None:
         crowded |= any(note.get("iscrowd") for image in file.images for note in image.annotations)
         outlined, missing = [], []
         for image in file.images:
-            path = folder / reading(image.name)
+            path = as_on_disk(folder / reading(image.name))
             if not _is_file(path):
                 missing.append(image.name)
                 continue
@@ -56,7 +56,7 @@ def coco(root: Folder) -> Drawn | None:
         key = key_of([file.path, *(one.image for one in outlined)], values)
         masks = draw_all(folder, outlined, key)
         shared = [other[0] for other in places].count(folder) > 1
-        only = frozenset(one.image.stem for one in outlined) if shared else None
+        only = frozenset(stem_of(one.image.name) for one in outlined) if shared else None
         parts.append((folder, masks.folder, _split(file.path, folder), only))
         drawn.append(masks)
     refuse_empty(drawn, source)
@@ -81,7 +81,7 @@ def _coco_files(root: Folder) -> Iterator[CocoFile]:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return as_on_disk(path).is_file()
     except (OSError, ValueError):  # a name that no file can have
         return False
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fastunet.data.matching import Affix, Rule, Split, is_image, is_litter, split_of
+from fastunet.data.matching import Affix, Rule, Split, composed, is_image, is_litter, split_of
 
 Classes = Sequence[str] | Mapping[str, int | str]
 
@@ -22,11 +22,11 @@ MASKS = (
     *("targets", "target", "trimaps", "trimap", "outputs", "output"),
 )
 
-_MASK_WORD = (
+MASK_WORD = (
     r"mask|masks|label|labels|labelled|seg|segm|segmentation|annotation|annot|annotated|gt|"
     r"groundtruth|ground_truth|ground-truth|target|trimap|manual"
 )
-MASK_AFFIX = re.compile(rf"^((?:{_MASK_WORD})[-_. ])|([-_. ](?:{_MASK_WORD}))$", re.IGNORECASE)
+MASK_AFFIX = re.compile(rf"^((?:{MASK_WORD})[-_. ])|([-_. ](?:{MASK_WORD}))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ class Layout:
     parts: Sequence[Part]
     classes: Classes | None = None
     void: tuple[int | str, ...] = ()
+    guessed: bool = False  # by the names of folders or files alone: others may fit as well
 
 
 class Folder:
-    """A folder that is looked into once; names are compared without case."""
+    """A folder that is looked into once; names are compared composed and without case."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -63,8 +64,8 @@ class Folder:
     def _entries(self) -> tuple[dict[str, "Folder"], dict[str, str]]:
         with os.scandir(self.path) as found:
             entries = sorted((e.name, e.is_dir()) for e in found if not is_litter(e.name))
-        folders = {name.lower(): Folder(self.path / name) for name, is_dir in entries if is_dir}
-        return folders, {name.lower(): name for name, is_dir in entries if not is_dir}
+        folders = {_key(name): Folder(self.path / name) for name, is_dir in entries if is_dir}
+        return folders, {_key(name): name for name, is_dir in entries if not is_dir}
 
     @property
     def folders(self) -> dict[str, "Folder"]:
@@ -92,41 +93,54 @@ class Folder:
         """The first of these sub-folders, each a/b/c, that is there."""
         for name in names:
             here: Folder | None = self
-            for step in name.lower().split("/"):
+            for step in _key(name).split("/"):
                 here = here and here.folders.get(step)
             if here:
                 return here
         return None
 
     def lines(self, name: str) -> list[str]:
-        """The lines of a text file in this folder; none where it is missing."""
-        if name.lower() not in self.files:
+        """The lines of a text file in this folder, composed; none where it is missing."""
+        if _key(name) not in self.files:
             return []
-        text = (self.path / self.files[name.lower()]).read_text("utf-8", errors="replace")
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        text = (self.path / self.files[_key(name)]).read_text("utf-8-sig", errors="replace")
+        return [line.strip() for line in composed(text).splitlines() if line.strip()]
 
 
-def two_folders(root: Folder, filled: bool = True) -> tuple[Folder, Folder] | None:
-    """The folder of images and that of masks, with image files in both unless `filled` is False."""
+def _key(name: str) -> str:
+    return composed(name).lower()
+
+
+def two_folders(
+    root: Folder,
+    filled: bool = True,  # both must hold image files
+    masks: Sequence[str] = MASKS,  # names, or paths below `root`; the first that is there
+) -> tuple[Folder, Folder] | None:
+    """The folder of images and that of masks."""
     sides = []
-    for names in (IMAGES, MASKS):
-        here = [root.folders[name] for name in names if name in root.folders]
+    for names in (IMAGES, masks):
+        here = [folder for name in names if (folder := root.find(name))]
         sides.append(next((f for f in here if not filled or f.has_images), None))
     return (sides[0], sides[1]) if all(sides) else None
 
 
-def images_and_masks(root: Folder, filled: bool = True) -> Layout | None:
+def images_and_masks(
+    root: Folder, filled: bool = True, masks: Sequence[str] = MASKS
+) -> Layout | None:
     """images/ + masks/, either with train/, val/, test/ inside."""
-    both = two_folders(root, filled)
+    both = two_folders(root, filled, masks)
     if not both:
         return None
-    images, masks = both
-    name = f"{images.path.name} + {masks.path.name}"
+    images, labels = both
+    name = f"{images.path.name} + {labels.path.name}"
     if not images.splits or any(map(is_image, images.files)):
-        return Layout(name, [Part(images.path, masks.path)])
-    partners = {split: folder for folder, split in masks.splits.items()}
-    parts = [Part(images.folders[folder].path, masks.folders[partners[split]].path, split)
-             for folder, split in images.splits.items() if split in partners]  # fmt: skip
+        return Layout(name, [Part(images.path, labels.path)], guessed=True)
+    partners = {split: folder for folder, split in labels.splits.items()}
+    parts = [
+        Part(images.folders[folder].path, labels.folders[partners[split]].path, split)
+        for folder, split in images.splits.items()
+        if split in partners
+    ]
     if not parts:
-        return Layout(name, [Part(images.path, masks.path)])
-    return Layout(f"{name} / train|val|test", parts)
+        return Layout(name, [Part(images.path, labels.path)], guessed=True)
+    return Layout(f"{name} / train|val|test", parts, guessed=True)

@@ -38,14 +38,33 @@ def recognise(path: Path) -> Layout | None:
     return None
 
 
-def splits_of_images_and_masks(root: Folder) -> Layout | None:
+def with_masks(
+    path: Path,
+    masks: str,  # the name of the folder of masks, or its path below `path` or below its parts
+) -> Layout | None:
+    """The layout that a folder, or the only folder in it, has with the masks that a user names."""
+    root = Folder(path)
+    for layout in (images_and_masks, splits_of_images_and_masks, images_around_masks):
+        found = layout(root, masks=(masks,))
+        if found:
+            return found
+    tails = [masks.lower().removeprefix(split) for split in root.splits if root.find(masks)]
+    found = _suffixed(root, [tail for tail in tails if tail and tail != masks.lower()])
+    if not found and len(root.folders) == 1:
+        return with_masks(next(iter(root.folders.values())).path, masks)
+    return found
+
+
+def splits_of_images_and_masks(root: Folder, masks: Sequence[str] = MASKS) -> Layout | None:
     """train/, val/, test/, each with images/ + masks/."""
-    found = [(two_folders(root.folders[name]), split) for name, split in root.splits.items()]
+    found = [
+        (two_folders(root.folders[name], masks=masks), split) for name, split in root.splits.items()
+    ]
     parts = [Part(both[0].path, both[1].path, split) for both, split in found if both]
     if not parts:
         return None
     inside = f"{parts[0].images.name} + {parts[0].masks.name}"
-    return Layout(f"train|val|test / {inside}", parts)
+    return Layout(f"train|val|test / {inside}", parts, guessed=True)
 
 
 def _suffixed(root: Folder, tails: Sequence[str]) -> Layout | None:
@@ -53,7 +72,7 @@ def _suffixed(root: Folder, tails: Sequence[str]) -> Layout | None:
         parts = [Part(root.folders[name].path, root.folders[name + tail].path, split)
                  for name, split in root.splits.items() if name + tail in root.folders]  # fmt: skip
         if parts:
-            return Layout(f"train + train{tail}", parts)
+            return Layout(f"train + train{tail}", parts, guessed=True)
     return None
 
 
@@ -67,16 +86,15 @@ def segnet(root: Folder) -> Layout | None:
     return _suffixed(root, ("annot", "annotations", "masks"))
 
 
-def images_around_masks(root: Folder) -> Layout | None:
+def images_around_masks(root: Folder, masks: Sequence[str] = MASKS) -> Layout | None:
     """Images with a folder masks/ among them, at the top or in train/, val/, test/."""
     places = [(root.folders[name], split) for name, split in root.splits.items()] or [(root, "")]
     parts = []
     for folder, split in places:
-        inside = (folder.folders[name] for name in MASKS if name in folder.folders)
-        masks = next((inner for inner in inside if inner.has_images), None)
-        if masks and any(map(is_image, folder.files)):
-            parts.append(Part(folder.path, masks.path, split))
-    return Layout(f"x + {parts[0].masks.name}/x", parts) if parts else None
+        inside = [inner for name in masks if (inner := folder.find(name)) and inner.has_images]
+        if inside and any(map(is_image, folder.files)):
+            parts.append(Part(folder.path, inside[0].path, split))
+    return Layout(f"x + {parts[0].masks.name}/x", parts, guessed=True) if parts else None
 
 
 def one_folder(root: Folder) -> Layout | None:
@@ -96,7 +114,7 @@ def one_folder(root: Folder) -> Layout | None:
     if not parts:
         return None
     example = f"{parts[0].beside[0]}x{parts[0].beside[1]}"
-    return Layout(f"x + {example} in one folder", parts)
+    return Layout(f"x + {example} in one folder", parts, guessed=True)
 
 
 def unfilled(root: Folder) -> Layout | None:
@@ -139,6 +157,8 @@ LAYOUTS: tuple[Callable[[Folder], Layout | None], ...] = (
     published.ade20k,
     published.fastai_camvid,
     published.oxford_pets,
+    published.retina,
+    published.chase,
     images_and_masks,
     splits_of_images_and_masks,
     carvana,

@@ -14,7 +14,7 @@ from fastunet.data.images import read_image
 from fastunet.data.layouts.drawing import Drawn, Outlined, draw_all, key_of, warn_of_missing
 from fastunet.data.layouts.folders import Folder
 from fastunet.data.layouts.polygons import Shape
-from fastunet.data.matching import is_image, split_of, stem_of
+from fastunet.data.matching import composed, is_image, split_of, stem_of
 from fastunet.errors import PairingError, SizeMismatchError, listing
 
 _CLASSES = {"background": 0, "foreground": 1}
@@ -33,7 +33,7 @@ def objects(root: Folder) -> Drawn | None:
         outlined = [Outlined(_image(folder), partial(_union, _masks(folder))) for folder in inside]
         files = [file for folder in inside for file in (_image(folder), *_masks(folder))]
         drawn = draw_all(tree.path, outlined, key_of(files, "objects"), "Merging masks")
-        stems = frozenset(one.image.stem for one in outlined)
+        stems = frozenset(stem_of(one.image.name) for one in outlined)
         parts.append((tree.path, drawn.folder, split_of(tree.path.name) or "", stems))
     return Drawn(parts, _CLASSES, ())
 
@@ -50,7 +50,8 @@ def _is_tree(folder: Folder) -> bool:
     """Whether each folder with masks holds one image, of its own name, and some hold several."""
     inside = _with_objects(folder)
     named = all(
-        [stem_of(file) for file in _files(one.find("images"))] == [one.path.name] for one in inside
+        [stem_of(file) for file in _files(one.find("images"))] == [composed(one.path.name)]
+        for one in inside
     )
     return bool(inside) and named and any(len(_files(one.find("masks"))) > 1 for one in inside)
 

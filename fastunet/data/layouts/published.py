@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from fastunet.data.layouts.folders import (
@@ -21,21 +23,20 @@ _VOC_CLASSES = (
     *("cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
     *("train", "tvmonitor"),
 )
-_VOC_VOID = "#e0e0c0"  # palette index 255, drawn along the objects
+_VOC_PHOTO = re.compile(r"20(?:0[5-9]|1[0-2])_\d+")  # how its images are called
+_CLASS_FILES = ("class_names.txt", "labelmap.txt", "labels.txt", "classes.txt")
+_BACKGROUND = ("background", "bg", "unlabeled", "unlabelled")
 
-
-def _voc_colour(index: int) -> str:
-    """VOC's palette: the bits of the index, spread over the high bits of red, green and blue."""
-    channels = [
-        sum((index >> (3 * bit + c) & 1) << (7 - bit) for bit in range(3)) for c in range(3)
-    ]
-    return "#{:02x}{:02x}{:02x}".format(*channels)
+Palette = Sequence[str]  # "#rrggbb" of each index
 
 
 def pascal_voc(root: Folder) -> Layout | None:
-    """JPEGImages/ + SegmentationClass/, of which ImageSets/Segmentation lists what is annotated."""
+    """JPEGImages/ + SegmentationClass/, of which ImageSets/Segmentation lists what is annotated.
+
+    Tools that label images write this layout too (labelme2voc, CVAT), with classes of their own.
+    """
     root = root.find("VOCdevkit/VOC2012", "VOC2012", "VOCdevkit/VOC2007", "VOC2007") or root
-    images, masks = root.find("JPEGImages"), root.find("SegmentationClass")
+    images, masks = root.find("JPEGImages"), root.find("SegmentationClassPNG", "SegmentationClass")
     if not images or not masks:
         return None
     lists = root.find("ImageSets/Segmentation")
@@ -49,23 +50,95 @@ def pascal_voc(root: Folder) -> Layout | None:
     if "test.txt" in (lists.files if lists else ()):  # its masks are not public
         only = frozenset(stem for stem in only if listed[stem] != "test" or stem in annotated)
     part = Part(images.path, masks.path, rule=Rule(), only=only, splits=listed)
-    if not _is_voc_palette(masks):
+    palette = _palette(masks)
+    name = f"{images.path.name} + {masks.path.name}"
+    for file in _CLASS_FILES:
+        if lines := root.lines(file):
+            classes, void = _listed_classes(root.path / root.files[file], lines, palette)
+            return Layout(f"{name} + {root.files[file]}", [part], classes, void)
+    if not listed or not all(map(_VOC_PHOTO.fullmatch, listed)):
+        return Layout(name, [part])
+    if not palette:  # some tools rewrite the masks as plain indices
         return Layout("Pascal VOC", [part])
-    classes = {name: _voc_colour(index) for index, name in enumerate(_VOC_CLASSES)}
-    return Layout("Pascal VOC", [part], classes, (_VOC_VOID,))
+    classes = dict(zip(_VOC_CLASSES, palette, strict=False))
+    return Layout("Pascal VOC", [part], classes, (palette[255],))
 
 
-def _is_voc_palette(masks: Folder) -> bool:
-    """Whether the masks have VOC's palette; some tools rewrite them as plain indices."""
+def _palette(masks: Folder) -> Palette:
+    """That of the first mask; none where it holds plain indices or colours."""
     from PIL import Image
 
     name = next(filter(is_image, masks.files.values()), None)
     try:
         with Image.open(masks.path / str(name)) as file:
-            palette = file.getpalette("RGB") if file.mode == "P" else None
-    except OSError:
-        return True  # the reader of the masks will say what is wrong with the file
-    return palette is not None and bytes(palette[3:6]).hex() == _voc_colour(1)[1:]
+            entries = file.getpalette("RGB") if file.mode == "P" else None
+    except OSError:  # an array, or a broken file, of which the reader of the masks will speak
+        return ()
+    if entries is None:
+        return ()
+    entries += [0] * (3 * 256 - len(entries))
+    return [f"#{bytes(entries[at : at + 3]).hex()}" for at in range(0, 3 * 256, 3)]
+
+
+def _listed_classes(
+    file: Path, lines: Sequence[str], palette: Palette
+) -> tuple[dict[str, int | str] | None, tuple[int | str, ...]]:
+    """Classes and void by a file beside the masks: CVAT's with colours, or names by index."""
+    rows = [line.split(":") for line in lines if not line.startswith("#")]
+    colours = [re.fullmatch(r"(\d+),\s*(\d+),\s*(\d+)", row[1].strip()) if len(row) > 1 else None
+               for row in rows]  # fmt: skip
+    if rows and all(colours):
+        values = [f"#{bytes(min(int(n), 255) for n in c.groups()).hex()}" for c in colours]
+        return {row[0].strip(): value for row, value in zip(rows, values, strict=True)}, ()
+    names = [line for line in lines if line != "__ignore__"]
+    names = [name.strip("_") if name == "_background_" else name for name in names]
+    if not names or names[0].lower() not in _BACKGROUND or len({*names}) < len(names):
+        warnings.warn(
+            f"{file} is not read: its first line should name the background, and each line another "
+            "class, in the order of the mask's values. If it lists the classes, say them: "
+            "classes=...",
+            stacklevel=2,
+        )
+        return None, ()
+    values = palette or range(len(names))
+    return dict(zip(names, values, strict=False)), (palette[255] if palette else 255,)
+
+
+_DRAWN_BY_HAND = {"1st_manual": "DRIVE", "manual1": "HRF"}  # folders of the vessels
+
+
+def retina(root: Folder) -> Layout | None:
+    """images/ + 1st_manual/ (or manual1/), the vessels; a folder mask/ is the field of view."""
+    places = [(root.folders[name], split) for name, split in root.splits.items()]
+    parts, without = [], []
+    for folder, split in [(root, ""), *places]:
+        both = two_folders(folder, masks=tuple(_DRAWN_BY_HAND))
+        if both:
+            parts.append(Part(both[0].path, both[1].path, split))
+        elif folder.find("mask") and folder.find(*IMAGES):
+            without.append(folder.path)
+    if not parts:
+        return None
+    manual = parts[0].masks.name
+    if without:
+        warnings.warn(
+            f"{listing(without)} has no {manual}, the vessels that were drawn by hand, and is left "
+            "out; what it calls mask is the field of view.",
+            stacklevel=2,
+        )
+    name = f"{_DRAWN_BY_HAND[manual.lower()]}: {parts[0].images.name} + {manual}"
+    view = parts[0].masks.parent / "mask"
+    return Layout(f"{name}; mask is the field of view" if view.is_dir() else name, parts)
+
+
+def chase(root: Folder) -> Layout | None:
+    """Image_01L.jpg + Image_01L_1stHO.png in one folder; _2ndHO is a second observer's."""
+    stems = [stem_of(name) for name in root.files.values() if is_image(name)]
+    if not any(stem.endswith("_1stHO") for stem in stems):
+        return None
+    only = frozenset(stem for stem in stems if not stem.endswith("_2ndHO"))
+    part = Part(root.path, root.path, beside=("", "_1stHO"), only=only)
+    return Layout("CHASE_DB1: x + x_1stHO in one folder", [part])
 
 
 _CITYSCAPES = {

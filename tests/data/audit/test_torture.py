@@ -134,6 +134,7 @@ def test_the_quick_look_finds_what_names_and_headers_tell(torture):
     named = {finding.code: set(finding.files) for finding in report.findings}
     assert named == {
         "empty-file": {"train/masks/zero.png"},
+        "truncated": {"train/images/truncated.jpg", "train/images/tail.png"},
         "size-mismatch": {"train/masks/wider.png"},
         "exif-rotation": {"train/images/exif_stored.jpg"},
         "unpaired-image": {"train/images/orphan_image.png"},

@@ -178,11 +178,84 @@ def test_pascal_voc_takes_what_is_listed_and_names_the_classes(tmp_path, root):
 
 
 def test_pascal_voc_rewritten_as_plain_indices_states_no_colours(tmp_path):
-    touch(tmp_path, "JPEGImages/a.jpg", "JPEGImages/b.jpg")
-    write_mask(tmp_path / "SegmentationClass/a.png", [0, 1, 15, 255])
+    touch(tmp_path, "JPEGImages/2007_000032.jpg", "JPEGImages/2008_000001.jpg")
+    write_mask(tmp_path / "SegmentationClass/2007_000032.png", [0, 1, 15, 255])
+    touch(tmp_path, "ImageSets/Segmentation/train.txt")
+    (tmp_path / "ImageSets/Segmentation/train.txt").write_text("2007_000032\n")
     pairs = find_pairs(tmp_path)
     assert (pairs.layout, pairs.classes, pairs.void) == ("Pascal VOC", None, ())
     assert len(pairs) == 1
+
+
+def write_voc_like(root, values=(0, 0, 1, 255), masks="SegmentationClass", palette=True):
+    touch(root, "JPEGImages/a.jpg", "JPEGImages/b.jpg")
+    for name in "ab":
+        write_mask(root / masks / f"{name}.png", values, voc_palette() if palette else None)
+
+
+@pytest.mark.parametrize("palette", [True, False])
+@pytest.mark.parametrize(
+    ("file", "lines"),
+    [
+        ("class_names.txt", "_background_\ncell\n"),
+        ("labels.txt", "__ignore__\n_background_\ncell\n"),
+        ("classes.txt", "background\ncell"),
+    ],
+)
+def test_labels_in_vocs_folders_have_the_names_that_are_listed_beside(
+    tmp_path, file, lines, palette
+):
+    write_voc_like(tmp_path, palette=palette)
+    (tmp_path / file).write_text(lines)
+    pairs = find_pairs(tmp_path)
+    assert pairs.layout == f"JPEGImages + SegmentationClass + {file}"
+    codec = infer(pairs)
+    assert codec.classes == ("background", "cell")
+    assert codec.read(pairs[0].mask).tolist() == [[0, 0, 1, 255]]
+
+
+def test_cvats_label_map_names_the_colours(tmp_path):
+    write_voc_like(tmp_path, values=(0, 2, 2, 1))
+    (tmp_path / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nleaf:0,128,0::\nstem:128,0,0::\n"
+    )
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "default.txt").write_text("a\nb\n")
+    codec = infer(find_pairs(tmp_path))
+    assert codec.classes == ("background", "leaf", "stem")
+    assert codec.read(tmp_path / "SegmentationClass/a.png").tolist() == [[0, 1, 1, 2]]
+
+
+def test_vocs_names_are_for_vocs_photos_only(tmp_path):
+    write_voc_like(tmp_path, values=(0, 0, 1, 1))
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+    (lists / "val.txt").write_text("b\n")
+    pairs = find_pairs(tmp_path)
+    assert (pairs.layout, pairs.classes) == ("JPEGImages + SegmentationClass", None)
+    assert pairs.splits == {"train": 1, "valid": 1}
+    assert len(infer(pairs).classes) == 2
+
+
+def test_a_list_that_does_not_begin_with_the_background_is_not_guessed_at(tmp_path):
+    write_voc_like(tmp_path, values=(0, 0, 1, 1))
+    (tmp_path / "classes.txt").write_text("cell\nnucleus\n")
+    with pytest.warns(UserWarning, match=r"classes\.txt is not read.*classes=\.\.\."):
+        assert find_pairs(tmp_path).classes is None
+
+
+def test_the_arrays_and_pictures_that_labelme2voc_writes_beside_are_no_masks(tmp_path):
+    write_voc_like(tmp_path, masks="SegmentationClassPNG")
+    for folder in ("SegmentationClassVisualization", "SegmentationObjectPNG"):
+        write_mask(tmp_path / folder / "a.png", [0, 1, 2, 3])
+    (tmp_path / "SegmentationClass").mkdir()
+    np.save(tmp_path / "SegmentationClass/a.npy", np.zeros((1, 4), np.int32))
+    (tmp_path / "class_names.txt").write_text("_background_\ncell\n")
+    pairs = find_pairs(tmp_path)
+    assert {pair.mask.parent.name for pair in pairs} == {"SegmentationClassPNG"}
+    assert infer(pairs).classes == ("background", "cell")
 
 
 @pytest.mark.parametrize("kind", ["labelIds", "labelTrainIds"])
