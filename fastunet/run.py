@@ -28,6 +28,7 @@ from fastunet.data.block import ImageMaskDataLoaders
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
 from fastunet.data.pairs import find_pairs
+from fastunet.data.resolution import default_side
 from fastunet.data.split import save_split
 from fastunet.errors import ArchitectureError, listing
 from fastunet.files import write_atomically
@@ -89,10 +90,9 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     pairs = find_pairs(
         settings.data, settings.images, settings.masks, settings.prefix, settings.suffix
     )
-    side = 128 if settings.device.type == "cpu" else 256
     dls = ImageMaskDataLoaders.from_pairs(
         pairs,
-        size=settings.size or side,
+        size=settings.size or default_side(settings.device.type),
         patch=settings.patch,
         scale=settings.scale,
         bs=settings.bs,
@@ -120,6 +120,8 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     if pre.policy == "patch":
         way = f"patches of {size} at {pre.scale:g} of their resolution"
     print(f"Images:  {channels}, {way}, batches of {dls.bs}")
+    if dls.resolution.summary:
+        print(f"Detail:  {dls.resolution.summary}")
     return dls
 
 

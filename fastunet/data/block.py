@@ -27,6 +27,7 @@ from fastunet.data.loader import SECOND_NORMALISATION, PairDL
 from fastunet.data.masks import MaskCodec
 from fastunet.data.pairs import Pair, as_pairs, find_pairs
 from fastunet.data.reader import PairReader
+from fastunet.data.resolution import Resolution, measure_resolution
 from fastunet.data.split import k_fold, split_pairs
 from fastunet.data.stated_split import StatedSplit, split_as_stated
 from fastunet.data.survey import Survey
@@ -146,10 +147,12 @@ class ImageMaskDataLoaders(DataLoaders):
 
     `dls.codec` says what the masks hold, `dls.vocab` and `dls.c` are the names and the number of
     the classes, `dls.preprocess` says how images enter the network, `dls.task` is "binary" or
-    "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part.
+    "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part, and
+    `dls.resolution` says what the network's size leaves of their masks.
     """
 
     pairs: dict[str, list[Pair]]
+    resolution: Resolution
 
     def add_tfms(self, tfms, event, loaders=None):
         """As in fastai; a `Normalize` (`unet_learner` adds one) takes the place of ours."""
@@ -233,7 +236,7 @@ class ImageMaskDataLoaders(DataLoaders):
 
         Raises `PairingError` where `pairs` are none, `SplitError` where they are too few for the
         split or the batch, and names the file in `ImageReadError`, `MaskValueError` or
-        `SizeMismatchError`.
+        `SizeMismatchError`. Warns where the masks lose a class at the network's size.
         """
         pairs = as_pairs(pairs)
         size, patch = two_sides("size", size), two_sides("patch", patch)
@@ -294,6 +297,10 @@ class ImageMaskDataLoaders(DataLoaders):
         reader = PairReader(codec, preprocess)
         kept = reader.keep([*parts["train"], *parts["valid"]], cache, progress)
         train, valid = parts["train"], parts["valid"]
+        masks = [pair.mask for pair in (*train, *valid)]
+        resolution = measure_resolution(masks, codec.read, codec.classes, preprocess, progress)
+        if resolution.lost:
+            warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=2)
         if preprocess.policy == "patch":
             train = [pair for pair in train for _ in reader.tiles(pair)]
             valid = [tile for pair in valid for tile in reader.tiles(pair)]
@@ -324,6 +331,7 @@ class ImageMaskDataLoaders(DataLoaders):
         )
         dls = cls(*made.loaders, device=device)
         dls.pairs = parts
+        dls.resolution = resolution
         return dls
 
 
@@ -343,7 +351,7 @@ def renormalised(
         loaders.append(loader.new(after_batch=batch_tfms))
     made = type(dls)(*loaders, path=dls.path, device=dls.device)
     if hasattr(dls, "pairs"):
-        made.pairs = dls.pairs
+        made.pairs, made.resolution = dls.pairs, dls.resolution
     return made
 
 

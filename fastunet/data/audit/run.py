@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastunet.data.audit import class_checks, file_checks, placement_checks
+from fastunet.data.audit import class_checks, detail_check, file_checks, placement_checks
 from fastunet.data.audit.examine import Facts, examine, examine_headers
 from fastunet.data.audit.findings import Finding, Material
 from fastunet.data.audit.text import as_text
@@ -23,6 +24,9 @@ from fastunet.data.naming import Classes, Void
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.errors import MaskValueError, PairingError
 from fastunet.terminal import options
+
+if TYPE_CHECKING:
+    from fastunet.data.resolution import Resolution
 
 _SIZES = 20  # listed one by one
 _SEVERITIES = ("error", "warning", "note")
@@ -52,6 +56,7 @@ class Audit:
     class_frequencies: dict[str, dict[str, float]] = field(default_factory=dict)
     mean: tuple[float, ...] = ()  # per channel over all pixels, in the images' own numbers
     std: tuple[float, ...] = ()  # per channel, likewise
+    resolution: "Resolution | None" = None  # what is left of the masks at the network's size
     quick: bool = False  # only names and headers were looked at
     options: str = ""  # what was said of the data, as it is typed in the next command
     material: Material | None = field(default=None, repr=False, compare=False)
@@ -76,6 +81,7 @@ class Audit:
         values = {name: getattr(self, name) for name in names}
         for name in lists:
             values[name] = list(values[name]) if isinstance(values[name], tuple) else values[name]
+        values["resolution"] = self.resolution.to_dict() if self.resolution else None
         return {**values, "findings": [finding.to_dict() for finding in self.findings]}
 
     def to_html(
@@ -98,6 +104,10 @@ def audit(
     classes: Classes = None,  # names, or name -> value; taken strictly
     void: Void = None,  # value(s), colour(s) or names of classes that do not count
     instances: bool = False,  # the values number objects
+    size: int | tuple[int, int] | None = None,  # the network's input, by which detail is judged;
+    # None: as `fastunet train` takes it, 256, or 128 on a CPU
+    patch: int | tuple[int, int] | None = None,  # instead: patches of this size,
+    scale: float = 1.0,  # cut at this share of the images' own resolution
     quick: bool = False,  # names and headers only: pairing, empty files, sizes
     progress: bool = True,  # a bar while files are read
 ) -> Audit:
@@ -117,6 +127,9 @@ def audit(
         "classes": classes,
         "void": void,
         "instances": instances or None,
+        "size": _spelled(size),
+        "patch": _spelled(patch),
+        "scale": None if scale == 1 else f"{scale:g}",
     }
     typed = shlex.join(options(stated_by_user))
     if isinstance(path_or_pairs, str | os.PathLike):
@@ -142,9 +155,21 @@ def audit(
         material, understood = _understand(material, classes, void, instances)
         findings += understood
     findings += _check(material, quick)
+    resolution = None
+    if material.codec:
+        resolution = detail_check.measure(material, size, patch, scale, progress)
+        findings += detail_check.check_resolution(material, resolution)
     findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
     summary = _summary(material, source, stated.layout, tuple(findings), quick)
-    return replace(summary, options=typed)
+    return replace(summary, options=typed, resolution=resolution)
+
+
+def _spelled(size: int | tuple[int, int] | None) -> str | None:
+    """A size as it is typed: 256, or 192x256."""
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return str(height) if height == width else f"{height}x{width}"
 
 
 def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding, list[Finding]]:

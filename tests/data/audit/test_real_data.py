@@ -89,6 +89,9 @@ FINDINGS = {
 }
 
 
+SIZE = ("--size", 256)  # by default it depends on the machine
+
+
 _SAID: dict[tuple, tuple[int, dict]] = {}
 
 
@@ -113,11 +116,11 @@ def inspect(monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", TRUE)
 def test_inspect_tells_the_truth_about(shared, inspect, name):
-    code, said = inspect(shared(name))
+    code, said = inspect(shared(name), *SIZE)
     assert {key: said[key] for key in TRUE[name]} == TRUE[name]
     assert {f["code"]: f["severity"] for f in said["findings"]} == FINDINGS[name]
     assert code == 0
-    assert said.keys() == {*TRUE[name], "findings", "class_frequencies"}
+    assert said.keys() == {*TRUE[name], "findings", "class_frequencies", "resolution"}
 
 
 def test_the_videos_that_camvid_tears_apart(shared, inspect):
@@ -129,19 +132,37 @@ def test_the_videos_that_camvid_tears_apart(shared, inspect):
 
 
 def test_the_grey_pictures_of_dsb2018(shared, inspect):
-    _, said = inspect(shared("dsb2018"))
+    _, said = inspect(shared("dsb2018"), *SIZE)
     assert said["findings"][0]["count"] == 201
 
 
 def test_class_frequencies_are_those_counted_by_hand(shared, inspect):
     """Pixels per class counted with numpy.unique over all mask files."""
-    _, said = inspect(shared("cwfid"))
+    _, said = inspect(shared("cwfid"), *SIZE)
     total = 13_750_624 + 251_822 + 1_020_786
     assert said["class_frequencies"]["all"] == {
         "#000000": round(13_750_624 / total, 6),
         "#00ff00": round(251_822 / total, 6),
         "#ff0000": round(1_020_786 / total, 6),
     }
+
+
+@pytest.mark.parametrize("name", ["dsb2018", "isbi2012", "cwfid", "carvana"])
+def test_sets_that_train_well_at_128_pixels_are_not_said_to_lose_detail(shared, inspect, name):
+    _, said = inspect(shared(name), "--size", 128)
+    assert "resolution-loss" not in {f["code"] for f in said["findings"]}
+    assert 0.85 < min(said["resolution"]["best_dice"].values()) < 1
+
+
+def test_the_poles_of_camvid_are_lost_at_128_pixels(shared, inspect):
+    words = ("--classes", CAMVID_NAMES, "--void", 11, "--size", 128)
+    _, said = inspect(shared("camvid"), *words)
+    (loss,) = [f for f in said["findings"] if f["code"] == "resolution-loss"]
+    assert (loss["severity"], loss["count"]) == ("warning", 1)
+    assert "0.72 for pole" in loss["message"]
+    best = said["resolution"]["best_dice"]
+    assert best["pole"] == pytest.approx(0.72, abs=0.01)
+    assert min(dice for name, dice in best.items() if name != "pole") > 0.85
 
 
 def test_camvid_with_its_names_and_void(shared, inspect):
