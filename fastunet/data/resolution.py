@@ -38,7 +38,7 @@ public sets it is at most 0.01 at 128 pixels, 0.09 at 64.
 
 _MASKS = 100  # looked at, spread over the data
 _PIXELS = 64_000_000  # of them, at most: they are kept while sizes are tried
-_SEARCHED = 25  # masks, at most, with which sizes are tried
+_SEARCHED = 5_000_000  # pixels of masks with which sizes are tried
 _STEP = 32  # pixels: sizes that are tried are multiples
 _SIDES = (*range(32, 257, 32), *range(320, 513, 64), *range(640, 1025, 128))
 _MODERATE = 512  # pixels: to this size it is named before the patch
@@ -219,7 +219,7 @@ def _mended(measured: Resolution, pairs: Sequence[tuple[Path, np.ndarray]]) -> R
     at the next larger one. Few masks are enough to search; all of them decide.
     """
     telling = [pair for pair in pairs if np.isin(pair[1], measured.lost).any()]
-    few = telling[:: -(-len(telling) // _SEARCHED)]
+    few = telling[:: math.ceil(sum(mask.size for _, mask in telling) / _SEARCHED)]
     kept = []
     for larger in _larger(measured.preprocess, pairs):
         if measure(few, measured.classes, larger).lost:
