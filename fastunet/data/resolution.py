@@ -268,7 +268,10 @@ def _advice(preprocess: Preprocess, mended: Resolution | None) -> str:
 def _how_seen(preprocess: Preprocess) -> str:
     height, width = preprocess.size
     if preprocess.policy == "patch":
-        return f"at {preprocess.scale:g} of the images' resolution"
+        share = (
+            "the images' own" if preprocess.scale == 1 else f"{preprocess.scale:g} of the images'"
+        )
+        return f"at {share} resolution"
     return f"resized to {height}x{width}"
 
 

@@ -80,13 +80,19 @@ def test_at_their_own_size_masks_keep_everything(data, size, with_void):
     st.tuples(st.integers(2, 60), st.integers(2, 60)),
 )
 def test_masks_are_brought_back_as_predictions_are(seed, classes, small, size):
-    """Against the scores of a network that is sure of each pixel, as `Segmenter` decides them."""
+    """Against the scores of a network that is sure of each pixel, as `Segmenter` decides them.
+
+    Not where two classes have the same score: rounding decides there.
+    """
     mask = np.random.default_rng(seed).integers(0, classes, small, dtype=np.uint8)
     preprocess = Preprocess(small)
     scores = torch.nn.functional.one_hot(torch.from_numpy(mask).long(), classes)
     scores = scores.permute(2, 0, 1)[None].float()
     expected = decide(preprocess.restore(scores[:, 1:] if classes == 2 else scores, size))
-    np.testing.assert_array_equal(brought_back(mask, size, preprocess), expected[0].numpy())
+    second, first = preprocess.restore(scores, size)[0].sort(dim=0).values[-2:]
+    clear = (first - second > 1e-5).numpy()
+    found = brought_back(mask, size, preprocess)
+    np.testing.assert_array_equal(found[clear], expected[0].numpy()[clear])
 
 
 def test_the_best_dice_is_that_of_pixels_counted_over_all_masks():
