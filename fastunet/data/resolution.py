@@ -268,10 +268,9 @@ def _advice(preprocess: Preprocess, mended: Resolution | None) -> str:
 def _how_seen(preprocess: Preprocess) -> str:
     height, width = preprocess.size
     if preprocess.policy == "patch":
-        share = (
-            "the images' own" if preprocess.scale == 1 else f"{preprocess.scale:g} of the images'"
-        )
-        return f"at {share} resolution"
+        if preprocess.scale == 1:
+            return "at the images' own resolution"
+        return f"at {preprocess.scale:g} of the images' resolution"
     return f"resized to {height}x{width}"
 
 
