@@ -61,6 +61,7 @@ from fastunet.options import (
     command_line,
     image_reading,
     learning_rate,
+    network_input,
     one_of,
     quiet_plots,
     settings_of,
@@ -142,6 +143,9 @@ def inspect(
     instances: Instances = False,
     scaling: ScalingOption = "auto",
     orientation: OrientationOption = None,
+    size: Size = None,
+    patch: Patch = None,
+    scale: Scale = 1.0,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only names and headers; nothing is decoded.")
     ] = False,
@@ -150,7 +154,8 @@ def inspect(
     """Look at every file of a data set: what it holds, and what is wrong with it.
 
     Broken files, masks that do not fit, stray values, duplicates across the
-    split, rare classes and more, each with what to do. Nothing is changed.
+    split, rare classes, what is too thin for the network's size (--size or
+    --patch as in train) and more, each with what to do. Nothing is changed.
     Exit code 1 when there are errors.
 
     Example: fastunet inspect cells --html report.html
@@ -164,7 +169,7 @@ def inspect(
     report = audit(
         data, images=images, masks=masks, prefix=prefix, suffix=suffix,
         classes=class_names(classes), void=void or None, instances=instances, quick=quick,
-        **image_reading(scaling, orientation),
+        **image_reading(scaling, orientation), **network_input(size, patch, scale),
     )  # fmt: skip
     print(dumps(report.to_dict(), indent=2) if json else as_typed(str(report), _option_names()))
     if html is not None:

@@ -234,19 +234,11 @@ def settings_of(
     **rest,
 ):
     """`run.Settings` of the options that commands share; mistakes are found before the imports."""
-    if size and patch:
-        raise TrainingError("--size and --patch were both given; the network sees one of them.")
-    if not 0 < scale < math.inf:
-        raise TrainingError(f"--scale {scale:g}: a number above 0, such as 0.5, was expected.")
-    if scale != 1 and not patch:
-        raise TrainingError("--scale goes with --patch; --size sets the resolution by itself.")
     kept = one_of("--cache", cache, ("auto", "ram", "disk", "none"))
     read = {
         "classes": class_names(classes),
         "void": void or None,
-        "size": _size("--size", size),
-        "patch": _size("--patch", patch),
-        "scale": scale,
+        **network_input(size, patch, scale),
         "precision": one_of("--precision", precision, ("auto", "bf16", "fp16", "fp32")),
         "unknown": one_of("--unknown", unknown, ("error", "void")),
         "augment": augment and one_of("--augment", augment, ("scene", "free", "light", "none")),
@@ -268,6 +260,19 @@ def image_reading(scaling: str, orientation: str | None) -> dict:
         "scaling": one_of("--scaling", scaling, ("auto", "dtype", "percentile")),
         "orientation": orientation and one_of("--orientation", orientation, ("upright", "stored")),
     }
+
+
+def network_input(
+    size: str | None, patch: str | None, scale: float
+) -> dict[str, tuple[int, int] | float | None]:
+    """What the network sees, as values; raises `TrainingError` for what contradicts itself."""
+    if size and patch:
+        raise TrainingError("--size and --patch were both given; the network sees one of them.")
+    if not 0 < scale < math.inf:
+        raise TrainingError(f"--scale {scale:g}: a number above 0, such as 0.5, was expected.")
+    if scale != 1 and not patch:
+        raise TrainingError("--scale goes with --patch; --size sets the resolution by itself.")
+    return {"size": _size("--size", size), "patch": _size("--patch", patch), "scale": scale}
 
 
 def _check_network(arch: str, width: int | None, pretrained: bool, weights: Path | None) -> None:

@@ -30,6 +30,7 @@ from fastunet.data.block import ImageMaskDataLoaders
 from fastunet.data.cache import Cache
 from fastunet.data.codes import Value
 from fastunet.data.pairs import find_pairs
+from fastunet.data.resolution import default_side
 from fastunet.data.split import save_split
 from fastunet.errors import ArchitectureError, listing
 from fastunet.files import write_atomically
@@ -100,10 +101,9 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
         settings.suffix,
         missing_ok=settings.skip_bad,
     )
-    side = 128 if settings.device.type == "cpu" else 256
     dls = ImageMaskDataLoaders.from_pairs(
         pairs,
-        size=settings.size or side,
+        size=settings.size or default_side(settings.device.type),
         patch=settings.patch,
         scale=settings.scale,
         bs=settings.bs,
@@ -136,6 +136,8 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     print(f"Images:  {channels}, {way}, batches of {dls.bs}")
     if pre.values != "uint8" or pre.nodata:
         print(f"Values:  {pre.describe()}")
+    if dls.resolution.summary:
+        print(f"Detail:  {dls.resolution.summary}")
     return dls
 
 

@@ -1,6 +1,7 @@
 """`fastunet inspect`, as a person types it."""
 
 import json
+import warnings
 
 import cv2
 import numpy as np
@@ -44,7 +45,7 @@ def test_json_is_one_object_and_nothing_else(run, write_pairs):
     said = json.loads(out)
     assert list(said) == [
         "layout", "pairs", "splits", "task", "encoding", "classes", "void", "channels",
-        "bit_depth", "sizes", "class_frequencies", "findings",
+        "bit_depth", "sizes", "class_frequencies", "resolution", "findings",
     ]  # fmt: skip
     assert said["findings"][0]["files"] == ["masks/02.png"]
     assert said["findings"][0].keys() == {
@@ -97,6 +98,55 @@ def test_a_mistake_is_one_line_and_exit_code_2(run, write_pairs, words, message)
     assert err.startswith("fastunet: error: ")
     assert message in err
     assert err.count("\n") == 1
+
+
+def write_lines(root):
+    """Lines one pixel wide on 256 pixels."""
+    for kind in ("images", "masks"):
+        (root / kind).mkdir(parents=True)
+    for number in range(6):
+        mask = np.zeros((256, 256), np.uint8)
+        corners = np.random.default_rng(number).integers(0, 256, (9, 1, 2)).astype(np.int32)
+        cv2.polylines(mask, [corners], False, 255, 1)
+        cv2.imwrite(str(root / "images" / f"{number}.png"), mask // 2 + 60)
+        cv2.imwrite(str(root / "masks" / f"{number}.png"), mask)
+
+
+def test_the_size_that_train_would_take_is_judged(run, in_tmp):
+    write_lines(in_tmp / "data")
+    code, out, _ = run("inspect", "data", "--size", 64)
+    assert code == 0
+    assert "resolution-loss: " in out
+    assert "--patch 64" in out
+    assert out.splitlines()[-1] == "No errors. Next: fastunet train data --size 64"
+    for words in (("--patch", 64), ("--size", "256x288")):
+        out = run("inspect", "data", *words)[1]
+        assert "resolution-loss" not in out
+        assert out.splitlines()[-1].endswith(f"train data {words[0]} {words[1]}")
+
+
+@pytest.mark.parametrize(
+    "words", [("--size", 64, "--patch", 64), ("--size", "big"), ("--scale", 0.5)]
+)
+def test_what_the_network_sees_is_checked_as_in_train(run, in_tmp, words):
+    write_lines(in_tmp / "data")
+    code, out, err = run("inspect", "data", *words)
+    assert (code, out) == (2, "")
+    assert words[0] in err
+
+
+def test_training_says_what_its_size_loses(run, in_tmp):
+    write_lines(in_tmp / "data")
+    words = ("data", "--epochs", 1, "--width", 4, "--out")
+    with pytest.warns(UserWarning, match="thin or small is lost: .* patch=64"):
+        code, out, _ = run("train", *words, "whole", "--size", 64)
+    assert code == 0
+    assert "Detail:  resized to 64x64, masks allow a Dice of 0." in out
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*thin or small")
+        code, out, _ = run("train", *words, "patches", "--patch", 64)
+    assert code == 0
+    assert "masks allow a Dice of 1.00" in out
 
 
 def test_help_names_the_command(run):

@@ -131,6 +131,7 @@ FLOORS = [
     ["fastunet.data.masks"],
     ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
     ["fastunet.data.reader", "fastunet.data.public", "fastunet.data.samples"],
+    ["fastunet.data.resolution"],
     ["fastunet.data.audit"],
     ["fastunet.data.transforms", "fastunet.data.loader", "fastunet.data.arguments"],
     ["fastunet.data.block", "fastunet.models", "fastunet.losses"],

@@ -37,6 +37,7 @@ from fastunet.data.masks import MaskCodec
 from fastunet.data.naming import unused_void
 from fastunet.data.pairs import Pair, as_pairs, find_pairs
 from fastunet.data.reader import PairReader
+from fastunet.data.resolution import Resolution, measure_resolution
 from fastunet.data.split import k_fold, split_pairs
 from fastunet.data.stated_split import StatedSplit, split_as_stated
 from fastunet.data.survey import Survey
@@ -153,11 +154,13 @@ class ImageMaskDataLoaders(DataLoaders):
     `dls.codec` says what the masks hold, `dls.vocab` and `dls.c` are the names and the number of
     the classes, `dls.preprocess` says how images enter the network, `dls.task` is "binary" or
     "multiclass"; `dls.pairs["train" | "valid" | "test"]` are the files of each part, and
-    `dls.skipped` those that `skip_bad` left out.
+    `dls.skipped` those that `skip_bad` left out. `dls.resolution` says what the network's size
+    leaves of their masks.
     """
 
     pairs: dict[str, list[Pair]]
     skipped: Sequence[Skipped] = ()
+    resolution: Resolution
 
     def add_tfms(self, tfms, event, loaders=None):
         """As in fastai; a `Normalize` (`unet_learner` adds one) takes the place of ours."""
@@ -248,7 +251,7 @@ class ImageMaskDataLoaders(DataLoaders):
 
         Raises `PairingError` where `pairs` are none, `SplitError` where they are too few for the
         split or the batch, and names the file in `ImageReadError`, `MaskValueError` or
-        `SizeMismatchError`.
+        `SizeMismatchError`. Warns where the masks lose a class at the network's size.
         """
         pairs = as_pairs(pairs, missing_ok=skip_bad)
         size, patch = two_sides("size", size), two_sides("patch", patch)
@@ -322,6 +325,10 @@ class ImageMaskDataLoaders(DataLoaders):
         reader = PairReader(codec, preprocess)
         kept = reader.keep([*parts["train"], *parts["valid"]], cache, progress)
         train, valid = parts["train"], parts["valid"]
+        masks = [pair.mask for pair in (*train, *valid)]
+        resolution = measure_resolution(masks, codec.read, codec.classes, preprocess, progress)
+        if resolution.lost:
+            warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=2)
         if preprocess.policy == "patch":
             train = [pair for pair in train for _ in reader.tiles(pair)]
             valid = [tile for pair in valid for tile in reader.tiles(pair)]
@@ -351,7 +358,7 @@ class ImageMaskDataLoaders(DataLoaders):
             threads=0 if processes else num_workers,
         )
         dls = cls(*made.loaders, device=device)
-        dls.pairs, dls.skipped = parts, skipped
+        dls.pairs, dls.skipped, dls.resolution = parts, skipped, resolution
         return dls
 
 
@@ -371,7 +378,8 @@ def renormalised(
         loaders.append(loader.new(after_batch=batch_tfms))
     made = type(dls)(*loaders, path=dls.path, device=dls.device)
     if hasattr(dls, "pairs"):
-        made.pairs, made.skipped = dls.pairs, getattr(dls, "skipped", ())
+        made.pairs, made.resolution = dls.pairs, dls.resolution
+        made.skipped = dls.skipped
     return made
 
 

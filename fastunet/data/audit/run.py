@@ -8,10 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastunet.data.audit import class_checks, file_checks, placement_checks, value_checks
+from fastunet.data.audit import (
+    class_checks,
+    detail_check,
+    file_checks,
+    placement_checks,
+    value_checks,
+)
 from fastunet.data.audit.examine import Facts, examine, examine_headers
 from fastunet.data.audit.findings import Finding, Material
 from fastunet.data.audit.text import as_text
@@ -26,6 +33,9 @@ from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
 from fastunet.preprocess import Orientation, Scaling
 from fastunet.terminal import options
+
+if TYPE_CHECKING:
+    from fastunet.data.resolution import Resolution
 
 _SIZES = 20  # listed one by one
 _SEVERITIES = ("error", "warning", "note")
@@ -55,6 +65,7 @@ class Audit:
     class_frequencies: dict[str, dict[str, float]] = field(default_factory=dict)
     mean: tuple[float, ...] = ()  # per channel over all pixels, in the images' own numbers
     std: tuple[float, ...] = ()  # per channel, likewise
+    resolution: "Resolution | None" = None  # what is left of the masks at the network's size
     quick: bool = False  # only names and headers were looked at
     options: str = ""  # what was said of the data, as it is typed in the next command
     material: Material | None = field(default=None, repr=False, compare=False)
@@ -79,6 +90,7 @@ class Audit:
         values = {name: getattr(self, name) for name in names}
         for name in lists:
             values[name] = list(values[name]) if isinstance(values[name], tuple) else values[name]
+        values["resolution"] = self.resolution.to_dict() if self.resolution else None
         return {**values, "findings": [finding.to_dict() for finding in self.findings]}
 
     def to_html(
@@ -104,6 +116,10 @@ def audit(
     instances: bool = False,  # the values number objects
     scaling: Scaling = "auto",  # as in `Preprocess.infer`, of mixed types and ranges
     orientation: Orientation | None = None,  # of photos whose size fits both ways; None: not said
+    size: int | tuple[int, int] | None = None,  # the network's input, by which detail is judged;
+    # None: as `fastunet train` takes it, 256, or 128 on a CPU
+    patch: int | tuple[int, int] | None = None,  # instead: patches of this size,
+    scale: float = 1.0,  # cut at this share of the images' own resolution
     quick: bool = False,  # names and headers only: pairing, empty files and cut ones, sizes
     progress: bool = True,  # a bar while files are read
 ) -> Audit:
@@ -125,6 +141,9 @@ def audit(
         "instances": instances or None,
         "scaling": None if scaling == "auto" else scaling,
         "orientation": orientation,
+        "size": _spelled(size),
+        "patch": _spelled(patch),
+        "scale": None if scale == 1 else f"{scale:g}",
     }
     typed = shlex.join(options(stated_by_user))
     if isinstance(path_or_pairs, str | os.PathLike):
@@ -150,9 +169,21 @@ def audit(
         material, understood = _understand(material, classes, void, instances)
         findings += understood
     findings += _check(material, quick)
+    resolution = None
+    if material.codec:
+        resolution = detail_check.measure(material, size, patch, scale, progress)
+        findings += detail_check.check_resolution(material, resolution)
     findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
     summary = _summary(material, source, stated.layout, tuple(findings), quick)
-    return replace(summary, options=typed)
+    return replace(summary, options=typed, resolution=resolution)
+
+
+def _spelled(size: int | tuple[int, int] | None) -> str | None:
+    """A size as it is typed: 256, or 192x256."""
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return str(height) if height == width else f"{height}x{width}"
 
 
 def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding, list[Finding]]:

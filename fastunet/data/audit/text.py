@@ -45,6 +45,8 @@ def facts_of(audit: "Audit") -> Iterator[tuple[str, str]]:
         yield "images", f"{sizes} (height x width)" + _kind(audit)
     if audit.mean:
         yield "pixels", f"mean {_numbers(audit.mean)}; standard deviation {_numbers(audit.std)}"
+    if audit.resolution and audit.resolution.summary:
+        yield "detail", audit.resolution.summary
 
 
 def next_steps(audit: "Audit") -> list[str]:

@@ -63,7 +63,7 @@ def test_a_clean_audit_says_what_the_data_are(write_pairs):
         "layout": "images + masks", "pairs": 10, "splits": {}, "task": "binary",
         "encoding": "two values", "classes": ["background", "foreground"], "void": [],
         "channels": 3, "bit_depth": 8, "sizes": {"96x128": 10}, "findings": [],
-        "class_frequencies": report.class_frequencies,
+        "class_frequencies": report.class_frequencies, "resolution": report.resolution.to_dict(),
     }  # fmt: skip
     share = np.mean([read(file) == 255 for file in (root / "masks").iterdir()])
     assert report.class_frequencies["all"]["foreground"] == pytest.approx(share, abs=1e-6)

@@ -81,12 +81,19 @@ TRUE = {
 FINDINGS = {
     # two of the four videos were cut into parts; frames follow each other closely, but where the
     # parts meet no picture is a copy of one in another part
-    "camvid": {"group-across-splits": "warning", "near-duplicate": "note"},
+    "camvid": {
+        "group-across-splits": "warning",
+        "near-duplicate": "note",
+        "resolution-loss": "warning",  # the poles
+    },
     "dsb2018": {"grey-as-colour": "note"},  # 39 stained tissues among 201 fluorescence pictures
     "isbi2012": {},
     "cwfid": {},
     "carvana": {},  # four cars to train on, another one to validate on
 }
+
+
+SIZE = ("--size", 128)  # the default of a CPU, on any machine
 
 
 _SAID: dict[tuple, tuple[int, dict]] = {}
@@ -113,11 +120,11 @@ def inspect(monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", TRUE)
 def test_inspect_tells_the_truth_about(shared, inspect, name):
-    code, said = inspect(shared(name))
+    code, said = inspect(shared(name), *SIZE)
     assert {key: said[key] for key in TRUE[name]} == TRUE[name]
     assert {f["code"]: f["severity"] for f in said["findings"]} == FINDINGS[name]
     assert code == 0
-    assert said.keys() == {*TRUE[name], "findings", "class_frequencies"}
+    assert said.keys() == {*TRUE[name], "findings", "class_frequencies", "resolution"}
 
 
 def test_the_videos_that_camvid_tears_apart(shared, inspect):
@@ -129,13 +136,13 @@ def test_the_videos_that_camvid_tears_apart(shared, inspect):
 
 
 def test_the_grey_pictures_of_dsb2018(shared, inspect):
-    _, said = inspect(shared("dsb2018"))
+    _, said = inspect(shared("dsb2018"), *SIZE)
     assert said["findings"][0]["count"] == 201
 
 
 def test_class_frequencies_are_those_counted_by_hand(shared, inspect):
     """Pixels per class counted with numpy.unique over all mask files."""
-    _, said = inspect(shared("cwfid"))
+    _, said = inspect(shared("cwfid"), *SIZE)
     total = 13_750_624 + 251_822 + 1_020_786
     assert said["class_frequencies"]["all"] == {
         "#000000": round(13_750_624 / total, 6),
@@ -144,11 +151,23 @@ def test_class_frequencies_are_those_counted_by_hand(shared, inspect):
     }
 
 
+@pytest.mark.parametrize("name", ["dsb2018", "isbi2012", "cwfid", "carvana"])
+def test_sets_that_train_well_at_128_pixels_keep_their_classes(shared, inspect, name):
+    _, said = inspect(shared(name), *SIZE)
+    assert 0.85 < min(said["resolution"]["best_dice"].values()) < 1
+
+
 def test_camvid_with_its_names_and_void(shared, inspect):
-    code, said = inspect(shared("camvid"), "--classes", CAMVID_NAMES, "--void", 11)
+    code, said = inspect(shared("camvid"), "--classes", CAMVID_NAMES, "--void", 11, *SIZE)
     assert code == 0
     assert said["classes"] == CAMVID_NAMES.split(",")
     assert said["void"] == [11]
     # 16.845 % of all train pixels are sky, 3.948 % are void and do not count
     sky = said["class_frequencies"]["train"]["sky"]
     assert sky == pytest.approx(0.16845 / (1 - 0.03948), abs=1e-4)
+    (loss,) = [finding for finding in said["findings"] if finding["code"] == "resolution-loss"]
+    assert loss["count"] == 1
+    assert "0.72 for pole" in loss["message"]
+    assert loss["remedy"].startswith("Pass size=192,")
+    best = said["resolution"]["best_dice"]
+    assert min(dice for name, dice in best.items() if name != "pole") > 0.85
