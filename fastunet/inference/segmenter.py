@@ -1,7 +1,7 @@
 """An image in, a class mask at the image's own size out."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -10,12 +10,12 @@ from torch import nn
 from fastunet.data.masks import MaskCodec
 from fastunet.data.matching import ChannelFiles
 from fastunet.data.sources import Source, is_several
-from fastunet.errors import BundleError, ImageReadError
+from fastunet.errors import ImageReadError
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.memory import check_memory
 from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
-from fastunet.models.build import rebuild
+from fastunet.models.outline import fill, outline, refuse_misfit
 from fastunet.precision import Precision, autocast, choose_dtype
 from fastunet.preprocess import Preprocess
 
@@ -54,17 +54,20 @@ class Segmenter:
 
         Raises `BundleError` where it is missing, damaged, or its weights do not fit the network.
         """
-        bundle = Bundle.load(path)
+        networks = [] if model is None else [model]
+
+        def compare(architecture: dict, header: Mapping[str, torch.Tensor]) -> None:
+            if model is None:  # once more where the bundle was replaced in between
+                networks[:] = [outline(architecture, len(header))]
+            refuse_misfit(networks[0], header, path)
+
+        bundle = Bundle.load(path, compare)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = model if model is not None else rebuild(bundle.architecture)
-        try:
-            model.load_state_dict(bundle.weights)
-        except RuntimeError as error:
-            raise BundleError(f"{path}: the weights do not fit the network. {error}") from error
-        model = model.to(memory_format=torch.channels_last)
+        network = fill(networks[0], bundle.architecture, bundle.weights)
+        network = network.to(memory_format=torch.channels_last)
         segmenter = cls(
-            model, bundle.codec, bundle.preprocess, device, precision, bundle.threshold
-        )  # fmt: skip
+            network, bundle.codec, bundle.preprocess, device, precision, bundle.threshold
+        )
         segmenter.metrics = bundle.metrics
         return segmenter
 
