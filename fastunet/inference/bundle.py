@@ -196,13 +196,15 @@ def _parse(text: bytes, path: Path) -> dict:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
+        at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise BundleError(
-            f"{path} is cut short or not a bundle's ({error}). Save the bundle again."
+            f"{path} is cut short or not a bundle's (it is no JSON{at}). Copy the bundle again, or "
+            "save it again."
         ) from error
     if not isinstance(document, dict) or type(document.get("format")) is not int:
         raise BundleError(
-            f"{path} is cut short or not a bundle's: it does not say its format. Save the bundle "
-            "again."
+            f"{path} is cut short or not a bundle's: it does not say its format. Copy the bundle "
+            "again, or save it again."
         )
     return document
 
@@ -214,6 +216,7 @@ def _check_format(document: dict, path: Path) -> None:
             f"({__version__}) reads; upgrade it: pip install -U fastunet."
         )
     if document["format"] == 1 and "checksum" not in document:
+        check_fields(document, path)
         warnings.warn(
             f"{path} was written by an older fastunet, without a checksum: the weights are "
             "protected, but a change of the threshold, the classes or the statistics would not be "

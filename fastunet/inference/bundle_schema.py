@@ -106,14 +106,18 @@ THRESHOLD = Rule(
 )
 CODE = Rule(
     'a whole number, or a colour such as "#ff0000",',
-    lambda value: (type(value) is int and abs(value) <= 2**53)
-    or (isinstance(value, str) and re.fullmatch("#([0-9a-fA-F]{2}){3,4}", value) is not None),
+    lambda value: (
+        (type(value) is int and abs(value) <= 2**53)
+        or (isinstance(value, str) and re.fullmatch("#([0-9a-fA-F]{2}){3,4}", value) is not None)
+    ),
 )
 COLOUR = Rule(
     "red, green and blue from 0 to 255",
-    lambda value: isinstance(value, list)
-    and len(value) == 3
-    and all(type(one) is int and 0 <= one <= 255 for one in value),
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(one) is int and 0 <= one <= 255 for one in value)
+    ),
 )
 SHA256 = Rule(
     "a SHA-256 of 64 hexadecimal digits",
@@ -190,8 +194,8 @@ def check_fields(
     problem = next(_problems(document), None)
     if problem is not None:
         raise BundleError(
-            f"{where} is damaged or not a bundle's: {problem} Copy the bundle again from where it "
-            "was made, or save it again."
+            f"{where} is damaged, cut short or not a bundle's: {problem} Copy the bundle again from "
+            "where it was made, or save it again."
         )
 
 

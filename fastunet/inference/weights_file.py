@@ -65,7 +65,9 @@ def read_weights(
         file.seek(0)
         data = file.read(size)
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise BundleError(f"{path} was changed since it was saved (its SHA-256 differs).")
+        raise BundleError(
+            f"{path} was changed since it was saved (its SHA-256 differs). Copy the bundle again."
+        )
     try:
         return load_tensors(data)
     except SafetensorError as error:

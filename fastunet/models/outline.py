@@ -19,8 +19,8 @@ from fastunet.errors import BundleError, listing
 from fastunet.models.build import rebuild
 
 # While a network is built it may have more layers and parameters than in the end: classifiers that
-# are cut off, copies that show the shapes. A network within these bounds is built in seconds.
-_MORE, _AT_LEAST = 20, 20_000
+# are cut off, a dozen copies that show the shapes. Within these bounds it takes seconds.
+_MORE, _AT_LEAST = 60, 20_000
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 

@@ -236,8 +236,9 @@ def no_network():
     def refuse(*_args, **_options):
         raise AssertionError("a bundle asked for the network")
 
-    with mock.patch.multiple(socket.socket, connect=refuse, connect_ex=refuse), mock.patch.object(
-        socket, "getaddrinfo", refuse
+    with (
+        mock.patch.multiple(socket.socket, connect=refuse, connect_ex=refuse),
+        mock.patch.object(socket, "getaddrinfo", refuse),
     ):
         yield
 
