@@ -1,4 +1,4 @@
-"""What the JSON of a bundle must hold: each field's type and range, and how the fields fit together.
+"""What the JSON of a bundle must hold: each field's type and range, and how fields fit together.
 
 Nothing is built, read or allocated by what a bundle says before it has passed here. The bounds are
 far beyond what is trained, and low enough that no number of a stranger's costs time or memory.
@@ -194,8 +194,8 @@ def check_fields(
     problem = next(_problems(document), None)
     if problem is not None:
         raise BundleError(
-            f"{where} is damaged, cut short or not a bundle's: {problem} Copy the bundle again from "
-            "where it was made, or save it again."
+            f"{where} is damaged, cut short or not a bundle's: {problem} Copy the bundle again, or "
+            "save it again."
         )
 
 

@@ -93,8 +93,8 @@ def rebuild(architecture: dict) -> nn.Module:
         except Exception as error:  # a library may raise anything where an option is not its own
             raise BundleError(
                 f"The bundle's network cannot be built from {shown(architecture)}: "
-                f"{type(error).__name__}: {error}. Either the bundle is damaged, or it was made with "
-                "other versions of the libraries (it names them under versions)."
+                f"{type(error).__name__}: {error}. Either the bundle is damaged, or it was made "
+                "with other versions of the libraries (it names them under versions)."
             ) from error
     if kind == "module":
         raise ArchitectureError(

@@ -15,6 +15,7 @@ import unicodedata
 import warnings
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
 
@@ -29,6 +30,7 @@ from fastunet.errors import FastunetError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, checksum
 from fastunet.models.build import describe
+from fastunet.models.fastai_unet import FastaiUNet
 from fastunet.models.timm_unet import TimmUNet
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
@@ -40,13 +42,13 @@ SECONDS, MEMORY = 10, 1_000_000_000  # that one load may take, whatever it is gi
 # --- whole bundles -------------------------------------------------------------------------------
 
 
-def binary(_folder: Path) -> Bundle:
+def binary() -> Bundle:
     model = UNet(3, 1, depth=2, width=4)
     codec, preprocess = MaskCodec(("off", "on"), (0, 255)), Preprocess((32, 32))
     return Bundle(describe(model), model.state_dict(), codec, preprocess, {"dice": 0.5})
 
 
-def several_classes(_folder: Path) -> Bundle:
+def several_classes() -> Bundle:
     model = UNet(3, 3, depth=1, width=4, norm="group", residual=True, attention=True)
     codec = MaskCodec(("a", "b", "c"), (0, 0xFF0000, 0x00FF00), (0xFFFFFF,), colour=True)
     preprocess = Preprocess(
@@ -55,21 +57,30 @@ def several_classes(_folder: Path) -> Bundle:
     return Bundle(describe(model), model.state_dict(), codec, preprocess)
 
 
-def over_timm(_folder: Path) -> Bundle:
+def over_timm() -> Bundle:
     model = TimmUNet("test_resnet", decoder_channels=[8, 8, 8, 8, 4], drop_path_rate=0.1)
     codec, preprocess = MaskCodec(("off", "on"), (0, 1)), Preprocess((32, 32))
     return Bundle(describe(model), model.state_dict(), codec, preprocess, threshold=0.25)
 
 
-def of_smp(_folder: Path) -> Bundle:
-    smp = pytest.importorskip("segmentation_models_pytorch")
+def of_smp() -> Bundle:
+    import segmentation_models_pytorch as smp
+
     model = smp.Unet("tu-test_resnet", encoder_depth=3, encoder_weights=None,
                      decoder_channels=(8, 8, 4), classes=3)  # fmt: skip
     codec, preprocess = MaskCodec(("a", "b", "c"), (0, 1, 2)), Preprocess((32, 32))
     return Bundle(describe(model), model.state_dict(), codec, preprocess)
 
 
-BASES = {make.__name__: make for make in (binary, several_classes, over_timm, of_smp)}
+def of_fastai() -> Bundle:
+    model = FastaiUNet("squeezenet1_1", size=(32, 32))
+    codec, preprocess = MaskCodec(("off", "on"), (0, 1)), Preprocess((32, 32))
+    return Bundle(describe(model), model.state_dict(), codec, preprocess)
+
+
+BASES = {make.__name__: make for make in (binary, several_classes, over_timm, of_fastai)}
+if find_spec("segmentation_models_pytorch"):
+    BASES["of_smp"] = of_smp
 
 
 @cache
@@ -77,10 +88,18 @@ def whole(base: str) -> tuple[dict, bytes, np.ndarray]:
     """The JSON, the weights and the prediction of a bundle."""
     with tempfile.TemporaryDirectory() as place:
         torch.manual_seed(0)
-        folder = BASES[base](Path(place)).save(Path(place) / "b")
+        folder = BASES[base]().save(Path(place) / "b")
         document = json.loads((folder / "bundle.json").read_bytes())
         weights = (folder / "model.safetensors").read_bytes()
         return document, weights, Segmenter.load(folder, "cpu").probabilities(PHOTO)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _made_once():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for base in BASES:
+            whole(base)
 
 
 # --- damage --------------------------------------------------------------------------------------
@@ -89,11 +108,41 @@ NONSENSE = [
     *(None, True, False, "", "x", "3", "nan", [], {}, [[]], [None], {"a": 1}),
     *(-1, 0, 1, 2, 3, 7, 0.1, 0.9, 3.5, 1e9, -1e300, 10**6, 10**9, 2**31, 2**63, 10**400),
     *(float("nan"), float("inf"), -float("inf"), 1e-300, 5e-324),
-    *("../x", "/etc/passwd", "a/b", "\x00", "\x1b[2J", "\u202eevil", "\ud800", "é" * 300, "x" * 10**5),
+    *("../x", "/etc/passwd", "a/b", "\x00", "\x1b[2J", "\u202eevil", "\ud800"),
+    *("é" * 300, "x" * 10**5, "vit_giant_patch14_224"),
     *([1, 2, 3, 4], [1] * 1000, [[[[[[[[1]]]]]]]], [10**6] * 4, {"size": [3, 3]}),
-    *("hf-hub:a/b", "tu-hf-hub:a/b", "local-dir:/tmp", "resnet18", "tu-resnet18", "vit_giant_patch14_224"),
+    *("hf-hub:a/b", "tu-hf-hub:a/b", "local-dir:/tmp", "resnet18", "tu-resnet18"),
     *("unet", "timm", "fastai", "smp", "module", "UnetPlusPlus", "DPT", "mit_b0", "resnet34"),
     *("#00ff00", "=1+1", "batch", "bilinear", "patch", "resize", "uint8", "float"),
+]  # fmt: skip
+# What a network of some kind takes, so that more than the first look is tried.
+FITTING = [
+    *(1, 2, 3, 4, 8, 16, 0.1, 0.5, True, False, None, "batch", "group", "bilinear", "relu", "gelu"),
+    *([1, 2, 3], [8, 8], [8, 8, 4], [32, 32], [4096] * 4, [16384, 16384], {"drop_rate": 0.5}),
+    *("resnet18", "resnet50", "tu-resnet18", "mit_b0", "test_vit", "vit_tiny_patch16_224"),
+    *("Unet", "UnetPlusPlus", "FPN", "DeepLabV3Plus", "Segformer", "swin_tiny_patch4_window7_224"),
+    *("#00ff00", "patch", "resize", "uint8", "float", "index", "colour", "multiclass", 255, 4096),
+]
+ABSURD = [
+    {"kind": "unet", "in_channels": 3, "n_classes": 1, "depth": 10**6},
+    {"kind": "unet", "in_channels": 3, "n_classes": 1, "depth": 16, "width": 8192},
+    {"kind": "timm", "encoder": "vit_giant_patch14_224", "in_channels": 3, "n_classes": 1},
+    {"kind": "timm", "encoder": "test_resnet", "in_channels": 3, "n_classes": 1,
+     "layers": [60_000] * 4},
+    {"kind": "timm", "encoder": "test_vit", "in_channels": 3, "n_classes": 1, "depth": 60_000},
+    {"kind": "timm", "encoder": "hf-hub:timm/resnet18.a1_in1k", "in_channels": 3, "n_classes": 1},
+    {"kind": "fastai", "encoder": "resnet18", "in_channels": 3, "n_classes": 1,
+     "size": [16384, 16384]},
+    {"kind": "fastai", "encoder": "vit_h_14", "in_channels": 3, "n_classes": 1, "size": [224, 224]},
+    {"kind": "fastai", "encoder": "regnet_y_128gf", "in_channels": 3, "n_classes": 1,
+     "size": [64, 64]},
+    {"kind": "smp", "network": "Unet", "options": {"encoder_name": "tu-hf-hub:timm/resnet18"}},
+    {"kind": "smp", "network": "Unet", "options": {"encoder_name": "tu-local-dir:/tmp"}},
+    {"kind": "smp", "network": "Unet", "options": {"encoder_name": "tu-vit_giant_patch14_224"}},
+    {"kind": "smp", "network": "DPT", "options": {"encoder_name": "tu-vit_base_patch16_224"}},
+    {"kind": "smp", "network": "Unet", "options": {"decoder_channels": [60_000] * 5}},
+    {"kind": "smp", "network": "FPN", "options": {"upsampling": 64, "encoder_name": "mit_b5"}},
+    {"kind": "module", "class": "os.system"},
 ]  # fmt: skip
 NAMES = ["weights", "depths", "pretrained", "checkpoint_path", "img_size", "depth", "width", "mean"]
 
@@ -116,14 +165,23 @@ def changed(draw, document: dict) -> dict:
         every = places(document)
         if not every:
             break
-        *way, last = draw(st.sampled_from(every))
+        inner = [place for place in every if place[0] in ("architecture", "preprocess")]
+        *way, last = draw(st.sampled_from(draw(st.sampled_from([every, inner or every]))))
         inside = document
         for key in way:
             inside = inside[key]
         value = inside[last]
-        action = draw(st.sampled_from(["replace", "replace", "scale", "remove", "add", "wrap"]))
+        actions = ["replace", "fitting", "fitting", "scale", "remove", "add", "wrap", "absurd"]
+        action = draw(st.sampled_from(actions))
         if action == "scale" and type(value) in (int, float):
             inside[last] = value * draw(st.sampled_from([-1, 0, 0.5, 2, 3, 1000, 10**6]))
+        elif action == "fitting" and isinstance(value, bool):
+            inside[last] = not value
+        elif action == "fitting" and isinstance(value, int | float | str | None):
+            alike = [one for one in FITTING if type(one) is type(value)] or FITTING
+            inside[last] = copy.deepcopy(draw(st.sampled_from(alike)))
+        elif action == "absurd" and "architecture" in document:
+            document["architecture"] = copy.deepcopy(draw(st.sampled_from(ABSURD)))
         elif action == "remove":
             del inside[last]
         elif action == "wrap":
@@ -173,20 +231,19 @@ def sealed(document: dict, weights: bytes | None = None) -> dict:
     return {**document, "checksum": checksum(document)}
 
 
+WAYS = [
+    *("values", "text", "weights", "files", "forged", "forged", "forged", "forged"),
+    *("forged weights", "forged header"),
+]
 FILES = ["missing", "folder", "pipe", "sparse", "device", "loop", "nowhere", "empty", "large"]
 
 
 @st.composite
 def strange(draw, bases=tuple(BASES)):
-    """Base, how it was damaged, whether by a forger, the JSON's text, the weights, and odd files."""
+    """Base, how it was damaged or forged, the JSON's text, the weights, and odd files."""
     base = draw(st.sampled_from(sorted(bases)))
     document, weights, _ = whole(base)
-    how = draw(
-        st.sampled_from(
-            ["values", "values", "forged", "forged", "forged", "text", "weights"]
-            + ["forged weights", "forged header", "files"]
-        )
-    )
+    how = draw(st.sampled_from(WAYS))
     odd = {}
     if how in ("values", "forged"):
         document = changed(draw, document)
