@@ -220,7 +220,7 @@ def _check_format(document: dict, path: Path) -> None:
         warnings.warn(
             f"{path} was written by an older fastunet, without a checksum: the weights are "
             "protected, but a change of the threshold, the classes or the statistics would not be "
-            "noticed. Save the bundle again to protect it: Bundle.load(path).save(path).",
+            "noticed. To protect it, save it again (in Python: Bundle.load(path).save(path)).",
             stacklevel=4,
         )
     elif document.get("checksum") != checksum(document):

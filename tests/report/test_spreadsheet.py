@@ -21,7 +21,8 @@ def test_a_formula_becomes_text(text):
 
 @pytest.mark.parametrize("cell", ["a=b", "x-1.png", "-1", "+2.5e-3", "", -1, -0.5, None, "'=1"])
 def test_all_else_stays_as_it_is(cell):
-    assert escape(cell) is cell
+    assert escape(cell) == cell
+    assert type(escape(cell)) is type(cell)
 
 
 def test_a_name_begins_no_row_of_its_own():
