@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 
 from torch import nn
 
 from fastunet.errors import ArchitectureError, BundleError, FastunetError
 from fastunet.models.smp import describe_smp
-from fastunet.terminal import shown
+from fastunet.terminal import printable, shown
 
 # kind, as bundles name it -> where that is which builds it again, a class by `Class(**config)`
 _NETWORKS = {
@@ -91,10 +92,11 @@ def rebuild(architecture: dict) -> nn.Module:
         except FastunetError:
             raise
         except Exception as error:  # a library may raise anything where an option is not its own
+            said = shorten(printable(f"{type(error).__name__}: {error}"), 300, placeholder=" ...")
             raise BundleError(
-                f"The bundle's network cannot be built from {shown(architecture)}: "
-                f"{type(error).__name__}: {error}. Either the bundle is damaged, or it was made "
-                "with other versions of the libraries (it names them under versions)."
+                f"The bundle's network cannot be built from {shown(architecture)} ({said}). Either "
+                "the bundle is damaged, or it was made with other versions of the libraries (it "
+                "names them under versions)."
             ) from error
     if kind == "module":
         raise ArchitectureError(

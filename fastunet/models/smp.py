@@ -109,7 +109,7 @@ def _check_encoder(name: str) -> None:
     prefix, _, of_timm = name.partition("-")
     if name in encoders:
         return
-    if prefix == "timm" and (timm.is_model(of_timm) or timm.is_model(f"tf_{of_timm}")):
+    if prefix == "timm" and {of_timm, f"tf_{of_timm}"} & set(timm.list_models()):
         return  # as smp called some of timm's encoders before
     if prefix != "tu":
         raise ArchitectureError(
