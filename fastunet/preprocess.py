@@ -5,7 +5,7 @@ trained.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Literal, get_args
 
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from fastunet.data.cache import in_threads
 from fastunet.data.images import full_scale, is_grey, refuse_not_finite, with_channels
 from fastunet.data.sources import Source, as_image, name_of
+from fastunet.terminal import shown
 
 Policy = Literal["resize", "patch"]
 Scaling = Literal["auto", "dtype", "percentile"]
@@ -216,7 +217,13 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Preprocess":
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        """What `to_dict` wrote. Raises `ValueError` where a field is unknown or not what it was."""
+        if unknown := sorted(data.keys() - {field.name for field in fields(cls)}):
+            raise ValueError(f"{', '.join(map(shown, unknown))}: unknown to this fastunet.")
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        except TypeError as error:
+            raise ValueError(f"A field of the preprocessing is damaged ({error}).") from error
 
 
 def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

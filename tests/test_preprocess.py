@@ -137,3 +137,11 @@ def test_impossible_settings_are_refused():
         Preprocess(size=(0, 4))
     with pytest.raises(ValueError, match="mean has 2 entries for 3 channels"):
         Preprocess(mean=(0.1, 0.2))
+
+
+@pytest.mark.parametrize(
+    "change", [{"nonsense": 1}, {"size": 3}, {"mean": 5}, {"std": ["x"]}, {"channels": "3"}]
+)
+def test_json_that_is_no_preprocessing_is_refused(change):
+    with pytest.raises(ValueError, match=r"unknown|damaged|could not convert"):
+        Preprocess.from_dict({**Preprocess().to_dict(), **change})

@@ -33,10 +33,9 @@ _OUR_WEIGHTS = r"model(-[0-9a-f]{8})?\.safetensors"
 _PICKLES = (".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".bin", ".joblib")
 _NAME = 1000  # characters of a class name that are kept
 
-# What the architecture and the tensors in the header of the weights are shown to, before the
-# tensors themselves are read: it raises where they do not fit. On the meta device they have shapes
-# and types, and no numbers.
-BeforeReading = Callable[[dict, Mapping[str, torch.Tensor]], None]
+# What sees a bundle before its weights are read, and raises where it does not fit: the tensors are
+# on the meta device then, where they have shapes and types, and no numbers.
+BeforeReading = Callable[["Bundle"], None]
 
 
 @dataclass(frozen=True)
@@ -138,28 +137,26 @@ class Bundle:
         document = _parse(text, json_path)
         _check_format(document, json_path)
         check_fields(document, json_path)
-        architecture, weights = document["architecture"], document["weights"]
         try:
             codec = MaskCodec.from_dict(document["masks"])
             preprocess = Preprocess.from_dict(document["preprocess"])
         except (FastunetError, ValueError) as error:
             raise BundleError(f"{json_path} is damaged: {error} Save the bundle again.") from error
-        tensors = read_weights(
-            folder / weights["file"],
-            weights["bytes"],
-            weights["sha256"],
-            before_reading and (lambda header: before_reading(architecture, header)),
-        )
-        threshold = document.get("threshold", 0.5)  # older bundles have none
-        return cls(
-            architecture,
-            tensors,
-            codec,
-            preprocess,
-            document["metrics"],
-            document["training"],
-            threshold,
-        )
+
+        def bundle(weights: dict[str, torch.Tensor]) -> "Bundle":
+            return cls(
+                document["architecture"],
+                weights,
+                codec,
+                preprocess,
+                document["metrics"],
+                document["training"],
+                document.get("threshold", 0.5),  # older bundles have none
+            )
+
+        entry = document["weights"]
+        check = before_reading and (lambda header: before_reading(bundle(header)))
+        return bundle(read_weights(folder / entry["file"], entry["bytes"], entry["sha256"], check))
 
 
 # --- the JSON ------------------------------------------------------------------------------------
@@ -239,7 +236,7 @@ def check_threshold(threshold: float) -> None:
 
 def _check_finite(weights: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in weights.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        if not tensor.is_meta and tensor.is_floating_point() and not tensor.isfinite().all():
             raise BundleError(
                 f"The weights of {name} are not finite (nan or infinity): such a model predicts "
                 "nothing. Train again, with a lower learning rate."

@@ -1,7 +1,7 @@
 """An image in, a class mask at the image's own size out."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.memory import check_memory
 from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
-from fastunet.models.outline import fill, outline, refuse_misfit
+from fastunet.models.outline import fill, outline, refuse_misfit, refuse_misshapen
 from fastunet.precision import Precision, autocast, choose_dtype
 from fastunet.preprocess import Preprocess
 
@@ -56,10 +56,13 @@ class Segmenter:
         """
         networks = [] if model is None else [model]
 
-        def compare(architecture: dict, header: Mapping[str, torch.Tensor]) -> None:
+        def compare(described: Bundle) -> None:
             if model is None:  # once more where the bundle was replaced in between
-                networks[:] = [outline(architecture, len(header))]
-            refuse_misfit(networks[0], header, path)
+                networks[:] = [outline(described.architecture, len(described.weights))]
+            refuse_misfit(networks[0], described.weights, path)
+            if model is None:
+                channels, size = described.preprocess.channels, described.preprocess.size
+                refuse_misshapen(networks[0], channels, described.codec.n_out, size, path)
 
         bundle = Bundle.load(path, compare)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")

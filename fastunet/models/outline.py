@@ -7,6 +7,7 @@ there. Only one whose tensors are those of the weights is given numbers, which a
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from textwrap import shorten
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn.modules.module import (
 
 from fastunet.errors import BundleError, listing
 from fastunet.models.build import rebuild
+from fastunet.terminal import printable
 
 # While a network is built it may have more layers and parameters than in the end: classifiers that
 # are cut off, a dozen copies that show the shapes. Within these bounds it takes seconds.
@@ -28,14 +30,14 @@ def outline(
     architecture: dict,  # as `fastunet.models.build.describe` gives it
     n_tensors: int,  # that the weights hold; a network of many more is not built to its end
 ) -> nn.Module:
-    """The network that is described, with its parameters on the meta device.
+    """The network that is described, on the meta device.
 
     Raises `ArchitectureError` and `BundleError` as `rebuild` does.
     """
     # Some networks of smp compute with numbers while they are built; their parameters are none.
     everything = architecture.get("kind") != "smp"
     with _on_meta(everything, most=_MORE * n_tensors + _AT_LEAST):
-        return rebuild(architecture)
+        return rebuild(architecture).to("meta")
 
 
 @contextmanager
@@ -99,6 +101,31 @@ def refuse_misfit(
         raise BundleError(
             f"{where}: the weights do not fit the network: {problem}. Copy the whole bundle again, "
             "or, for a network of your own, build it as for training."
+        )
+
+
+def refuse_misshapen(
+    network: nn.Module,  # on the meta device, where running it costs next to nothing
+    channels: int,  # of the images
+    n_out: int,  # channels of the logits; for one, a network of two classes has two
+    size: tuple[int, int],  # (height, width) of the images
+    where: object,  # for the message
+) -> None:
+    """Raise `BundleError` unless the network makes logits of such images."""
+    try:
+        with torch.no_grad():
+            logits = network.eval()(torch.empty(1, channels, *size, device="meta"))
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    except Exception as error:  # a network may raise anything
+        found = shorten(printable(f"{type(error).__name__}: {error}"), 300, placeholder=" ...")
+    finally:
+        network.train()
+    expected = [(1, n, *size) for n in ((1, 2) if n_out == 1 else (n_out,))]
+    if found not in expected:
+        raise BundleError(
+            f"{where}: the network does not fit the images and classes: for an image of "
+            f"{channels} channels and {size[0]}x{size[1]} pixels (height x width) it gives "
+            f"{found}; {expected[0]} was expected. Copy the whole bundle again, or save it again."
         )
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from fastunet.errors import ArchitectureError, BundleError
 from fastunet.models.build import describe, rebuild
 from fastunet.models.fastai_unet import FastaiUNet
-from fastunet.models.outline import _on_meta, fill, outline, refuse_misfit
+from fastunet.models.outline import _on_meta, fill, outline, refuse_misfit, refuse_misshapen
 from fastunet.models.timm_unet import TimmUNet
 from fastunet.models.unet import UNet
 
@@ -44,8 +44,9 @@ def test_an_outline_has_no_numbers_and_is_filled_with_the_weights(kind):
     empty = outline(architecture, len(weights))
     assert all(parameter.is_meta for parameter in empty.parameters())
     refuse_misfit(empty, weights, "b")
-    again = fill(empty, architecture, weights)
     channels = architecture.get("in_channels", 3)
+    refuse_misshapen(empty, channels, 1, (64, 64), "b")
+    again = fill(empty, architecture, weights)
     x = torch.randn(1, channels, 64, 64)
     with torch.no_grad():
         assert torch.equal(again.eval()(x), network.eval()(x))
@@ -102,6 +103,16 @@ def test_a_network_of_terabytes_costs_no_memory():
         {"kind": "unet", "in_channels": 3, "n_classes": 1, "width": 8192, "depth": 9}, 80
     )
     assert sum(parameter.numel() for parameter in huge.parameters()) > 10**12
+
+
+def test_a_network_that_takes_or_gives_something_else_is_refused():
+    network = outline(describe(UNet(3, 2, 1, 4)), 20)
+    refuse_misshapen(network, 3, 2, (16, 16), "b")
+    refuse_misshapen(network, 3, 1, (16, 16), "b")  # fastai's networks have two for two classes
+    with pytest.raises(BundleError, match=r"b: .* 3 channels and 16x16 .* \(1, 2, 16, 16\); .*5"):
+        refuse_misshapen(network, 3, 5, (16, 16), "b")
+    with pytest.raises(BundleError, match=r"of 4 channels .* RuntimeError"):
+        refuse_misshapen(network, 4, 2, (16, 16), "b")
 
 
 def test_networks_that_other_threads_build_have_their_numbers():
