@@ -69,7 +69,7 @@ from fastunet.options import (
 )
 from fastunet.run_folder import RunFolder
 from fastunet.system_errors import explain
-from fastunet.terminal import as_typed, hide_bars
+from fastunet.terminal import as_typed, hide_bars, printable, say
 
 _START_UP = 15  # seconds that Python may take to come to a command
 
@@ -90,7 +90,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ):
     if version:
-        print(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -111,7 +111,7 @@ def demo(
         from fastunet import run, samples
 
         data = samples.nuclei()
-        print(
+        say(
             "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to "
             "compare."
         )
@@ -119,7 +119,7 @@ def demo(
             data, bs=8, minutes=seconds / 60, find_lr=50, command=command_line()
         )
         run.train(settings, folder, started)
-    print(
+    say(
         f"\nIn {out}/: results.png, lr_find.png, history.csv, and the model (bundle.json, "
         "model.safetensors).\nLook at results.png, then type:\n"
         f"  fastunet predict {_quoted(out)} {_quoted(data / 'images' / '000.png')} --overlay\n"
@@ -171,11 +171,11 @@ def inspect(
         classes=class_names(classes), void=void or None, instances=instances, quick=quick,
         **image_reading(scaling, orientation), **network_input(size, patch, scale),
     )  # fmt: skip
-    print(dumps(report.to_dict(), indent=2) if json else as_typed(str(report), _option_names()))
+    say(dumps(report.to_dict(), indent=2) if json else as_typed(str(report), _option_names()))
     if html is not None:
         report.to_html(html)
         if not json:
-            print(f"The page with pictures is {html}.")
+            say(f"The page with pictures is {html}.")
     if not report.ok:
         raise typer.Exit(1)
 
@@ -256,7 +256,7 @@ def train(
             settings = replace(settings, find_lr=run.LR_FIND_BATCHES)
         run.train(settings, folder, started)
     out = folder.path
-    print(f"\nThe run is in {out}/. Next: fastunet predict {_quoted(out)} IMAGES...")
+    say(f"\nThe run is in {out}/. Next: fastunet predict {_quoted(out)} IMAGES...")
 
 
 @app.command()
@@ -314,7 +314,7 @@ def lr_find(
     make_folder(out.parent)
     rate = run.find_lr(settings, run.learner(settings, dls), out)
     more = typed_again(ctx, "train", without=("lr",))
-    print(f"Next: fastunet train {_quoted(data)} --lr {rate:.2g} {more}".rstrip())
+    say(f"Next: fastunet train {_quoted(data)} --lr {rate:.2g} {more}".rstrip())
 
 
 @app.command()
@@ -362,11 +362,11 @@ def evaluate(
         check_outputs(planned, read, overwrite)
     pairs = find_pairs(data, images, masks, prefix, suffix, missing_ok=skip_bad)
     result = score(bundle, pairs, split, boundary=boundary, groups=groups, skip_bad=skip_bad)
-    print(dumps(result.to_dict(), indent=2) if json else result)
+    say(dumps(result.to_dict(), indent=2) if json else result)
     if out is not None:
         result.save(out)
         if not json:
-            print(f"The evaluation is in {out}/. Compare it: fastunet compare {_quoted(out)} OTHER")
+            say(f"The evaluation is in {out}/. Compare it: fastunet compare {_quoted(out)} OTHER")
 
 
 @app.command()
@@ -385,7 +385,7 @@ def compare(
     from fastunet.report.result import Evaluation
 
     found = difference(Evaluation.load(a), Evaluation.load(b))
-    print(dumps(found.to_dict(), indent=2) if json else found)
+    say(dumps(found.to_dict(), indent=2) if json else found)
 
 
 @app.command()
@@ -448,7 +448,7 @@ def predict(
         _list_failures(failures)
     many = "s" if written != 1 else ""
     meanings = folder.legend(segmenter.codec, values)
-    print(f"{written} mask{many} in {out}/; pixel values: {meanings}")
+    say(f"{written} mask{many} in {out}/; pixel values: {meanings}")
     if failures:
         raise typer.Exit(1)
 
@@ -469,7 +469,7 @@ def encoders(
     from fastunet.models.encoders import available_encoders
 
     table = available_encoders(pattern)
-    print(table.to_string(index=False))
+    say(table.to_string(index=False))
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -493,7 +493,7 @@ def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFo
             yield folder
         except BaseException as stop:
             if folder.has_model or isinstance(stop, KeyboardInterrupt):
-                print(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
+                say(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
             raise
 
 
@@ -511,11 +511,9 @@ def _start_of_process() -> float:
 def _list_failures(failures: list) -> None:
     if failures:
         n = len(failures)
-        print(
-            f"fastunet: error: {n} image{'s have' if n > 1 else ' has'} no mask:", file=sys.stderr
-        )
+        say(f"fastunet: error: {n} image{'s have' if n > 1 else ' has'} no mask:", file=sys.stderr)
     for failure in failures:
-        print(f"  {_one_line(str(failure))}", file=sys.stderr)
+        say(f"  {_one_line(str(failure))}", file=sys.stderr)
 
 
 def _option_names() -> set[str]:
@@ -530,11 +528,12 @@ def _option_names() -> set[str]:
 
 
 def _one_line(message: str) -> str:
-    return as_typed(" ".join(line.strip() for line in message.splitlines()), _option_names())
+    text = as_typed(" ".join(line.strip() for line in message.splitlines()), _option_names())
+    return printable(text)
 
 
 def _stop(message: str) -> None:
-    print(f"fastunet: error: {_one_line(message)}", file=sys.stderr)
+    say(f"fastunet: error: {_one_line(message)}", file=sys.stderr)
     sys.exit(2)
 
 

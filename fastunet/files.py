@@ -1,6 +1,7 @@
 """Files that fastunet writes: whole or not at all, never over what is there, each refusal said."""
 
 import os
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
-from fastunet.errors import OutputError, listing, told_apart
+from fastunet.errors import FastunetError, OutputError, listing, told_apart
 from fastunet.system_errors import reason
 
 _PROBE = 4096  # bytes that are written to see whether a folder takes any
@@ -59,6 +61,52 @@ def _refusal(what: str, path: Path) -> OutputError:
     if cache is not None and path.is_relative_to(cache):
         what += ". The environment variable FASTUNET_CACHE names another folder for the cache"
     return OutputError(f"{what}.")
+
+
+# --- reading what others wrote --------------------------------------------------------------------
+
+
+@contextmanager
+def opened(
+    path: Path,
+    error: type[FastunetError],  # what is raised
+) -> Iterator[tuple[BinaryIO, int]]:  # the file, and its size in bytes
+    """A regular file, links followed. Nothing else is opened: a pipe or a device has no end.
+
+    Raises `error` where it is missing, cannot be read, or is anything but a file.
+    """
+    try:
+        _refuse_all_but_files(path, path.stat().st_mode, error)
+        flags = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(path, os.O_RDONLY | flags), "rb") as file:
+            status = os.fstat(file.fileno())  # of what was opened, if the path changed meanwhile
+            _refuse_all_but_files(path, status.st_mode, error)
+            yield file, status.st_size
+    except OSError as refusal:
+        raise error(f"{path} cannot be read: {reason(refusal)}.") from refusal
+
+
+def read_small(
+    path: Path,
+    limit: int,  # bytes; a larger file is not what it should be
+    error: type[FastunetError],  # what is raised
+) -> bytes:
+    """A file whose size is asked for before it is read. Raises `error` as `opened` does."""
+    with opened(path, error) as (file, size):
+        data = file.read(limit + 1) if size <= limit else b""
+    if max(size, len(data)) > limit:
+        raise error(
+            f"{path} has {size:,} bytes; at most {limit:,} were expected. It is not the file that "
+            "its name says."
+        )
+    return data
+
+
+def _refuse_all_but_files(path: Path, mode: int, error: type[FastunetError]) -> None:
+    if stat.S_ISDIR(mode):
+        raise error(f"{path} is a folder; a file was expected.")
+    if not stat.S_ISREG(mode):
+        raise error(f"{path} is a pipe, a socket or a device; a file was expected.")
 
 
 # --- before a command writes ----------------------------------------------------------------------

@@ -6,7 +6,7 @@ trained.
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Literal, get_args
 
@@ -32,6 +32,7 @@ from fastunet.data.pixel_values import (
 )
 from fastunet.data.sources import Source, as_image, name_of, stated_nodata
 from fastunet.errors import ImageReadError, listing
+from fastunet.terminal import shown
 
 Policy = Literal["resize", "patch"]
 Scaling = Literal["auto", "dtype", "percentile"]
@@ -381,7 +382,13 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Preprocess":
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        """What `to_dict` wrote. Raises `ValueError` where a field is unknown or not what it was."""
+        if unknown := sorted(data.keys() - {field.name for field in fields(cls)}):
+            raise ValueError(f"{', '.join(map(shown, unknown))}: unknown to this fastunet.")
+        try:
+            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        except TypeError as error:
+            raise ValueError(f"A field of the preprocessing is damaged ({error}).") from error
 
 
 def _understood(found: Sequence[ImageValues], scaling: Scaling) -> dict[str, float]:

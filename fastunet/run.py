@@ -41,6 +41,7 @@ from fastunet.report.evaluation import best_threshold, evaluate
 from fastunet.report.result import Evaluation
 from fastunet.run_files import BEST, SKIPPED, SPLIT
 from fastunet.run_folder import RunFolder
+from fastunet.terminal import say
 
 EPOCHS = 20  # where neither epochs nor minutes are given
 LR_FIND_BATCHES = 100
@@ -127,17 +128,17 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
     parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
     pre = dls.preprocess
     channels = {1: "grey", 3: "RGB"}.get(pre.channels, f"{pre.channels} channels")
-    print(f"Data:    {settings.data} ({pairs.layout}): {parts}")
-    print(f"Masks:   {dls.codec.describe()}")
+    say(f"Data:    {settings.data} ({pairs.layout}): {parts}")
+    say(f"Masks:   {dls.codec.describe()}")
     size = f"{pre.size[0]}x{pre.size[1]}"
     way = f"resized to {size}"
     if pre.policy == "patch":
         way = f"patches of {size} at {pre.scale:g} of their resolution"
-    print(f"Images:  {channels}, {way}, batches of {dls.bs}")
+    say(f"Images:  {channels}, {way}, batches of {dls.bs}")
     if pre.values != "uint8" or pre.nodata:
-        print(f"Values:  {pre.describe()}")
+        say(f"Values:  {pre.describe()}")
     if dls.resolution.summary:
-        print(f"Detail:  {dls.resolution.summary}")
+        say(f"Detail:  {dls.resolution.summary}")
     return dls
 
 
@@ -166,7 +167,7 @@ def learner(
     where = f"{settings.device.type}, {str(dtype).removeprefix('torch.')}"
     if settings.device.type == "cpu":
         where += f", {torch.get_num_threads()} threads"
-    print(f"Network: {settings.arch}{width}, {count:,} parameters; {where}")
+    say(f"Network: {settings.arch}{width}, {count:,} parameters; {where}")
     return learn
 
 
@@ -194,7 +195,7 @@ def find_lr(settings: Settings, learn: SegmentationLearner, picture: Path) -> fl
         finally:
             learn.model_dir = place
     save_figure(picture)
-    print(f"lr_find: {rate:.2g} (the curve is in {picture})")
+    say(f"lr_find: {rate:.2g} (the curve is in {picture})")
     return rate
 
 
@@ -215,7 +216,7 @@ def train(
     save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
     if dls.skipped:
         save_skipped(dls.skipped, folder.work / SKIPPED)
-        print(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
+        say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
     learn = learner(settings, dls, folder.work)
     folder.check_space(_bytes_needed(learn.model))
     rate = settings.lr or learn.lr
@@ -249,13 +250,13 @@ def train(
     kept = f"the best epoch by {training['best_by']} on the validation part"
     if training["best_epoch"] is None:
         kept = f"no epoch was the best by {training['best_by']}: the last one"
-    print(f"Trained for {training['seconds']:.0f} s; {kept} was kept.\n")
-    print(final)
+    say(f"Trained for {training['seconds']:.0f} s; {kept} was kept.\n")
+    say(final)
     if final.split == "valid":
         chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
-        print(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
+        say(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
     if left_over:
-        print(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
+        say(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
     return final
 
 
@@ -266,7 +267,7 @@ def _has_time_for_lr_find(settings: Settings, learn: SegmentationLearner, starte
     needed = settings.find_lr * measure(learn, limit=0.05 * left).train
     if needed <= left / 3:
         return True
-    print(
+    say(
         f"lr_find: left out, since its {settings.find_lr} batches would take {needed:.0f} of the "
         f"{left:.0f} s that are left. The default rate is taken."
     )
@@ -290,14 +291,14 @@ def _fit(
         rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * settings.minutes))
         left = started + 60 * settings.minutes - rest - time.perf_counter()
         seconds = max(left, _LEAST)
-        print(
+        say(
             f"Training for {seconds:.0f} of the {60 * settings.minutes:.0f} s at a peak learning "
             f"rate of {rate:.2g}"
         )
         learn.fit_minutes(seconds / 60, rate, cbs=callbacks)
     else:
         epochs = settings.epochs or EPOCHS
-        print(f"Training for {epochs} epochs at a peak learning rate of {rate:.2g}")
+        say(f"Training for {epochs} epochs at a peak learning rate of {rate:.2g}")
         learn.fit_one_cycle(epochs, rate, cbs=callbacks)
     return {
         "best_by": monitor,

@@ -7,6 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
+from fastunet.errors import OutputError
+from fastunet.files import read_small
 from fastunet.folders import LOCK, remove_empty
 
 RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
@@ -14,6 +16,7 @@ BEST = "best"  # a bundle of the best epoch so far
 SPLIT = "split.json"
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 FORMAT = 1
+MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
 
 BUNDLE_JSON = "bundle.json"
 TEMPORARY = ".temporary"  # marks a folder beside a run that may be removed: `<out>.new` or `.old`
@@ -81,8 +84,8 @@ def is_bundle(folder: Path) -> bool:
 
 def _json(file: Path) -> dict:
     try:
-        document = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+        document = json.loads(read_small(file, MAX_JSON, OutputError))
+    except (OutputError, ValueError, RecursionError):
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -5,7 +5,9 @@ import os
 import re
 import shlex
 import sys
+import unicodedata
 from collections.abc import Collection, Mapping
+from typing import TextIO
 
 _FUNCTIONS = {"available_encoders": "fastunet encoders"}
 _VALUE = "|".join(
@@ -18,6 +20,48 @@ _VALUE = "|".join(
     ]
 )
 _CALL = re.compile(rf"\b({'|'.join(_FUNCTIONS)})\(([^()]*)\)")
+
+# Besides control characters (Cc) and halves of characters (Cs): marks that turn the direction of
+# what is written, by which a name can look like another one.
+_TURNING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_INVISIBLE = ("Cc", "Cs", "Zl", "Zp")
+
+
+def say(
+    *values: object,  # as print takes them
+    file: TextIO | None = None,  # None: standard output
+) -> None:
+    """Print text that may hold names of strangers: it can neither move the cursor nor hide."""
+    print(*(printable(str(value)) for value in values), file=file)
+
+
+def printable(
+    text: str,  # several lines, perhaps
+) -> str:
+    """The text with its control characters spelled out, `\\x1b`; lines and tabs stay."""
+    return "".join(one if one in "\n\t" or is_printable(one) else _spelled(one) for one in text)
+
+
+def is_printable(text: str) -> bool:
+    """Whether a terminal shows all of it and does nothing else. Any script is printable."""
+    return text.isprintable() or not any(
+        one in _TURNING or unicodedata.category(one) in _INVISIBLE for one in text
+    )
+
+
+def _spelled(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def shown(
+    value: object,
+) -> str:
+    """A value in a message: short, on one line, and printable."""
+    try:
+        text = printable(repr(value))
+    except (RecursionError, ValueError):  # nested too deeply, or a number of thousands of digits
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:60]} ..."
 
 
 def hide_bars() -> bool | None:

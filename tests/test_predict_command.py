@@ -1,5 +1,6 @@
 """`fastunet predict`, as a person types it: nothing is lost, everything is told."""
 
+import json
 import os
 import subprocess
 import sys
@@ -205,3 +206,26 @@ def test_a_full_disk_is_one_line(write_pairs, write_bundle, in_tmp, sink):
     assert done.stderr == (
         "fastunet: error: the disk is full; make room, or choose a place elsewhere.\n"
     )
+
+
+# --- names of strangers ---------------------------------------------------------------------------
+
+
+def test_a_file_name_moves_no_cursor(run, write_bundle, in_tmp):
+    write_bundle()
+    (in_tmp / "photos").mkdir()
+    (in_tmp / "photos" / "a\x1b[2J\u202egnp.png").write_bytes(b"no image")
+    code, out, err = run("predict", "b", "photos")
+    assert code == 1
+    assert r"a\x1b[2J\u202egnp.png" in err
+    assert not {"\x1b", "\u202e"} & set(out + err)
+
+
+def test_an_older_bundle_warns_in_one_line(run, write_bundle, write_pairs, in_tmp):
+    write_pairs(1)
+    write_bundle()
+    document = json.loads((in_tmp / "b/bundle.json").read_bytes())
+    del document["checksum"]
+    (in_tmp / "b/bundle.json").write_text(json.dumps({**document, "format": 1}))
+    with pytest.warns(UserWarning, match=r"^b/bundle\.json was written by an older[^\n]*$"):
+        assert run("predict", "b", "data/images")[0] == 0

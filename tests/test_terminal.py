@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastunet.terminal import as_typed, hide_bars, options
+from fastunet.terminal import as_typed, hide_bars, is_printable, options, printable, say, shown
 
 NAMES = ("classes", "void", "unknown", "instances", "bs", "images", "masks", "weights", "groups")
 
@@ -71,3 +71,46 @@ def test_bars_are_hidden_in_a_dumb_terminal(monkeypatch):
     assert hide_bars() is True
     monkeypatch.setenv("TERM", "xterm")
     assert hide_bars() is None
+
+
+# --- names of strangers ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "spelled"),
+    [
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("a\rb\bc\x07", "a\\rb\\x08c\\x07"),
+        ("\x9b31m", "\\x9b31m"),  # an escape sequence in one character
+        ("gnp.\u202eexe", "gnp.\\u202eexe"),  # shown as exe.png
+        ("half \ud83d", "half \\ud83d"),
+        ("two\u2028lines", "two\\u2028lines"),
+    ],
+)
+def test_what_moves_the_cursor_or_hides_is_spelled_out(text, spelled, capsys):
+    assert not is_printable(text)
+    assert printable(text) == spelled
+    say(text, 1)
+    assert capsys.readouterr().out == f"{spelled} 1\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Größe", "細胞　核", "خلیه‌ها", "शब्द", "👩‍🔬", "a\u00a0b", "−µm²"]
+)
+def test_every_script_is_printable(text):
+    assert is_printable(text)
+    assert printable(text) == text
+
+
+def test_lines_and_tabs_of_a_table_stay():
+    assert printable("a\tb\nc") == "a\tb\nc"
+
+
+def test_a_value_is_shown_short_and_on_one_line():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    assert shown("a\nb") == r"'a\nb'"
+    assert len(shown("x" * 10**6)) < 80
+    assert shown(deep) == "a list"
+    assert shown(10**10_000) == "a int"

@@ -2,10 +2,12 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import tempfile
 import weakref
+import zlib
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +19,7 @@ import numpy as np
 import psutil
 
 from fastunet.data.images import read_npy
+from fastunet.errors import ImageReadError
 from fastunet.files import cache_folder, explained, make_folder
 from fastunet.terminal import hide_bars
 
@@ -146,22 +149,24 @@ class DiskCache:
     """Arrays as files in the user's cache folder, mapped when they are read; up to `room` bytes.
 
     The key names everything that the arrays were made of, so a changed file or setting is another
-    key. Files are written beside and renamed.
+    key. Files are written beside and renamed. Each ends with a checksum of what stands before it:
+    one that was damaged, by whatever, is as if it were not there.
     """
 
     def __init__(self, room: int):
         self.room = room
         self.folder = cache_folder() / "decoded"
+        self._whole: set[Path] = set()  # files whose checksum was compared by this process
 
     def get(self, key: str) -> Arrays | None:
-        arrays = []
-        with contextlib.suppress(FileNotFoundError):
-            for i in range(2):
-                arrays.append(read_npy(self._file(key, i), lazily=True))
-        return tuple(arrays) if len(arrays) == 2 else None
+        arrays = [self._read(self._file(key, i)) for i in range(2)]
+        return None if any(array is None for array in arrays) else tuple(arrays)
 
     def put(self, key: str, arrays: Arrays) -> bool:
-        """Write arrays; False, with nothing written, where the room is used up."""
+        """Write arrays; False, with nothing written, where the room is used up.
+
+        Where a folder took the place of a file the arrays are not kept.
+        """
         size = sum(array.nbytes for array in arrays)
         if size > self.room:
             return False
@@ -169,6 +174,8 @@ class DiskCache:
         for i, array in enumerate(arrays):
             path = self._file(key, i)
             make_folder(path.parent)
+            if path.is_dir():
+                continue
             partial = path.with_name(f".{path.name}.{os.getpid()}")
             with explained(path):
                 try:
@@ -180,15 +187,44 @@ class DiskCache:
                     raise
         return True
 
+    def _read(self, file: Path) -> np.ndarray | None:
+        """None where there is no file, or not as it was written."""
+        if not file.is_file():  # to open a pipe would not end
+            return None
+        try:
+            array = read_npy(file, lazily=True)
+            expected = array.offset + array.nbytes + _CHECKSUM
+            if file.stat().st_size != expected:
+                return None
+            if file not in self._whole:
+                if not _is_whole(file):
+                    return None
+                self._whole.add(file)
+        except (OSError, ImageReadError):  # what a damaged header makes its reader raise
+            return None
+        return array
+
     def _file(self, key: str, i: int) -> Path:
         return self.folder / key[:2] / f"{key}-{i}.npy"
 
 
+_CHECKSUM = 4  # bytes of a CRC-32 at the end of a file
+
+
 def _save(file: BinaryIO, array: np.ndarray) -> None:
     """As np.save, which does not notice where a full disk takes only the start of a small array."""
-    layout = np.lib.format
-    layout.write_array_header_1_0(file, layout.header_data_from_array_1_0(array))
+    layout, header = np.lib.format, io.BytesIO()
+    layout.write_array_header_1_0(header, layout.header_data_from_array_1_0(array))
+    file.write(header.getvalue())
     file.write(array.data)
+    checksum = zlib.crc32(array.data, zlib.crc32(header.getvalue()))
+    file.write(checksum.to_bytes(_CHECKSUM, "little"))
+
+
+def _is_whole(file: Path) -> bool:
+    content = np.memmap(file, np.uint8, "r")
+    stored = int.from_bytes(content[-_CHECKSUM:].tobytes(), "little")
+    return zlib.crc32(content[:-_CHECKSUM]) == stored
 
 
 def fingerprint(files: Iterable[Path], *made_by: dict) -> str:

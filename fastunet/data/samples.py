@@ -9,6 +9,7 @@ of `fastunet.data.public` are called from here too: `samples.camvid()`.
 import os
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,32 +68,54 @@ def _made(
     cache: str | os.PathLike | None,
     draw: Callable[[np.random.Generator], Drawing],
 ) -> Path:
-    """The folder, drawn beside and renamed when it is complete."""
+    """The folder, drawn beside and renamed when it is complete; a damaged file is drawn again."""
     root = Path(cache) if cache is not None else cache_folder()
     folder = root / "samples" / f"{name}-{n}-v{_VERSION}"
+
+    def files(root: Path, index: int) -> list[Path]:
+        return [make_folder(root / part) / f"{index:03d}.png" for part in ("images", "masks")]
+
+    def write(root: Path, index: int) -> None:
+        for file, array in zip(
+            files(root, index), draw(np.random.default_rng([len(name), index])), strict=True
+        ):
+            pixels = array[..., ::-1] if array.ndim == 3 else array  # OpenCV writes BGR
+            write_atomically(file, cv2.imencode(".png", pixels)[1].tobytes())
+
     if folder.is_dir():
+        for index in range(n):
+            if not all(map(_is_whole_png, files(folder, index))):
+                write(folder, index)
         return folder
     make_folder(folder.parent)
     with explained(folder):
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    for part in ("images", "masks"):
-        (partial / part).mkdir()
-
-    def write(index: int) -> None:
-        image, mask = draw(np.random.default_rng([len(name), index]))
-        for part, array in (("images", image), ("masks", mask)):
-            pixels = array[..., ::-1] if array.ndim == 3 else array  # OpenCV writes BGR
-            encoded = cv2.imencode(".png", pixels)[1].tobytes()
-            write_atomically(partial / part / f"{index:03d}.png", encoded)
-
     try:
-        list(in_threads(write, range(n), f"Drawing {name}"))
+        list(in_threads(lambda index: write(partial, index), range(n), f"Drawing {name}"))
         partial.rename(folder)
     except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         if not (isinstance(error, OSError) and folder.is_dir()):  # another process was faster
             raise
     return folder
+
+
+def _is_whole_png(file: Path) -> bool:
+    """Whether the file holds a PNG whose parts all have their checksum, from the first to the last.
+
+    Each part is its length, its type, its content and a CRC-32 (https://www.w3.org/TR/png, 5.3).
+    """
+    if not file.is_file():
+        return False
+    data = file.read_bytes()
+    at, kind = 8, b""
+    while at + 12 <= len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4], "big"):
+            return False
+        at = end + 4
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and kind == b"IEND" and at == len(data)
 
 
 def _smooth_noise(rng: np.random.Generator, sigma: float) -> np.ndarray:

@@ -1,29 +1,41 @@
-"""A model on disk: `bundle.json` beside `model.safetensors`. Loading one executes nothing."""
+"""A model on disk: `bundle.json` beside `model.safetensors`. Loading one executes nothing.
+
+What is read may be a stranger's: the JSON is compared with its checksum and checked field by field
+before anything is made of it, and the weights with what the JSON and their own header say of them.
+"""
 
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+import re
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 
 from fastunet import __version__
 from fastunet.data.masks import MaskCodec
-from fastunet.errors import BundleError
-from fastunet.files import make_folder, write_atomically
+from fastunet.errors import ArchitectureError, BundleError, FastunetError
+from fastunet.files import make_folder, read_small, write_atomically
+from fastunet.inference.bundle_schema import THRESHOLD, check_fields
+from fastunet.inference.weights_file import read_weights, weights_bytes
 from fastunet.preprocess import Preprocess
 from fastunet.run_files import BUNDLE_JSON as JSON_NAME
-from fastunet.run_files import is_bundle, unfinished
+from fastunet.run_files import MAX_JSON, is_bundle, unfinished
+from fastunet.terminal import printable
 
 WEIGHTS_NAME = "model.safetensors"
-FORMAT = 1
+FORMAT = 2  # the first has no checksum
+_OUR_WEIGHTS = r"model(-[0-9a-f]{8})?\.safetensors"
 _PICKLES = (".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".bin", ".joblib")
+_NAME = 1000  # characters of a class name that are kept
+
+# What sees a bundle before its weights are read, and raises where it does not fit: the tensors are
+# on the meta device then, where they have shapes and types, and no numbers.
+BeforeReading = Callable[["Bundle"], None]
 
 
 @dataclass(frozen=True)
@@ -48,49 +60,55 @@ class Bundle:
         A bundle that stands there is replaced by one step: whoever reads it, and whenever this
         process is killed, finds the old one or the new one whole. Weights that no bundle names,
         such as those of another program, stay. Raises `BundleError` where the JSON there is not a
-        bundle's, and `OutputError` where the folder cannot be written.
+        bundle's or the network is one that could not be loaded again, and `OutputError` where the
+        folder cannot be written.
         """
         folder = make_folder(Path(folder))
         before = _weights_of(folder)
-        tensors = {name: t.detach().cpu().contiguous() for name, t in self.weights.items()}
-        blob = save_tensors(tensors)
+        blob = weights_bytes(self.weights)
         digest = hashlib.sha256(blob).hexdigest()
         name = WEIGHTS_NAME
         if (folder / name).exists():
             name = f"model-{digest[:8]}.safetensors"
-        document = {
-            "format": FORMAT,
-            "task": self.codec.task,
-            "architecture": self.architecture,
-            "masks": self.codec.to_dict(),
-            "preprocess": self.preprocess.to_dict(),
-            "threshold": self.threshold,
-            "metrics": self.metrics,
-            "training": self.training,
-            "weights": {
-                "file": name,
-                "bytes": len(blob),
-                "sha256": digest,
-            },
-            "versions": {
-                "fastunet": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
-        }
-        text = json.dumps(document, indent=2).encode()
+        document = self._document({"file": name, "bytes": len(blob), "sha256": digest})
+        text = _as_json(document, folder / JSON_NAME)
         write_atomically(folder / name, blob)
         write_atomically(folder / JSON_NAME, text)  # from here on the folder holds this bundle
         if before not in (None, name):
             (folder / before).unlink(missing_ok=True)
         return folder
 
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "Bundle":
-        """Read a bundle's folder, or its `bundle.json`.
+    def _document(self, weights: dict) -> dict:
+        masks = self.codec.to_dict()
+        masks["classes"] = [printable(name)[:_NAME] for name in masks["classes"]]
+        return {
+            "format": FORMAT,
+            "task": self.codec.task,
+            "architecture": self.architecture,
+            "masks": masks,
+            "preprocess": self.preprocess.to_dict(),
+            "threshold": self.threshold,
+            "metrics": self.metrics,
+            "training": self.training,
+            "weights": weights,
+            "versions": {
+                "fastunet": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
 
-        Raises `BundleError` where it is missing, cut short, changed, newer, or a pickle, and where
-        the folder is that of a training run which is not finished.
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike,  # a bundle's folder, or its `bundle.json`
+        before_reading: BeforeReading | None = None,
+    ) -> "Bundle":
+        """Read a bundle, once all that it says of itself was found to fit together.
+
+        Warns where an older bundle has no checksum of its JSON. Raises `BundleError` where it is
+        missing, cut short, changed, newer, or a pickle, where a field is not what it should be, and
+        where the folder is that of a training run which is not finished.
         """
         path = Path(path)
         if path.is_file() and path.suffix.lower() in _PICKLES:
@@ -102,52 +120,123 @@ class Bundle:
         json_path = folder / JSON_NAME
         if found := unfinished(folder):
             raise BundleError(found)
-        if not json_path.is_file() or (path.is_file() and path.name != JSON_NAME):
+        if not os.path.lexists(json_path) or (folder != path and path.name != JSON_NAME):
             raise BundleError(f"{path} is no bundle: a folder with a {JSON_NAME} was expected.")
-        text = json_path.read_bytes()
+        text = read_small(json_path, MAX_JSON, BundleError)
         while True:
             try:
-                return cls._read(folder, text)
-            except BundleError:
-                before, text = text, json_path.read_bytes() if json_path.is_file() else text
+                return cls._read(folder, text, before_reading)
+            except (BundleError, ArchitectureError):
+                before, text = text, read_small(json_path, MAX_JSON, BundleError)
                 if text == before:
                     raise  # else the bundle was replaced between the JSON and the weights
 
     @classmethod
-    def _read(cls, folder: Path, text: bytes) -> "Bundle":
+    def _read(cls, folder: Path, text: bytes, before_reading: BeforeReading | None) -> "Bundle":
         json_path = folder / JSON_NAME
+        document = _parse(text, json_path)
+        _check_format(document, json_path)
+        check_fields(document, json_path)
         try:
-            document = json.loads(text)
-            if document["format"] > FORMAT:
-                raise BundleError(
-                    f"{json_path} has format {document['format']}, newer than this fastunet "
-                    f"({__version__}) reads; upgrade it: pip install -U fastunet."
-                )
+            codec = MaskCodec.from_dict(document["masks"])
+            preprocess = Preprocess.from_dict(document["preprocess"])
+        except (FastunetError, ValueError) as error:
+            raise BundleError(f"{json_path} is damaged: {error} Save the bundle again.") from error
+
+        def bundle(weights: dict[str, torch.Tensor]) -> "Bundle":
             return cls(
                 document["architecture"],
-                _read_weights(folder, document["weights"]),
-                MaskCodec.from_dict(document["masks"]),
-                Preprocess.from_dict(document["preprocess"]),
+                weights,
+                codec,
+                preprocess,
                 document["metrics"],
                 document["training"],
                 document.get("threshold", 0.5),  # older bundles have none
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise BundleError(
-                f"{json_path} is cut short or not a bundle's ({type(error).__name__}: {error}). "
-                "Save the bundle again."
-            ) from error
+
+        entry = document["weights"]
+        check = before_reading and (lambda header: before_reading(bundle(header)))
+        return bundle(read_weights(folder / entry["file"], entry["bytes"], entry["sha256"], check))
+
+
+# --- the JSON ------------------------------------------------------------------------------------
+
+
+def checksum(
+    document: Mapping,  # the JSON of a bundle
+) -> str:
+    """SHA-256 of all of it but the checksum itself, whatever its layout and order."""
+    content = {name: value for name, value in document.items() if name != "checksum"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _as_json(document: dict, path: Path) -> bytes:
+    """The text of a bundle's JSON, which is one that can be loaded again."""
+    try:
+        document = json.loads(json.dumps(document))  # as it will be read: lists, names as text
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            f"{path} cannot be written: JSON does not hold what the network's options, the metrics "
+            f"or the facts of the training are made of ({error})."
+        ) from error
+    check_fields(document, path)
+    text = json.dumps({**document, "checksum": checksum(document)}, indent=2).encode()
+    if len(text) > MAX_JSON:
+        raise BundleError(
+            f"{path} would have {len(text):,} bytes; at most {MAX_JSON:,} are read again. Hand "
+            "over fewer facts as metrics= or training=."
+        )
+    return text
+
+
+def _parse(text: bytes, path: Path) -> dict:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise BundleError(
+            f"{path} is cut short or not a bundle's (it is no JSON{at}). Copy the bundle again, or "
+            "save it again."
+        ) from error
+    if not isinstance(document, dict) or type(document.get("format")) is not int:
+        raise BundleError(
+            f"{path} is cut short or not a bundle's: it does not say its format. Copy the bundle "
+            "again, or save it again."
+        )
+    return document
+
+
+def _check_format(document: dict, path: Path) -> None:
+    if document["format"] > FORMAT:
+        raise BundleError(
+            f"{path} has format {document['format']}, newer than this fastunet "
+            f"({__version__}) reads; upgrade it: pip install -U fastunet."
+        )
+    if document["format"] == 1 and "checksum" not in document:
+        check_fields(document, path)
+        warnings.warn(
+            f"{path} was written by an older fastunet, without a checksum: the weights are "
+            "protected, but a change of the threshold, the classes or the statistics would not be "
+            "noticed. To protect it, save it again (in Python: Bundle.load(path).save(path)).",
+            stacklevel=4,
+        )
+    elif document.get("checksum") != checksum(document):
+        raise BundleError(
+            f"{path} was changed since it was saved (its checksum differs): the classes, the "
+            "threshold or the statistics may not be those of the model. Copy the bundle again. To "
+            "change one of them, load the bundle as it was and save it with the new value."
+        )
 
 
 def check_threshold(threshold: float) -> None:
     """Raise `ValueError` unless a probability can be above and below it."""
-    if not 0 <= threshold < 1:
-        raise ValueError(f"threshold={threshold}; a probability from 0 to below 1 was expected.")
+    if not THRESHOLD.fits(float(threshold)):
+        raise ValueError(f"threshold={threshold}; {THRESHOLD.expected} was expected.")
 
 
 def _check_finite(weights: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in weights.items():
-        if tensor.is_floating_point() and not tensor.isfinite().all():
+        if not tensor.is_meta and tensor.is_floating_point() and not tensor.isfinite().all():
             raise BundleError(
                 f"The weights of {name} are not finite (nan or infinity): such a model predicts "
                 "nothing. Train again, with a lower learning rate."
@@ -155,7 +244,10 @@ def _check_finite(weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def _weights_of(folder: Path) -> str | None:
-    """The file of weights that the bundle in a folder names; None: there is no bundle."""
+    """Our file of weights that the bundle in a folder names; None: there is no such file.
+
+    A bundle that somebody made otherwise may name any file, which is not ours to remove.
+    """
     json_path = folder / JSON_NAME
     if not json_path.exists():
         return None
@@ -164,23 +256,5 @@ def _weights_of(folder: Path) -> str | None:
             f"{json_path} is there already and is not a bundle's, or it is damaged. It stays as it "
             "is: save into another folder, or move that file."
         )
-    return Path(json.loads(json_path.read_bytes())["weights"]["file"]).name
-
-
-def _read_weights(folder: Path, entry: Mapping) -> dict[str, torch.Tensor]:
-    file = folder / Path(entry["file"]).name
-    try:
-        blob = file.read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"{file} is missing; copy the whole bundle folder.") from None
-    if len(blob) != entry["bytes"]:
-        raise BundleError(
-            f"{file} is {len(blob):,} bytes where {entry['bytes']:,} were written: it is cut short "
-            "or from another bundle. Copy the bundle again."
-        )
-    if hashlib.sha256(blob).hexdigest() != entry["sha256"]:
-        raise BundleError(f"{file} was changed since it was saved (its SHA-256 differs).")
-    try:
-        return load_tensors(blob)
-    except SafetensorError as error:
-        raise BundleError(f"{file} is not a safetensors file ({error}).") from error
+    name = json.loads(json_path.read_bytes())["weights"]["file"]
+    return name if re.fullmatch(_OUR_WEIGHTS, name) else None

@@ -11,12 +11,12 @@ from fastunet.data.images import as_stored, upright_from
 from fastunet.data.masks import MaskCodec
 from fastunet.data.matching import ChannelFiles
 from fastunet.data.sources import Source, is_several, turn_of
-from fastunet.errors import BundleError, ImageReadError
+from fastunet.errors import ImageReadError
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.memory import check_memory
 from fastunet.inference.tiles import blend_tiles
 from fastunet.losses import activate, decide
-from fastunet.models.build import rebuild
+from fastunet.models.outline import fill, outline, refuse_misfit, refuse_misshapen
 from fastunet.precision import Precision, autocast, choose_dtype
 from fastunet.preprocess import Preprocess
 
@@ -55,17 +55,23 @@ class Segmenter:
 
         Raises `BundleError` where it is missing, damaged, or its weights do not fit the network.
         """
-        bundle = Bundle.load(path)
+        networks = [] if model is None else [model]
+
+        def compare(described: Bundle) -> None:
+            if model is None:  # once more where the bundle was replaced in between
+                networks[:] = [outline(described.architecture, len(described.weights))]
+            refuse_misfit(networks[0], described.weights, path)
+            if model is None:
+                channels, size = described.preprocess.channels, described.preprocess.size
+                refuse_misshapen(networks[0], channels, described.codec.n_out, size, path)
+
+        bundle = Bundle.load(path, compare)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        model = model if model is not None else rebuild(bundle.architecture)
-        try:
-            model.load_state_dict(bundle.weights)
-        except RuntimeError as error:
-            raise BundleError(f"{path}: the weights do not fit the network. {error}") from error
-        model = model.to(memory_format=torch.channels_last)
+        network = fill(networks[0], bundle.architecture, bundle.weights)
+        network = network.to(memory_format=torch.channels_last)
         segmenter = cls(
-            model, bundle.codec, bundle.preprocess, device, precision, bundle.threshold
-        )  # fmt: skip
+            network, bundle.codec, bundle.preprocess, device, precision, bundle.threshold
+        )
         segmenter.metrics = bundle.metrics
         return segmenter
 

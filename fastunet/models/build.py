@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from textwrap import shorten
 
 from torch import nn
 
-from fastunet.errors import ArchitectureError, BundleError
+from fastunet.errors import ArchitectureError, BundleError, FastunetError
 from fastunet.models.smp import describe_smp
+from fastunet.terminal import printable, shown
 
 # kind, as bundles name it -> where that is which builds it again, a class by `Class(**config)`
 _NETWORKS = {
@@ -87,17 +89,22 @@ def rebuild(architecture: dict) -> nn.Module:
             raise BundleError("The bundle's architecture names weights of its own; none may.")
         try:
             return _builder(kind)(**options)
-        except TypeError as error:
+        except FastunetError:
+            raise
+        except Exception as error:  # a library may raise anything where an option is not its own
+            said = shorten(printable(f"{type(error).__name__}: {error}"), 300, placeholder=" ...")
             raise BundleError(
-                f"The bundle's architecture {architecture} is damaged: {error}"
+                f"The bundle's network cannot be built from {shown(architecture)} ({said}). Either "
+                "the bundle is damaged, or it was made with other versions of the libraries (it "
+                "names them under versions)."
             ) from error
     if kind == "module":
         raise ArchitectureError(
-            f"The bundle's network is {options.get('class')}, which a bundle does not contain. "
-            "Build it as for training and pass it: Segmenter.load(path, model=network)."
+            f"The bundle's network is {shown(options.get('class'))}, which a bundle does not "
+            "contain. Build it as for training and pass it: Segmenter.load(path, model=network)."
         )
     raise ArchitectureError(
-        f"The bundle's network is of the kind {kind!r}, which this fastunet does not know; "
+        f"The bundle's network is of the kind {shown(kind)}, which this fastunet does not know; "
         "upgrade it: pip install -U fastunet."
     )
 

@@ -8,6 +8,7 @@ import difflib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import timm
@@ -18,7 +19,7 @@ from tqdm import tqdm
 
 from fastunet.errors import ArchitectureError, listing
 from fastunet.models.weights import weights_at_hand
-from fastunet.terminal import hide_bars
+from fastunet.terminal import hide_bars, shown
 
 if TYPE_CHECKING:
     import pandas
@@ -88,12 +89,16 @@ def plan_encoder(
     if taken != list(encoder.feature_info.out_indices):
         options["out_indices"] = taken
 
+    @cache
+    def built_with(*extra: tuple[str, object]) -> nn.Module:
+        return _on_meta(name, **dict(extra), **options)
+
     refusals = []
     published_for = encoder.pretrained_cfg["input_size"][-2:]
     for extra, step, size in _ways_to_feed(strides[-1], image_size, published_for):
         sizes = [size] if size else [(rows * step, cols * step) for rows, cols in TRIED_STEPS]
         try:
-            encoder = _on_meta(name, **extra, **options)
+            encoder = built_with(*extra.items())
             for height, width in sizes:
                 features = encoder(torch.empty(2, in_channels, height, width, device="meta"))
         except REFUSALS as error:
@@ -159,14 +164,14 @@ def check_name(
     architecture, _, tag = name.partition(".")
     if not timm.is_model(architecture):
         raise ArchitectureError(
-            f"timm has no encoder {name!r}. {_similar(name)}"
+            f"timm has no encoder {shown(name)}. {_similar(name)}"
             f"available_encoders('*{architecture[:5]}*') lists what there is."
         )
     tagged = timm.list_models(f"{architecture}.*", include_tags=True)
     tags = [full.partition(".")[2] for full in tagged]
     if tag and tag not in tags:
         raise ArchitectureError(
-            f"timm has no weights {tag!r} for {architecture}; it has: {listing(tags)}."
+            f"timm has no weights {shown(tag)} for {architecture}; it has: {listing(tags)}."
         )
 
 

@@ -7,6 +7,7 @@ dict, are run one after the other. fastai is needed to build the network, not to
 """
 
 import os
+from bisect import bisect_left
 from collections.abc import Callable
 from difflib import get_close_matches
 from enum import Enum
@@ -108,7 +109,7 @@ class FastaiUNet(nn.Module):
             for_channels(_MEAN, _STD, in_channels) if pretrained else None
         )
         build = _builder(encoder)
-        network = _pretrained(build, weights) if pretrained else build(weights=None)
+        network = _pretrained(build, weights) if pretrained else _untrained(build)
         try:
             layers, self.skips = _built_by_fastai(
                 build, network, in_channels, n_classes, tuple(size), pretrained, options
@@ -120,7 +121,13 @@ class FastaiUNet(nn.Module):
             self.least_alone = _least_side(layers[0], in_channels, 2)
             with torch.no_grad():  # fastai also builds what cannot run, such as bottle=True
                 self.eval()(torch.zeros(1, in_channels, self.least, self.least))
-        except (AssertionError, RuntimeError, StopIteration, TypeError) as error:
+        except (
+            AssertionError,
+            IndexError,
+            RuntimeError,
+            StopIteration,
+            TypeError,
+        ) as error:
             raise ArchitectureError(
                 f"fastai cannot build a U-Net over torchvision's {encoder} with {in_channels} "
                 f"channels, size {tuple(size)} and {options or 'no options'} "
@@ -219,6 +226,13 @@ def _builder(encoder: str) -> Callable[..., nn.Module]:
     return models.get_model_builder(encoder)
 
 
+def _untrained(build: Callable[..., nn.Module]) -> nn.Module:
+    """torchvision's network, on the meta device too, where some cannot compute their widths."""
+    with torch.device("cpu"):
+        network = build(weights=None)
+    return network.to(torch.empty(0).device)
+
+
 def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
     """torchvision's network with the weights that were asked for, and never with others."""
     name = build.__name__
@@ -285,4 +299,5 @@ def _least_side(
         except RuntimeError:  # torch's, for an image smaller than a kernel
             return 0
 
-    return next(side for side in range(1, _LARGEST) if deepest(side) >= pixels)
+    sides = range(1, _LARGEST)
+    return sides[bisect_left(sides, pixels, key=deepest)]  # a larger image leaves no smaller map

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from fastunet.errors import ArchitectureError
+from fastunet.terminal import shown
 
 LIBRARY = "segmentation_models_pytorch"
 
@@ -84,6 +85,7 @@ def rebuild_smp(
         raise ArchitectureError(
             f"{network!r} is no network of {LIBRARY} {segmentation_models_pytorch.__version__}."
         )
+    _check_encoder(options.get("encoder_name", "resnet34"))
     # Options beyond those named would be handed to timm, where one can name a file to load.
     unknown = sorted(options.keys() - inspect.signature(build).parameters.keys())
     if unknown:
@@ -92,6 +94,29 @@ def rebuild_smp(
             f"{', '.join(unknown)}."
         )
     return build(**{**options, "encoder_weights": None})
+
+
+def _check_encoder(name: str) -> None:
+    """Raise `ArchitectureError` unless smp or timm list the encoder.
+
+    Other names can be places: of a repository on the hub, or of a folder.
+    """
+    import timm
+    from segmentation_models_pytorch.encoders import encoders
+
+    from fastunet.models.encoders import check_name
+
+    prefix, _, of_timm = name.partition("-")
+    if name in encoders:
+        return
+    if prefix == "timm" and {of_timm, f"tf_{of_timm}"} & set(timm.list_models()):
+        return  # as smp called some of timm's encoders before
+    if prefix != "tu":
+        raise ArchitectureError(
+            f"{LIBRARY} has no encoder {shown(name)}; get_encoder_names() of its encoders lists "
+            "them, and tu-NAME is timm's encoder of that name."
+        )
+    check_name(of_timm)
 
 
 def _is_smp(model: nn.Module) -> bool:

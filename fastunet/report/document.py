@@ -16,6 +16,7 @@ from fastunet.files import make_folder, write_atomically
 from fastunet.metrics.objects import ObjectCounts
 from fastunet.report.bootstrap import Bootstrap
 from fastunet.report.result import BOUNDARY, Evaluation, Interval, Probabilities
+from fastunet.report.spreadsheet import as_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -216,8 +217,8 @@ def save(evaluation: Evaluation, folder: str | os.PathLike) -> Path:
     folder = make_folder(Path(folder))
     json_file, per_image, per_class, picture_file = files_in(folder)
     as_json(evaluation, json_file)
-    write_atomically(per_image, image_table(evaluation).to_csv(index=False).encode())
-    write_atomically(per_class, class_table(evaluation).to_csv(index=False).encode())
+    write_atomically(per_image, as_csv(image_table(evaluation)))
+    write_atomically(per_class, as_csv(class_table(evaluation)))
     figure = evaluation.plot()
     picture = io.BytesIO()
     figure.savefig(picture, dpi=100, format="png")

@@ -1,5 +1,6 @@
 """Decode once: threads, memory, disk."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -78,6 +79,75 @@ def test_what_a_full_disk_does_not_take_leaves_no_part(disk, files_of_1000_bytes
     with pytest.raises(OutputError, match="cannot be written"):
         kept.put("key", (np.zeros(2000, np.uint8), ARRAYS[1]))
     assert [file for file in kept.folder.rglob("*") if file.is_file()] == []
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-7])
+
+
+def empty(file):
+    file.write_bytes(b"")
+
+
+def flip(file, at):
+    data = bytearray(file.read_bytes())
+    data[at] ^= 4
+    file.write_bytes(data)
+
+
+def without_checksum(file):
+    file.write_bytes(file.read_bytes()[:-4])
+
+
+def another_shape(file):
+    np.save(file, np.zeros((1, 1, 1), np.float32))
+
+
+def no_array(file):
+    file.write_bytes(b"\x93NUMPY\x01\x00v\x00{'descr': '|O', 'shape': (9" + bytes(range(256)))
+
+
+def a_folder(file):
+    file.unlink()
+    (file / "in").mkdir(parents=True)
+
+
+def a_pipe(file):
+    file.unlink()
+    os.mkfifo(file)
+
+
+DAMAGE = {
+    "pipe": a_pipe,
+    "cut": cut,
+    "empty": empty,
+    "pixel": lambda file: flip(file, -20),
+    "header": lambda file: flip(file, 70),
+    "magic": lambda file: flip(file, 0),
+    "checksum": lambda file: flip(file, -1),
+    "longer": lambda file: file.write_bytes(file.read_bytes() + bytes(16)),
+    "as older": without_checksum,
+    "another shape": another_shape,
+    "no array": no_array,
+    "folder": a_folder,
+    "gone": lambda file: file.unlink(),
+}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_entry_is_as_if_it_were_not_there_and_can_be_put_again(disk, how, which):
+    disk(1000).put("key", ARRAYS)
+    file = next(disk(0).folder.rglob(f"key-{which}.npy"))
+    DAMAGE[how](file)
+    kept = disk(1000)
+    assert kept.get("key") is None
+    assert kept.put("key", ARRAYS)
+    if how == "folder":
+        assert kept.get("key") is None  # nor is the folder removed
+        assert (file / "in").is_dir()
+    else:
+        np.testing.assert_array_equal(kept.get("key")[which], ARRAYS[which])
 
 
 SPAWNS = """

@@ -93,6 +93,23 @@ def test_a_changed_file_is_decoded_again(parts, monkeypatch, tmp_path):
     assert (reader.read(pair)[0] == 9).all()
 
 
+@pytest.mark.parametrize("while_it_is_used", [False, True])
+def test_a_damaged_entry_is_decoded_again(parts, monkeypatch, tmp_path, while_it_is_used):
+    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
+    pair = parts["train"][0]
+    reader = make_reader()
+    reader.keep([pair], "disk", progress=False)
+    for file in (tmp_path / "cache").rglob("*.npy"):
+        data = bytearray(file.read_bytes())
+        data[-100] ^= 255
+        file.write_bytes(data)
+    if not while_it_is_used:
+        reader = make_reader()
+        assert reader.keep([pair], "disk", progress=False)
+    for ours, theirs in zip(reader.read(pair), make_reader().read(pair), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_tiles_cover_an_image_and_mark_what_is_not_their_own(parts):
     codec = MaskCodec(("off", "on"), (0, 255))
     reader = PairReader(codec, Preprocess((32, 32), policy="patch"))

@@ -29,6 +29,26 @@ def test_a_second_call_finds_the_first_ones_files(tmp_path):
     assert [f.name for f in folder.parent.iterdir()] == [folder.name]  # nothing half-made
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(file.read_bytes()[:-12]),
+        lambda file: file.write_bytes(file.read_bytes() + b"more"),
+        lambda file: file.write_bytes(file.read_bytes().replace(b"IDAT", b"IDAU", 1)),
+        lambda file: file.write_bytes(file.read_bytes()[:200] + b"!" + file.read_bytes()[201:]),
+    ],
+)
+def test_a_damaged_picture_is_drawn_again(tmp_path, damage):
+    folder = samples.parcels(2, tmp_path)
+    before = {f: f.read_bytes() for f in folder.rglob("*.png")}
+    for file in ("images/001.png", "masks/000.png"):
+        damage(folder / file)
+    assert samples.parcels(2, tmp_path) == folder
+    assert {f: f.read_bytes() for f in folder.rglob("*.png")} == before
+
+
 def test_parcels_have_five_classes_and_a_void_border(tmp_path):
     pairs = find_pairs(samples.parcels(6, tmp_path))
     codec = MaskCodec.infer([p.mask for p in pairs], samples.PARCEL_CLASSES, samples.PARCEL_VOID)

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import os
 import pickle
 import threading
-from dataclasses import replace
+import warnings
+from dataclasses import fields, replace
 from itertools import count
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from safetensors.torch import save as save_tensors
 from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError, OutputError
 from fastunet.files import write_atomically
-from fastunet.inference.bundle import Bundle
+from fastunet.inference.bundle import Bundle, checksum
+from fastunet.inference.bundle_schema import FIELDS
 from fastunet.models.build import describe
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
@@ -53,17 +56,63 @@ def test_the_json_says_what_a_reader_wants_to_know(bundle, tmp_path):
     assert {"fastunet", "torch", "python"} <= document["versions"].keys()
 
 
-def test_an_older_bundle_without_a_threshold_decides_at_a_half(bundle, tmp_path):
+def edit(folder: Path, change, forge: bool = True) -> None:
+    """Change the JSON of a bundle; who forges it computes its checksum again."""
+    document = json.loads((folder / "bundle.json").read_text())
+    change(document)
+    if forge:
+        document["checksum"] = checksum(document)
+    (folder / "bundle.json").write_text(json.dumps(document))
+
+
+def as_format_1(document: dict) -> None:
+    document["format"] = 1
+    del document["checksum"]
+
+
+def test_an_older_bundle_loads_and_what_is_not_protected_is_said(bundle, tmp_path):
+    bundle.save(tmp_path)
+    edit(tmp_path, as_format_1, forge=False)
+    edit(tmp_path, lambda document: document.pop("threshold"), forge=False)
+    with pytest.warns(UserWarning, match=r"older fastunet, without a checksum.*threshold"):
+        assert Bundle.load(tmp_path).threshold == 0.5
+    with pytest.warns(UserWarning, match="older"):
+        Bundle.load(tmp_path).save(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Bundle.load(tmp_path)
+
+
+CHANGES = {
+    "threshold": lambda document: document.update(threshold=0.26),
+    "std": lambda document: document["preprocess"]["std"].__setitem__(1, 0.26),
+    "name": lambda document: document["masks"]["classes"].reverse(),
+    "colour": lambda document: document["masks"]["colours"][1].reverse(),
+    "metric": lambda document: document["metrics"].update(dice=0.99),
+    "checksum": lambda document: document.pop("checksum"),
+    "format": lambda document: document.update(format=1),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_change_of_the_json_is_noticed(bundle, tmp_path, what):
+    bundle.save(tmp_path)
+    edit(tmp_path, CHANGES[what], forge=False)
+    with pytest.raises(BundleError, match=r"bundle\.json was changed .*Copy the bundle again"):
+        Bundle.load(tmp_path)
+
+
+def test_the_layout_of_the_json_and_the_order_in_it_may_change(bundle, tmp_path):
     path = bundle.save(tmp_path) / "bundle.json"
-    path.write_text(path.read_text().replace('"threshold": 0.25,', ""))
-    assert Bundle.load(tmp_path).threshold == 0.5
+    path.write_text(json.dumps(json.loads(path.read_text()), sort_keys=True))
+    assert Bundle.load(tmp_path).threshold == 0.25
 
 
-@pytest.mark.parametrize("threshold", ["1.0", "-0.1", "NaN", '"half"', "null"])
+@pytest.mark.parametrize("threshold", [1.0, -0.1, float("nan"), "half", None])
 def test_a_threshold_that_is_no_probability_is_refused(bundle, tmp_path, threshold):
-    path = bundle.save(tmp_path) / "bundle.json"
-    path.write_text(path.read_text().replace('"threshold": 0.25', f'"threshold": {threshold}'))
-    with pytest.raises(BundleError, match=r"threshold|not supported"):
+    bundle.save(tmp_path)
+    edit(tmp_path, lambda document: document.update(threshold=threshold))
+    with pytest.raises(BundleError, match=r"threshold is .*; a probability .* was expected"):
         Bundle.load(tmp_path)
 
 
@@ -191,9 +240,8 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_loaded(bundle, tmp_pa
         replace(bundle, weights=spoiled)
     blob = save_tensors(spoiled)
     (tmp_path / "model.safetensors").write_bytes(blob)
-    document = json.loads((tmp_path / "bundle.json").read_text())
-    document["weights"] |= {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
-    (tmp_path / "bundle.json").write_text(json.dumps(document))
+    there = {"bytes": len(blob), "sha256": hashlib.sha256(blob).hexdigest()}
+    edit(tmp_path, lambda document: document["weights"].update(there))
     with pytest.raises(BundleError, match=f"{name} are not finite"):
         Bundle.load(tmp_path)
 
@@ -213,7 +261,7 @@ def test_of_an_unfinished_run_the_best_epoch_is_named_and_loads(bundle, tmp_path
 
 def test_missing_weights_are_named(bundle, tmp_path):
     (bundle.save(tmp_path) / "model.safetensors").unlink()
-    with pytest.raises(BundleError, match=r"model\.safetensors is missing"):
+    with pytest.raises(BundleError, match=r"model\.safetensors cannot be read: it does not exist"):
         Bundle.load(tmp_path)
 
 
@@ -233,13 +281,13 @@ def test_a_pickle_is_refused_unopened(tmp_path, suffix):
 @pytest.mark.parametrize("content", ["{}", "[1]", '{"format": 1}', "null", "not json"])
 def test_json_that_is_no_bundle_is_refused(tmp_path, content):
     (tmp_path / "bundle.json").write_text(content)
-    with pytest.raises(BundleError, match=r"bundle\.json is cut short or not a bundle's"):
+    with pytest.raises(BundleError, match=r"bundle\.json is .*cut short or not a bundle's"):
         Bundle.load(tmp_path)
 
 
 def test_a_newer_format_asks_for_an_upgrade(bundle, tmp_path):
-    path = bundle.save(tmp_path) / "bundle.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    bundle.save(tmp_path)
+    edit(tmp_path, lambda document: document.update(format=99))
     with pytest.raises(BundleError, match="newer than this fastunet"):
         Bundle.load(tmp_path)
 
@@ -248,3 +296,103 @@ def test_a_newer_format_asks_for_an_upgrade(bundle, tmp_path):
 def test_a_folder_without_a_bundle_says_what_was_expected(tmp_path, name):
     with pytest.raises(BundleError, match=r"bundle\.json was expected"):
         Bundle.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "model.safetensors", "run.json"])
+def test_a_pipe_a_folder_or_a_device_is_not_waited_for(bundle, tmp_path, name):
+    for number, make in enumerate((os.mkfifo, Path.mkdir, lambda p: p.symlink_to("/dev/zero"))):
+        folder = bundle.save(tmp_path / str(number))
+        (folder / name).unlink(missing_ok=True)
+        make(folder / name)
+        if name == "run.json":  # says nothing then
+            Bundle.load(folder)
+        else:
+            with pytest.raises(BundleError, match=rf"{name} is a (pipe|folder)"):
+                Bundle.load(folder)
+
+
+def test_a_bundle_may_be_linked_file_by_file(bundle, tmp_path):
+    folder = bundle.save(tmp_path / "b")
+    (tmp_path / "links").mkdir()
+    for file in folder.iterdir():
+        (tmp_path / "links" / file.name).symlink_to(file)
+    assert Bundle.load(tmp_path / "links").threshold == 0.25
+
+
+def test_a_json_of_many_megabytes_is_not_read(bundle, tmp_path):
+    path = bundle.save(tmp_path) / "bundle.json"
+    with path.open("r+b") as file:
+        file.truncate(10**12)  # sparse: it takes no room on the disk
+    with pytest.raises(BundleError, match=r"1,000,000,000,000 bytes; at most"):
+        Bundle.load(tmp_path)
+
+
+def test_saving_over_a_bundle_removes_no_file_but_weights(bundle, tmp_path):
+    bundle.save(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    edit(tmp_path, lambda document: document["weights"].update(file="photo.jpg"))
+    bundle.save(tmp_path)
+    assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"preprocess": {"std": [0.2, 0, 0.2]}}, r"preprocess\.std\[1\] is 0; a number above 0"),
+        ({"preprocess": {"std": [0.2, 0.2]}}, "preprocess.std has 2 entries for 3 channels"),
+        ({"preprocess": {"mean": [0.2, float("nan"), 0]}}, r"preprocess\.mean\[1\] is nan"),
+        ({"preprocess": {"size": [8, 0]}}, r"preprocess\.size\[1\] is 0; a whole number from 1"),
+        ({"preprocess": {"size": [10**9, 8]}}, r"preprocess\.size\[0\] is 1000000000"),
+        ({"preprocess": {"channels": True}}, "preprocess.channels is True; a whole number"),
+        ({"preprocess": {"channels": 4, "mean": [0], "std": [1]}}, "the network takes 3 channels"),
+        ({"preprocess": {"nonsense": 1}}, "preprocess.'nonsense' is unknown"),
+        ({"masks": {"classes": ["a"]}}, "masks.classes has 1 entries"),
+        ({"masks": {"classes": ["a", "b", "c"]}}, "masks.values has 2 entries for 3 classes"),
+        ({"masks": {"classes": ["a", "\x1b[2Jb"]}}, r"masks\.classes\[1\] is '\\x1b\[2Jb'"),
+        ({"masks": {"classes": ["a", "\u202eb"]}}, r"masks\.classes\[1\] is '\\u202eb'"),
+        ({"masks": {"values": [0, "#ff0000"]}}, "both numbers and colours"),
+        ({"masks": {"colours": [[0, 0, 0], [0, 0, 256]]}}, r"colours\[1\] is .*0 to 255"),
+        ({"task": "multiclass"}, "task is 'multiclass', and there are 2 classes"),
+        ({"weights": {"file": "../model.safetensors"}}, "weights.file is"),
+        ({"weights": {"file": "..\\model.safetensors"}}, "weights.file is"),
+        ({"architecture": {"depth": 10**6}}, "architecture.depth is 1000000; a whole number"),
+        ({"architecture": {"width": 10**9}}, "architecture.width is 1000000000"),
+        ({"architecture": {"n_classes": 5}}, "has 5 outputs, which do not fit 2 classes"),
+        ({"metrics": None}, "metrics is None; a JSON object was expected"),
+    ],
+)  # fmt: skip
+def test_each_field_is_checked_by_itself_and_against_the_others(bundle, tmp_path, change, message):
+    bundle.save(tmp_path)
+
+    def forge(document):
+        for name, value in change.items():
+            document[name] = document[name] | value if isinstance(value, dict) else value
+
+    edit(tmp_path, forge)
+    with pytest.raises(BundleError, match=rf"bundle\.json is damaged.*{message}.*Copy the bundle"):
+        Bundle.load(tmp_path)
+
+
+def test_names_that_would_not_load_are_saved_as_they_can_be_shown(bundle, tmp_path):
+    names = ("a\x1b[2J", "b" * 5000)
+    replace(bundle, codec=MaskCodec(names, (0, 255))).save(tmp_path)
+    assert Bundle.load(tmp_path).codec.classes == ("a\\x1b[2J", "b" * 1000)
+
+
+def test_what_could_not_be_loaded_is_not_saved(bundle, tmp_path):
+    for change, message in (
+        ({"architecture": {**bundle.architecture, "depth": 99}}, "architecture.depth is 99"),
+        ({"training": {"how": object()}}, "JSON does not hold"),
+        ({"training": {"how": "x" * 5_000_000}}, "Hand over fewer facts"),
+    ):
+        with pytest.raises(BundleError, match=message):
+            replace(bundle, **change).save(tmp_path / "b")
+        assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_every_field_that_is_saved_has_a_rule():
+    assert {name.rstrip("?") for name in FIELDS["preprocess"]} == {
+        field.name for field in fields(Preprocess)
+    }
+    written = MaskCodec(("a", "b"), (0, 255)).to_dict().keys()
+    assert written == {name.rstrip("?") for name in FIELDS["masks"]} - {"*"}

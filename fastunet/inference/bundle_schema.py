@@ -1,0 +1,318 @@
+"""What the JSON of a bundle must hold: each field's type and range, and how fields fit together.
+
+Nothing is built, read or allocated by what a bundle says before it has passed here. The bounds are
+far beyond what is trained, and low enough that no number of a stranger's costs time or memory.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import PureWindowsPath
+from typing import get_args
+
+from fastunet.data.codes import Palette
+from fastunet.data.masks import MAX_CLASSES, VOID
+from fastunet.errors import BundleError
+from fastunet.preprocess import Orientation, Policy
+from fastunet.terminal import is_printable, shown
+
+_SIDE = 16_384  # pixels of an input's height or width
+_CHANNELS = 4096
+_NAME = 1000  # characters of a class name
+_TYPES = frozenset(
+    f"{kind}{bits}" for kind in ("uint", "int", "float") for bits in (8, 16, 32, 64)
+)  # of pixels
+_NESTING = 3  # of an option of a network: lists in lists, as of stages
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words, and whether one is that."""
+
+    expected: str
+    fits: Callable[[object], bool]
+
+
+@dataclass(frozen=True)
+class Each:
+    """A list of which each entry follows one rule."""
+
+    rule: Rule
+    least: int
+    most: int
+
+
+Fields = Mapping[str, "Rule | Each | Fields"]  # "name?" may be missing, "*" is any other name
+
+
+def whole(least: int, most: int) -> Rule:
+    return Rule(
+        f"a whole number from {least} to {most}",
+        lambda value: type(value) is int and least <= value <= most,
+    )
+
+
+def number(least: float, most: float, expected: str = "") -> Rule:
+    return Rule(
+        expected or f"a number from {least:g} to {most:g}",
+        lambda value: type(value) in (int, float) and least <= value <= most,  # NaN is neither
+    )
+
+
+def text(length: int) -> Rule:
+    return Rule(
+        f"text of at most {length} characters, none of them a control character",
+        lambda value: isinstance(value, str) and len(value) <= length and is_printable(value),
+    )
+
+
+def one_of(*values: str) -> Rule:
+    return Rule(
+        " or ".join(map(repr, values)), lambda value: isinstance(value, str) and value in values
+    )
+
+
+def nothing_or(rule: Rule) -> Rule:
+    return Rule(f"nothing (null) or {rule.expected}", lambda v: v is None or rule.fits(v))
+
+
+def _is_option(value: object, nesting: int = 0) -> bool:
+    """Whether a network may be built with it: a switch, a number, a word, or a few of them."""
+    if value is None or isinstance(value, bool):
+        return True
+    if isinstance(value, int | float):
+        return abs(value) <= _CHANNELS * 16  # NaN is not
+    if isinstance(value, str):
+        return len(value) <= 100 and is_printable(value)
+    if nesting == _NESTING or len(value) > 64:
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return all(_is_option(one, nesting + 1) for one in inner)
+
+
+def _is_weights_name(value: object) -> bool:
+    """Of a file in the bundle's own folder, on any system."""
+    return (
+        isinstance(value, str)
+        and PureWindowsPath(value).name == value
+        and re.fullmatch(r"[\w. -]{1,80}\.safetensors", value) is not None
+    )
+
+
+FLAG = Rule("true or false", lambda value: isinstance(value, bool))
+ANYTHING = Rule("any value", lambda _value: True)
+OBJECT = Rule("a JSON object", lambda value: isinstance(value, dict))
+NOTHING = Rule("nothing (null)", lambda value: value is None)
+OPTION = Rule("a switch, a number, a word, or a short list of these", _is_option)
+THRESHOLD = Rule(
+    "a probability from 0 to below 1", lambda v: type(v) in (int, float) and 0 <= v < 1
+)
+CODE = Rule(
+    'a whole number, or a colour such as "#ff0000",',
+    lambda value: (
+        (type(value) is int and abs(value) <= 2**53)
+        or (isinstance(value, str) and re.fullmatch("#([0-9a-fA-F]{2}){3,4}", value) is not None)
+    ),
+)
+CODES = Rule(  # of one class
+    f"{CODE.expected} or a list of two or more of them",
+    lambda value: (
+        CODE.fits(value)
+        or (isinstance(value, list) and 2 <= len(value) <= 1000 and all(map(CODE.fits, value)))
+    ),
+)
+COLOUR = Rule(
+    "red, green and blue from 0 to 255",
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(one) is int and 0 <= one <= 255 for one in value)
+    ),
+)
+SHA256 = Rule(
+    "a SHA-256 of 64 hexadecimal digits",
+    lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
+)
+SIZE = Each(whole(1, _SIDE), 2, 2)
+PIXEL = number(-1e12, 1e12)
+FULL_SCALE = Rule(
+    "the name of a type and its full scale",
+    lambda value: (
+        isinstance(value, list)
+        and len(value) == 2
+        and value[0] in _TYPES
+        and type(value[1]) in (int, float)
+        and 0 <= value[1] <= 1e12
+    ),
+)
+
+FIELDS: Fields = {
+    "format": whole(1, 1_000_000),
+    "task": one_of("binary", "multiclass"),
+    "architecture": OBJECT,
+    "masks": {
+        "classes": Each(text(_NAME), 2, MAX_CLASSES),
+        "values": Each(CODES, 2, MAX_CLASSES),
+        "void": Each(CODE, 0, 100_000),
+        "palette": one_of(*get_args(Palette)),
+        "nearest": FLAG,
+        "colours": Each(COLOUR, 2, MAX_CLASSES),
+        "others?": nothing_or(whole(0, VOID)),
+        "palette_files?": FLAG,
+        "*": ANYTHING,
+    },
+    "preprocess": {
+        "size": SIZE,
+        "channels": whole(1, _CHANNELS),
+        "values": one_of("uint8", "float"),
+        "mean": Each(PIXEL, 1, _CHANNELS),
+        "std": Each(number(1e-30, 1e12, "a number above 0"), 1, _CHANNELS),
+        "policy?": one_of(*get_args(Policy)),
+        "scale?": number(1 / 256, 64),
+        "low?": Each(PIXEL, 0, _CHANNELS),
+        "high?": Each(PIXEL, 0, _CHANNELS),
+        "channel_files?": whole(1, _CHANNELS),
+        "nodata?": Each(number(-1e300, 1e300), 0, 100),
+        "full_scale?": Each(FULL_SCALE, 0, 20),
+        "brightest?": Each(PIXEL, 0, 2),
+        "orientation?": one_of(*get_args(Orientation)),
+    },
+    "threshold?": THRESHOLD,
+    "metrics": OBJECT,
+    "training": OBJECT,
+    "weights": {
+        "file": Rule("the name of a .safetensors file", _is_weights_name),
+        "bytes": whole(8, 2**50),
+        "sha256": SHA256,
+        "*": ANYTHING,
+    },
+    "versions?": OBJECT,
+    "checksum?": SHA256,
+    "*": ANYTHING,
+}
+
+_SHAPE = {"in_channels": whole(1, _CHANNELS), "n_classes": whole(1, MAX_CLASSES)}
+ARCHITECTURES: Mapping[str, Fields] = {
+    "unet": {"kind": ANYTHING, **_SHAPE, "depth?": whole(1, 16), "width?": whole(1, 8192),
+             "*": OPTION},
+    "timm": {"kind": ANYTHING, "encoder": text(100), **_SHAPE, "*": OPTION},
+    "fastai": {"kind": ANYTHING, "encoder": text(100), **_SHAPE, "size": SIZE, "*": OPTION},
+    "smp": {
+        "kind": ANYTHING,
+        "network": text(100),
+        "options": {
+            "encoder_name": text(100), "encoder_weights?": NOTHING, "aux_params?": NOTHING,
+            "encoder_depth?": whole(1, 16), "in_channels?": whole(1, _CHANNELS),
+            "classes?": whole(1, MAX_CLASSES), "upsampling?": number(1, 64), "*": OPTION,
+        },
+    },
+}  # fmt: skip
+_OTHER_KINDS: Fields = {"kind": text(100), "*": OPTION}  # of a user, or of a later fastunet
+
+
+def check_fields(
+    document: Mapping,  # a bundle's JSON
+    where: object,  # for messages
+) -> None:
+    """Raise `BundleError` with what was found, what was expected and what to do."""
+    problem = next(_problems(document), None)
+    if problem is not None:
+        raise BundleError(
+            f"{where} is damaged, cut short or not a bundle's: {problem} Copy the bundle again, or "
+            "save it again."
+        )
+
+
+def _problems(document: Mapping) -> Iterator[str]:
+    yield from _misfits(document, FIELDS)
+    architecture = document["architecture"]
+    kind = architecture.get("kind")
+    fields = ARCHITECTURES.get(kind) if isinstance(kind, str) else None
+    yield from _misfits(architecture, fields or _OTHER_KINDS, "architecture.")
+    yield from _disagreements(document["masks"], document["preprocess"], document["task"])
+    yield from _misshapen(architecture, document["masks"], document["preprocess"])
+
+
+def _misfits(value: Mapping, fields: Fields, place: str = "") -> Iterator[str]:
+    """Of an object each field that is missing, unknown, or not what it should be."""
+    rules = {name.rstrip("?"): rule for name, rule in fields.items()}
+    for name in fields:
+        if name != "*" and not name.endswith("?") and name not in value:
+            yield f"{place}{name} is missing."
+    for name, one in value.items():
+        if not is_printable(name) or (name not in rules and "*" not in rules):
+            yield f"{place}{shown(name)} is unknown."
+            continue
+        rule = rules.get(name, rules.get("*"))
+        if isinstance(rule, Mapping):
+            if isinstance(one, dict):
+                yield from _misfits(one, rule, f"{place}{name}.")
+            else:
+                yield _misfit(place + name, one, "a JSON object")
+        elif isinstance(rule, Each):
+            yield from _misfits_in_list(one, rule, place + name)
+        elif not rule.fits(one):
+            yield _misfit(place + name, one, rule.expected)
+
+
+def _misfits_in_list(value: object, each: Each, place: str) -> Iterator[str]:
+    if not isinstance(value, list):
+        yield _misfit(place, value, "a list")
+    elif not each.least <= len(value) <= each.most:
+        expected = f"{each.least} to {each.most}" if each.most > each.least else f"{each.most}"
+        yield f"{place} has {len(value)} entries; {expected} were expected."
+    else:
+        for position, one in enumerate(value):
+            if not each.rule.fits(one):
+                yield _misfit(f"{place}[{position}]", one, each.rule.expected)
+
+
+def _misfit(place: str, value: object, expected: str) -> str:
+    return f"{place} is {shown(value)}; {expected} was expected."
+
+
+def _disagreements(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[str]:
+    """Of fields that are right each by itself."""
+    n = len(masks["classes"])
+    for name in ("values", "colours"):
+        if len(masks[name]) != n:
+            yield f"masks.{name} has {len(masks[name])} entries for {n} classes."
+    values = [one if isinstance(one, list) else [one] for one in masks["values"]]
+    if len({type(code) for code in (*chain(*values), *masks["void"])}) > 1:
+        yield "masks.values and masks.void hold both numbers and colours."
+    others = masks.get("others")
+    if others is not None and n <= others < VOID:
+        yield f"masks.others is {others}, which is none of {n} classes."
+    if (task == "binary") != (n == 2):
+        yield f"task is {task!r}, and there are {n} classes."
+
+    channels = preprocess["channels"]
+    low, high = preprocess.get("low", []), preprocess.get("high", [])
+    lists = {"mean": preprocess["mean"], "std": preprocess["std"]}
+    lists |= {"low": low, "high": high} if low or high else {}
+    for name, values in lists.items():
+        if len(values) not in (1, channels):
+            yield f"preprocess.{name} has {len(values)} entries for {channels} channels."
+    if len(preprocess.get("brightest", [])) == 1:
+        yield "preprocess.brightest has 1 entry; none, or the least and the most, were expected."
+    if (low or high) and preprocess["values"] != "float":
+        yield "preprocess.low and .high are for pixels that are floats, and values is 'uint8'."
+    if len(low) == len(high) and any(b <= a for a, b in zip(low, high, strict=True)):
+        yield "preprocess.high is not above preprocess.low in each channel."
+
+
+def _misshapen(architecture: Mapping, masks: Mapping, preprocess: Mapping) -> Iterator[str]:
+    """What the network takes and gives, against the images and the classes."""
+    if architecture["kind"] not in ARCHITECTURES:
+        return  # only its own code knows
+    if architecture["kind"] == "smp":
+        options = architecture["options"]
+        taken, given = options.get("in_channels", 3), options.get("classes", 1)
+    else:
+        taken, given = architecture["in_channels"], architecture["n_classes"]
+    if taken != preprocess["channels"]:
+        yield f"the network takes {taken} channels, and preprocess gives {preprocess['channels']}."
+    n = len(masks["classes"])
+    if given != n and not (n == 2 and given == 1):  # fastai's own networks have two of two
+        yield f"the network has {given} outputs, which do not fit {n} classes."
