@@ -241,8 +241,8 @@ MISTAKES = {
         ("masks/01.png", np.zeros((9, 8), np.uint8)),
         "images/01.png 40x48, mask 9x8",
     ),
-    "unreadable image": (["train", "data"], ("images/01.png", CUT), "images/01.png: cannot be dec"),
-    "unreadable mask": (["train", "data"], ("masks/01.png", CUT), "masks/01.png: the mask cannot"),
+    "unreadable image": (["train", "data"], ("images/01.png", CUT), "end early"),
+    "unreadable mask": (["train", "data"], ("masks/01.png", CUT), "masks/01.png. Copy"),
     "unknown mask value": (
         ["train", "data", "--classes", "a=0,b=255"],
         ("masks/01.png", np.full((40, 48), 7, np.uint8)),
