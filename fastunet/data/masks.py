@@ -272,6 +272,12 @@ class MaskCodec:
             [f"{spell(code, mask.colour)} ({n} pixels)" for code, n in counts.items()], 5
         )
         known = listing([spell(code, self.colour) for code in (*self.codes, *self.void)], 20)
+        if mask.one_bit:
+            return (
+                f"{name} is black and white (one bit per pixel), which does not tell which of the "
+                f"{len(self.classes)} classes is meant; the known values are {known}. Save it with "
+                "their values."
+            )
         return (
             f"{name} holds {what}; the known {'colours' if self.colour else 'values'} are {known}. "
             "Mend the file, say what it means with classes= or void=, or pass "
@@ -304,7 +310,7 @@ class MaskCodec:
         lines = [
             f"{self.task}, {len(self.classes)} classes by {self.encoding}: {self._meanings()}"
             + (f"; void: {void}" if void else "; no void"),
-            *self._rules(),
+            *self.rules(),
             "Not so? Say it with the options classes, void or instances.",
         ]
         return "\n".join(lines)
@@ -326,7 +332,8 @@ class MaskCodec:
             spelled[index].append(spell(code, self.colour))
         return spelled
 
-    def _rules(self) -> list[str]:
+    def rules(self) -> list[str]:
+        """What is taken for granted beyond the values of the classes, a sentence each."""
         rules = []
         if self.colour and TRANSPARENT in self.codes:
             rules.append(f"What is transparent is {self.classes[self.codes.index(TRANSPARENT)]}.")

@@ -157,6 +157,7 @@ def audit(
         source = root = _common_folder(found)
     pairs = list(found)
     stated = found if isinstance(found, PairList) else PairList(pairs, "pairs")
+    typed_void = void
     classes = classes if classes is not None else stated.classes
     void = void if void is not None else (stated.void or None)
 
@@ -167,7 +168,11 @@ def audit(
     findings = [*_unpaired(material, stated), *said]
     if not quick:
         material, understood = _understand(material, classes, void, instances)
-        findings += understood
+        findings += [
+            found
+            for found in understood
+            if found.code != "unused-void" or typed_void is not None  # a layout's may be unused
+        ]
     findings += _check(material, quick)
     resolution = None
     if material.codec:

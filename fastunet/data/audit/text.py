@@ -38,7 +38,9 @@ def facts_of(audit: "Audit") -> Iterator[tuple[str, str]]:
     if audit.task:
         yield "task", f"{audit.task}, {len(audit.classes)} classes: {listing(audit.classes, 12)}"
         void = listing(audit.void, 5) if audit.void else "none"
-        yield "masks", f"{audit.encoding}; void: {void}"
+        codec = audit.material and audit.material.codec
+        rules = "".join(f". {rule.rstrip('.')}" for rule in codec.rules()) if codec else ""
+        yield "masks", f"{audit.encoding}; void: {void}{rules}"
     if audit.sizes:
         sizes = listing([f"{count} of {size}" if len(audit.sizes) > 1 else size
                          for size, count in audit.sizes.items()], 4)  # fmt: skip
