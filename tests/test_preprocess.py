@@ -367,5 +367,5 @@ def test_colours_with_no_data_become_grey_without_it(tmp_path):
     "change", [{"nonsense": 1}, {"size": 3}, {"mean": 5}, {"std": ["x"]}, {"channels": "3"}]
 )
 def test_json_that_is_no_preprocessing_is_refused(change):
-    with pytest.raises(ValueError, match=r"unknown|damaged|could not convert"):
+    with pytest.raises(ValueError, match=r"unknown|damaged|entries|format code"):
         Preprocess.from_dict({**Preprocess().to_dict(), **change})

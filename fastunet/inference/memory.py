@@ -1,6 +1,7 @@
 """Whether an image fits into memory, asked before the system ends the program for it."""
 
 import os
+from math import prod
 
 import numpy as np
 import psutil
@@ -30,7 +31,9 @@ def check_memory(
     else:
         height, width = as_image(source).shape[:2]
     name = name_of(source)
+    seen = prod(preprocess.seen_size((height, width)))
     need = height * width * bytes_per_pixel(preprocess, n_out)
+    need += 4 * seen * (preprocess.channels + n_out)  # what the network is given, and gives
     free = psutil.virtual_memory().available
     if need > free:
         raise ImageReadError(

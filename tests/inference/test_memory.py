@@ -45,3 +45,10 @@ def test_the_need_grows_with_classes_and_patches():
     whole, patches = Preprocess(), Preprocess(policy="patch")
     assert bytes_per_pixel(whole, 20) - bytes_per_pixel(whole, 10) == 40
     assert bytes_per_pixel(patches, 20) - bytes_per_pixel(patches, 10) == 80
+
+
+def test_a_network_that_looks_at_a_picture_much_enlarged_counts_what_it_sees():
+    small = np.zeros((2000, 2000, 3), np.uint8)
+    check_memory(small, Preprocess(policy="patch"), 1)
+    with pytest.raises(ImageReadError, match="of memory"):
+        check_memory(small, Preprocess(policy="patch", scale=60), 1)
