@@ -6,15 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastunet.data.codes import TRANSPARENT, Code, Value, parse_value
-from fastunet.data.encodings import (
-    SURE,
-    ClassIndices,
-    OneHot,
-    PaletteColours,
-    Reading,
-    Said,
-    understand,
-)
+from fastunet.data.encodings.choice import SURE, understand
+from fastunet.data.encodings.colours import PaletteColours
+from fastunet.data.encodings.reading import Reading, Said
+from fastunet.data.encodings.values import ClassIndices, OneHot
 from fastunet.data.survey import Survey
 from fastunet.errors import MaskValueError, listing
 

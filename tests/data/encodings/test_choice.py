@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastunet.data.encodings import ENCODINGS, Said, understand
+from fastunet.data.encodings.choice import ENCODINGS, understand
+from fastunet.data.encodings.reading import Said
 from fastunet.data.masks import VOID, MaskCodec
 from fastunet.data.survey import Survey
 from fastunet.errors import MaskValueError

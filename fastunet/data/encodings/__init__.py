@@ -1,0 +1,5 @@
+"""How masks may be encoded: one small class for each way, and the choice among them (`choice`).
+
+Every encoding looks at the same facts, those of all files together, and says what it would make of
+them and how well that explains them.
+"""
