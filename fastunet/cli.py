@@ -540,7 +540,8 @@ def _stop(message: str) -> None:
 def main() -> None:
     """The entry point: what a user can mend is one line on stderr and exit code 2."""
     warnings.simplefilter("ignore")
-    warnings.filterwarnings("default", module=r"fastunet(\.|$)")
+    # contextlib stands between a caller and what `gathered_messages` decorates
+    warnings.filterwarnings("default", module=r"(fastunet|contextlib)(\.|$)")
     warnings.formatwarning = lambda message, *_, **__: (
         f"fastunet: warning: {_one_line(str(message))}\n"
     )

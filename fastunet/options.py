@@ -39,7 +39,7 @@ Classes = Annotated[
     str | None,
     typer.Option(
         help='Class names, by ascending value: "soil,weed,crop"; or with values or colours: '
-        '"soil=#000000,weed=#ff0000,crop=#00ff00".',
+        '"soil=#000000,weed=#ff0000,crop=#00ff00". A name given twice has two of them.',
         rich_help_panel=_DATA,
     ),
 ]

@@ -328,7 +328,7 @@ class ImageMaskDataLoaders(DataLoaders):
         masks = [pair.mask for pair in (*train, *valid)]
         resolution = measure_resolution(masks, codec.read, codec.classes, preprocess, progress)
         if resolution.lost:
-            warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=2)
+            warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=3)
         if preprocess.policy == "patch":
             train = [pair for pair in train for _ in reader.tiles(pair)]
             valid = [tile for pair in valid for tile in reader.tiles(pair)]

@@ -123,7 +123,7 @@ def warn_of_skipped(
     if skipped:
         warnings.warn(
             f"{len(skipped)} of {total} pairs cannot be used and are left out: {_listed(skipped)}.",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

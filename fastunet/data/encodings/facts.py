@@ -52,12 +52,14 @@ def grey_and_colour(survey: Survey) -> bool:
 def count_from_zero_and_one(survey: Survey) -> bool:
     """Whether some files seem to count their classes from 0 and some from 1.
 
-    Many files then lack the lowest value, others the highest, and none holds both.
+    Many files then lack the lowest value, others the highest, and none holds both; nor are the
+    files of one value each.
     """
     low, high = survey.codes[0], survey.codes[-1]
     files = list(survey.present.values())
     with_low, with_high = ([codes for codes in files if end in codes] for end in (low, high))
     apart = not any(high in codes for codes in with_low)
+    apart = apart and all(max(map(len, held), default=0) > 1 for held in (with_low, with_high))
     return apart and min(len(with_low), len(with_high), len(files) - len(with_low)) > 1
 
 
