@@ -10,6 +10,7 @@ from fastunet.data.encodings.choice import SURE, understand
 from fastunet.data.encodings.colours import PaletteColours
 from fastunet.data.encodings.reading import Reading, Said
 from fastunet.data.encodings.values import ClassIndices, OneHot
+from fastunet.data.smear import smoothed
 from fastunet.data.survey import Survey
 from fastunet.errors import MaskValueError, listing
 
@@ -156,6 +157,8 @@ def without_strays(
     Raises `MaskValueError` where there are such, and the user neither calls them void nor is
     tolerant.
     """
+    if smoothed(survey):  # its rare values are not single mistakes
+        return survey
     strays = survey.strays()
     unstated = [code for code in strays if code not in void]
     if unstated and not tolerant:

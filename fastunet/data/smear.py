@@ -128,7 +128,7 @@ def nearest(
 ) -> Code | None:
     """The peak that a code, as a user states it, is meant to be; None where it is near none."""
     away = _distances(peaks, code, colour)
-    return peaks[int(away.argmin())] if len(away) and away.min() <= _FAR else None
+    return peaks[int(away.argmin())] if len(away) and away.min() <= _SAME else None
 
 
 def smoothed(survey: Survey) -> list[Code]:
@@ -144,7 +144,8 @@ def smoothed(survey: Survey) -> list[Code]:
     if len(true) < 2 or len(rim) < 2:
         return []
     pixels = sum(survey.counts[code] for code in rim)
-    if pixels > survey.counts.total() / 4:
+    most = 0.5 if len(rim) > 10 * len(true) else 0.25  # JPEG saved again as PNG has very many
+    if pixels > most * survey.counts.total():
         return []
     pairs = [(a, b) for i, a in enumerate(true) for b in true[i + 1 :]]
     off = [_off_segment(np.array(rim, np.int64), a, b, survey.colour) for a, b in pairs[:500]]

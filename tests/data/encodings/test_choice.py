@@ -214,8 +214,9 @@ def test_void_of_jpeg_masks_is_the_nearest_of_their_colours(tmp_path):
     assert len(codec.classes) == 2
     truth = discs(1, 2, side=96)
     assert (codec.read(paths[0])[truth == 1] == VOID).mean() > 0.9
-    with pytest.raises(MaskValueError, match="void='#8080ff' is not near any"):
-        MaskCodec.infer(paths, void="#8080ff")
+    for far in ("#8080ff", "#e00000"):
+        with pytest.raises(MaskValueError, match=f"void='{far}' is not near any"):
+            MaskCodec.infer(paths, void=far)
 
 
 def test_a_thin_class_of_jpeg_masks_is_asked_about(tmp_path):
@@ -250,6 +251,15 @@ def test_masks_that_were_enlarged_smoothly_are_refused(tmp_path):
         big.save(tmp_path / f"{i}.png")
         paths.append(tmp_path / f"{i}.png")
     with pytest.raises(MaskValueError, match="saved with smoothing"):
+        MaskCodec.infer(paths)
+
+
+def test_jpeg_masks_that_were_saved_again_as_png_are_refused(tmp_path):
+    paths = []
+    for path in jpegs(tmp_path, discs(255, side=96), quality=92):
+        paths.append(path.with_suffix(".png"))
+        Image.open(path).save(paths[-1])
+    with pytest.raises(MaskValueError, match=r"0, 255 make up .*saved with smoothing"):
         MaskCodec.infer(paths)
 
 
