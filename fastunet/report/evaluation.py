@@ -18,8 +18,10 @@ from fastunet.data.audit.bad_pairs import (
     without_unknown_values,
 )
 from fastunet.data.cache import in_threads
+from fastunet.data.codes import spell
 from fastunet.data.groups import Groups, relative_names, with_groups
 from fastunet.data.library_messages import gathered_messages
+from fastunet.data.masks import VOID
 from fastunet.data.pairs import Pair, PairList, find_pairs
 from fastunet.data.reader import read_pair
 from fastunet.data.split import PARTS, load_split
@@ -93,10 +95,13 @@ def evaluate(
     pairs = with_groups(pairs, groups.__getitem__ if isinstance(groups, Mapping) else groups)
     scorer = Scorer(segmenter.classes, objects=objects, boundary=boundary)
     predictions = _predictions(segmenter, pairs, f"Evaluating {split}", progress)
+    held = np.zeros(256, np.int64)
     for pair, name, (truth, scores) in zip(pairs, _names(pairs), predictions, strict=True):
+        held += np.bincount(truth.ravel(), minlength=256)
         kept = scores if calibration else None
         predicted = segmenter.classify(scores)
         scorer.add(name, predicted, truth, probabilities=kept, group=pair.group)
+    _warn_of_other_masks(held, segmenter, len(pairs))
     binary = segmenter.codec.task == "binary"
     return scorer.result(split, segmenter.threshold if binary else None, bootstrap)
 
@@ -165,6 +170,19 @@ def _usable(pairs: list[Pair], segmenter: Segmenter, progress: bool) -> Sequence
     good, unknown_values = without_unknown_values(good, segmenter.codec, progress)
     warn_of_skipped([*skipped, *unknown_values], len(pairs))
     return good
+
+
+def _warn_of_other_masks(held: np.ndarray, segmenter: Segmenter, masks: int) -> None:
+    """Masks of another encoding may be all background and void by that of the model."""
+    if held[VOID] and not held[1:VOID].any():
+        void = listing([spell(code, segmenter.codec.colour) for code in segmenter.codec.void], 5)
+        warnings.warn(
+            f"None of the {masks} masks holds any class but {segmenter.classes[0]}; the rest of "
+            f"their pixels is what the model takes for void ({void}). Are they encoded as the "
+            "masks that it was trained on? Its codec says: "
+            f"{segmenter.codec.describe().splitlines()[0]}.",
+            stacklevel=4,
+        )
 
 
 def _part(

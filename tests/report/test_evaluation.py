@@ -113,6 +113,13 @@ def test_a_trained_network_scores_on_real_pictures_as_numpy_counts(shared, tmp_p
     assert result.mean_iou > 0.05  # chance is about 0.02: it has learned something
 
 
+def test_masks_of_another_encoding_are_not_scored_in_silence(write_pairs):
+    model = segmenter_for(MaskCodec(("off", "on"), (0, 1), void=(255,)))
+    message = r"None of the 3 masks holds any class but off; .* takes for void \(255\)"
+    with pytest.warns(UserWarning, match=message):
+        evaluate(model, write_pairs(3), progress=False)  # 0 and 255
+
+
 @pytest.mark.parametrize("values", [(0, 255), (0, 1, 2)])
 def test_a_part_at_a_time_adds_up_to_the_whole(write_pairs, values):
     pairs = find_pairs(write_pairs(6, values))
