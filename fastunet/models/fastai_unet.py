@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from difflib import get_close_matches
 from enum import Enum
+from functools import cache
 from http.client import HTTPException
 from itertools import pairwise
 from pathlib import Path
@@ -117,8 +118,7 @@ class FastaiUNet(nn.Module):
             self.layers = nn.ModuleList(layers)
             # Smaller images are repeated at their edge: the encoder must leave a pixel, and of a
             # single training image two, since a batch norm cannot train on one value per channel.
-            self.least = _least_side(layers[0], in_channels, 1)
-            self.least_alone = _least_side(layers[0], in_channels, 2)
+            self.least, self.least_alone = _least_sides(layers[0], in_channels)
             with torch.no_grad():  # fastai also builds what cannot run, such as bottle=True
                 self.eval()(torch.zeros(1, in_channels, self.least, self.least))
         except (
@@ -286,18 +286,19 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _least_side(
+def _least_sides(
     encoder: nn.Module,  # in evaluation mode
     in_channels: int,
-    pixels: int,  # that its deepest map must have along each side
-) -> int:
-    """The smallest side of a square image of which the encoder leaves so many pixels."""
+) -> tuple[int, int]:
+    """The smallest sides of a square image of which the encoder leaves one pixel, and two."""
 
+    @cache
     def deepest(side: int) -> int:
         try:
             return min(encoder(torch.zeros(1, in_channels, side, side)).shape[-2:])
         except RuntimeError:  # torch's, for an image smaller than a kernel
             return 0
 
-    sides = range(1, _LARGEST)
-    return sides[bisect_left(sides, pixels, key=deepest)]  # a larger image leaves no smaller map
+    sides = range(1, _LARGEST)  # a larger image leaves no smaller map
+    one, two = (sides[bisect_left(sides, pixels, key=deepest)] for pixels in (1, 2))
+    return one, two
