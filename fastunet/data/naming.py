@@ -103,7 +103,8 @@ def _as_stated(survey: Survey, classes: Mapping[str, Value], void: Void, toleran
     extra = [code for code in survey.codes if code in survey.counts and code not in known]
     if extra and not survey.lossy and not tolerant:
         raise MaskValueError(_not_in_table(survey, extra, by_name))
-    kept = {name: codes for name, codes in by_name.items() if not set(codes) & set(values)}
+    counting = {name: [c for c in codes if c not in values] for name, codes in by_name.items()}
+    kept = {name: codes for name, codes in counting.items() if codes}
     also = tuple((code, i) for i, codes in enumerate(kept.values()) for code in codes[1:])
     return Naming(
         tuple(kept),

@@ -68,6 +68,8 @@ def test_each_answer_to_the_question_is_understood(one_and_255):
     assert both.encoding == "several encodings"
     assert "0 = background, 1 or 255 = foreground" in both.describe()
     assert MaskCodec.from_dict(both.to_dict()) == both
+    less = MaskCodec.infer(one_and_255, {"background": 0, "foreground": [1, 255]}, void=255)
+    assert (less.codes, less.void, less.also) == ((0, 1), (255,), ())
     void = MaskCodec.infer(one_and_255, void=255)
     assert (void.codes, void.void) == ((0, 1), (255,))
 
