@@ -201,10 +201,9 @@ class Survey:
         """The codes of more files, as this survey counts them; equal sets are kept once."""
         kept: dict[frozenset[Code], frozenset[Code]] = {}
         tallies = in_threads(Tally.read, paths, "Looking for classes", progress)
-        view = _View(self.files, self.palette)
         present = {}
         for path, tally in zip(paths, tallies, strict=True):
-            codes = frozenset(view.codes(tally, tally.counts))
+            codes = frozenset(self.counts_of(tally))
             present[path] = kept.setdefault(codes, codes)
         return present
 
@@ -245,7 +244,11 @@ class Survey:
         flat: bool = False,  # only pixels whose neighbours are like them
     ) -> dict[Code, int]:
         """Pixels per code of one of the files, in this survey's kind of code."""
-        return _View(self.files, self.palette).codes(file, file.flat if flat else file.counts)
+        return self._view.codes(file, file.flat if flat else file.counts)
+
+    @cached_property
+    def _view(self) -> "_View":
+        return _View(self.files, self.palette)
 
     def strays(self) -> list[Code]:
         """Codes in so few files and pixels that they are mistakes rather than classes."""

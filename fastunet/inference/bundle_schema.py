@@ -141,6 +141,7 @@ FULL_SCALE = Rule(
     lambda value: (
         isinstance(value, list)
         and len(value) == 2
+        and isinstance(value[0], str)
         and value[0] in _TYPES
         and type(value[1]) in (int, float)
         and 0 <= value[1] <= 1e12

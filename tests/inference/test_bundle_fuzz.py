@@ -50,10 +50,14 @@ def binary() -> Bundle:
 
 def several_classes() -> Bundle:
     model = UNet(3, 3, depth=1, width=4, norm="group", residual=True, attention=True)
-    codec = MaskCodec(("a", "b", "c"), (0, 0xFF0000, 0x00FF00), (0xFFFFFF,), colour=True)
-    preprocess = Preprocess(
-        (16, 24), values="float", policy="patch", scale=0.5, low=(0, 0, 0), high=(255, 250, 245)
+    codec = MaskCodec(
+        ("a", "b", "c"), (0, 0xFF0000, 0x00FF00), (0xFFFFFF,), colour=True, also=((0xFE0000, 1),)
     )
+    preprocess = Preprocess(
+        (16, 24), values="float", policy="patch", scale=0.5, low=(0, 0, 0), high=(255, 250, 245),
+        nodata=(-9999, -3.4e38), full_scale=(("uint8", 255), ("uint16", 65_535)),
+        brightest=(0.1, 1), orientation="stored",
+    )  # fmt: skip
     return Bundle(describe(model), model.state_dict(), codec, preprocess)
 
 
