@@ -110,9 +110,13 @@ def _unexplained(survey: Survey, classes: Sequence[Code]) -> list[Code]:
     if len(classes) < 2:
         return []
     off = np.min(
-        [_off_segment(codes, a, b, survey.colour) for i, a in enumerate(classes)
-         for b in classes[i + 1 :]], axis=0,
-    )  # fmt: skip
+        [
+            _off_segment(codes, a, b, survey.colour)
+            for i, a in enumerate(classes)
+            for b in classes[i + 1 :]
+        ],
+        axis=0,
+    )
     odd = Counter({code: survey.counts[code] for code in codes[off > _OFF].tolist()})
     for mode, _ in odd.most_common(1):
         around = _distances(list(odd), mode, survey.colour) <= _SAME

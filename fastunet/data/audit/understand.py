@@ -42,10 +42,13 @@ def infer_codec(
         clean = [file for file in survey.files if mistakes.isdisjoint(survey.present[file.path])]
         survey = Survey.of_tallies(clean)
     codec = MaskCodec.from_survey(
-        survey, classes, void, instances,
+        survey,
+        classes,
+        void,
+        instances,
         # what the codec does not know becomes a finding; a list of names must fit what there is
         unknown="void" if not instances and (stated or classes is None) else "error",
-    )  # fmt: skip
+    )
     return codec if instances else replace(codec, others=None), unused
 
 

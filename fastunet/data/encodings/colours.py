@@ -20,8 +20,13 @@ class PaletteColours(Encoding):
         if last != VOID or len(others) < 2 or not border or said.names == len(survey.codes):
             return Reading("the colours of a palette", survey, 1.0)
         void = survey.codes[-1]
-        return Reading("a palette, whose index 255 does not count", survey.without([void]), 1.0,
-                       f"void={spell(void, True)!r}", void=(void,))  # fmt: skip
+        return Reading(
+            "a palette, whose index 255 does not count",
+            survey.without([void]),
+            1.0,
+            f"void={spell(void, True)!r}",
+            void=(void,),
+        )
 
 
 class Colours(Encoding):
@@ -45,12 +50,16 @@ class TransparentBackground(Encoding):
         ordered = [TRANSPARENT, *(code for code in survey.codes if code != TRANSPARENT)]
         black_may_be_background = 0 in ordered and len(ordered) > 2
         doubtful = black_may_be_background or differ_from_file_to_file(survey)
-        names = {f"class {i}": spell(code, True) for i, code in enumerate(ordered)}
-        names = dict(zip(["background", *list(names)[1:]], names.values(), strict=True))
-        return Reading("what is transparent is the background, and black is a class" if
-                       black_may_be_background else "what is transparent is the background",
-                       survey.among(ordered), 0.5 if doubtful else 1.0,
-                       f"classes={names}")  # fmt: skip
+        names = ["background", *(f"class {i}" for i in range(1, len(ordered)))]
+        table = {name: spell(code, True) for name, code in zip(names, ordered, strict=True)}
+        return Reading(
+            "what is transparent is the background, and black is a class"
+            if black_may_be_background
+            else "what is transparent is the background",
+            survey.among(ordered),
+            0.5 if doubtful else 1.0,
+            f"classes={table}",
+        )
 
 
 class TransparentVoid(Encoding):
@@ -61,6 +70,10 @@ class TransparentVoid(Encoding):
             return None
         if 0 not in survey.codes or len(survey.codes) == 2:
             return None
-        return Reading("black is the background, and what is transparent does not count",
-                       survey.without([TRANSPARENT]), 0.5,
-                       f"void={spell(TRANSPARENT, True)!r}", void=(TRANSPARENT,))  # fmt: skip
+        return Reading(
+            "black is the background, and what is transparent does not count",
+            survey.without([TRANSPARENT]),
+            0.5,
+            f"void={spell(TRANSPARENT, True)!r}",
+            void=(TRANSPARENT,),
+        )

@@ -19,13 +19,15 @@ class Smoothed(Encoding):
             return None
         share = sum(survey.counts[code] for code in true) / survey.counts.total()
         return Reading(
-            "values with smoothed edges", survey.among(true), 1.0,
+            "values with smoothed edges",
+            survey.among(true),
+            1.0,
             refusal=f"The masks hold {len(survey.codes)} different {survey.kind}, but "
             f"{survey.spell(true)} make up {share:.1%} of the pixels: they seem to have been "
             "resized or saved with smoothing. Save them again without, or name those that are "
             f'classes in a dict, classes={{"name": {spell(true[0], survey.colour)!r}, ...}}, and '
             'pass unknown="void" to leave the rest out.',
-        )  # fmt: skip
+        )
 
 
 class SeveralEncodings(Encoding):
@@ -54,8 +56,13 @@ class SeveralEncodings(Encoding):
             )
             for i, code in enumerate(classes)
         }
-        return Reading("the files differ in how they encode the same classes",
-                       survey.among(classes), 0.5, f"classes={table}", also=also)  # fmt: skip
+        return Reading(
+            "the files differ in how they encode the same classes",
+            survey.among(classes),
+            0.5,
+            f"classes={table}",
+            also=also,
+        )
 
 
 class PaletteAndIndices(Encoding):

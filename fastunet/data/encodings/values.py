@@ -82,9 +82,12 @@ class InstanceNumbers(Encoding):
         if found is None:
             return None
         return Reading(
-            "every value is an object", survey.among(survey.codes[:2]), 0.9, "instances=True",
+            "every value is an object",
+            survey.among(survey.codes[:2]),
+            0.9,
+            "instances=True",
             refusal=f"The masks hold up to {found.n} {survey.kind} that {found.how}, mostly one "
             "patch each: an instance map, which numbers objects. Pass instances=True "
             "(--instances) to tell objects from background; if they are classes after all, name "
             f"them: {name_all(survey)}.",
-        )  # fmt: skip
+        )

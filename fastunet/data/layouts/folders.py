@@ -100,7 +100,7 @@ class Folder:
         return None
 
     def lines(self, name: str) -> list[str]:
-        """The lines of a text file in this folder, composed; none where it is missing."""
+        """The lines of a text file in this folder, in Unicode form NFC; none if it is missing."""
         if _key(name) not in self.files:
             return []
         text = (self.path / self.files[_key(name)]).read_text("utf-8-sig", errors="replace")

@@ -65,7 +65,7 @@ def pascal_voc(root: Folder) -> Layout | None:
 
 
 def _palette(masks: Folder) -> Palette:
-    """That of the first mask; none where it holds plain indices or colours."""
+    """The palette of the first mask; none if it holds plain indices or colours."""
     from PIL import Image
 
     name = next(filter(is_image, masks.files.values()), None)
