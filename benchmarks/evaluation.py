@@ -15,8 +15,8 @@ import time
 import cv2
 import numpy as np
 
-from fastunet.data.masks import VOID
-from fastunet.report.scorer import Scorer
+from fastunet.evaluation.scorer import Scorer
+from fastunet.labels import VOID
 
 
 def peak_memory() -> float:

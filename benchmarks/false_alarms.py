@@ -18,9 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastunet.data.audit.run import Audit, audit
-from fastunet.data.images import image_sizes, read_image
-from fastunet.data.pairs import Pair, find_pairs
+from fastunet.checks.audit import Audit, audit
+from fastunet.io.images import image_sizes, read_image
+from fastunet.pairs.find import find_pairs
+from fastunet.pairs.pair import Pair
 
 DUPLICATES = ("duplicate", "near-duplicate")
 MISPLACED = ("mask-of-another", "shifted-mask")

@@ -22,7 +22,7 @@ TEAMS = ("fastunet", "fastai", "albumentations")
 
 
 def fastunet_loader(args, pairs, codec):
-    from fastunet.data.block import ImageMaskDataLoaders
+    from fastunet.data.dataloaders import ImageMaskDataLoaders
     from fastunet.preprocess import Preprocess
 
     preprocess = Preprocess.infer([pair.image for pair in pairs["train"]], args.size, channels=3)
@@ -106,9 +106,9 @@ def one_epoch(batches: Iterable) -> tuple[int, float]:
 
 def child(args) -> None:
     """Measure one team and print it as JSON."""
-    from fastunet.data.masks import MaskCodec
-    from fastunet.data.pairs import find_pairs
-    from fastunet.data.split import split_pairs
+    from fastunet.masks.codec import MaskCodec
+    from fastunet.pairs.find import find_pairs
+    from fastunet.pairs.split import split_pairs
 
     pairs = split_pairs(find_pairs(args.data), valid_pct=0.1)
     codec = MaskCodec.infer([pair.mask for pair in pairs["train"]])

@@ -19,7 +19,7 @@ from fastai.torch_core import default_device
 from torchmetrics import ConfusionMatrix, JaccardIndex
 
 from benchmarks.train_step import cpu_name
-from fastunet.data.masks import VOID
+from fastunet.labels import VOID
 from fastunet.losses import CombinedLoss
 from fastunet.metrics import default_metrics
 from fastunet.models.unet import UNet

@@ -14,9 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastunet.data.masks import VOID, MaskCodec
-from fastunet.data.pairs import find_pairs
-from fastunet.data.resolution import measure_resolution
+from fastunet.checks.resolution import measure_resolution
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.pairs.find import find_pairs
 from fastunet.preprocess import Preprocess
 
 

@@ -19,7 +19,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastai.torch_core import default_device
 
-from fastunet.callback.precision import AutoPrecision
+from fastunet.callback.auto_precision import AutoPrecision
 from fastunet.losses import CombinedLoss
 from fastunet.models.unet import UNet
 from fastunet.precision import choose_dtype

@@ -4,9 +4,6 @@ All of them are `FastunetError`, so a program can catch the mistakes of its user
 let the bugs of fastunet through. The command line turns them into one line and exit code 2.
 """
 
-import unicodedata
-from collections.abc import Sequence
-
 
 class FastunetError(Exception):
     """A mistake that the user can mend; the message says how."""
@@ -62,20 +59,3 @@ class TrainingError(FastunetError):
 
 class EvaluationError(FastunetError):
     """There is nothing to evaluate, or evaluations cannot be read or compared."""
-
-
-def listing(
-    names: Sequence[object],  # what to list
-    limit: int = 10,  # how many are spelled out
-) -> str:
-    """`a, b, c and 12 more`: names for a message, without flooding the screen."""
-    shown = ", ".join(told_apart([str(name) for name in names[:limit]]))
-    rest = len(names) - limit
-    return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def told_apart(names: Sequence[str]) -> list[str]:
-    """The names; with their special characters as codes, where two look the same but differ."""
-    if len({unicodedata.normalize("NFC", name) for name in names}) == len(set(names)):
-        return list(names)
-    return [name.encode("unicode_escape").decode() for name in names]

@@ -20,23 +20,24 @@ from fastcore.foundation import L
 from fastcore.xtras import join_path_file
 from torch import nn
 
-from fastunet.callback.budget import Schedule, fit_for
-from fastunet.callback.checkpoint import SaveBestModel
+from fastunet._util.files import write_atomically
+from fastunet.callback.auto_precision import AutoPrecision
+from fastunet.callback.best_model import SaveBestModel
 from fastunet.callback.guard import FiniteGuard
-from fastunet.callback.precision import AutoPrecision
+from fastunet.callback.time_budget import Schedule, fit_for
 from fastunet.data.augment import Augment
-from fastunet.data.block import renormalised
+from fastunet.data.dataloaders import renormalised
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
-from fastunet.files import write_atomically
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
 from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
 from fastunet.metrics import LossTerm, adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
-from fastunet.models.check import check_network
-from fastunet.models.groups import normalisation_of, split_parameters
+from fastunet.models.forward_check import check_network
+from fastunet.models.normalisation import normalisation_of
+from fastunet.models.parameter_groups import split_parameters
 from fastunet.precision import Precision
 from fastunet.preprocess import Source
 

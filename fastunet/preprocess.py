@@ -15,9 +15,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from fastunet.data.cache import in_threads
-from fastunet.data.images import full_scale, is_grey, refuse_not_finite, with_channels
-from fastunet.data.pixel_values import (
+from fastunet._util.terminal import shown
+from fastunet._util.text import listing
+from fastunet._util.threads import in_threads
+from fastunet.errors import ImageReadError
+from fastunet.io.channels import full_scale, is_grey, with_channels
+from fastunet.io.images import refuse_not_finite
+from fastunet.io.pixel_values import (
     ImageValues,
     is_nodata,
     largest,
@@ -30,9 +34,7 @@ from fastunet.data.pixel_values import (
     top_value,
     without_nodata,
 )
-from fastunet.data.sources import Source, as_image, name_of, stated_nodata
-from fastunet.errors import ImageReadError, listing
-from fastunet.terminal import shown
+from fastunet.io.sources import Source, as_image, name_of, stated_nodata
 
 Policy = Literal["resize", "patch"]
 Scaling = Literal["auto", "dtype", "percentile"]

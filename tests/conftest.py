@@ -107,8 +107,8 @@ def write_bundle(in_tmp):
     def write(name="b", values=(0, 255), seed=0, threshold=0.5, channels=3, codec=None, **how):
         import torch
 
-        from fastunet.data.masks import MaskCodec
         from fastunet.inference.bundle import Bundle
+        from fastunet.masks.codec import MaskCodec
         from fastunet.models.build import describe
         from fastunet.models.unet import UNet
         from fastunet.preprocess import Preprocess

@@ -8,7 +8,7 @@ import fastunet.all as fastunet_all
 
 def test_it_gives_fastais_names_and_ours():
     assert {"DataBlock", "Learner", "resnet34", "Path", "plt"} <= set(vars(fastunet_all))
-    assert set(fastunet._PUBLIC) | {"samples"} <= set(vars(fastunet_all))
+    assert {"samples", "Pair", "UNet"} <= set(fastunet.__all__) <= set(vars(fastunet_all))
 
 
 def test_no_name_of_fastais_is_replaced():

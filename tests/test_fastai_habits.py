@@ -36,11 +36,11 @@ from fastai.vision.all import (
 )
 from PIL import Image
 
-from fastunet.data.block import ImageMaskDataLoaders
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import TrainingError
+from fastunet.evaluation.evaluate import evaluate
 from fastunet.learner import segmentation_learner
 from fastunet.metrics import MeanIoU
-from fastunet.report.evaluation import evaluate
 
 CLASSES = {"binary": 2, "multiclass": 3}
 NETWORKS = {

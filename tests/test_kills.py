@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from fastunet import run as runs
-from fastunet.run_files import unfinished
-from fastunet.run_folder import RunFolder
+from fastunet import training as runs
+from fastunet.runs.contents import unfinished
+from fastunet.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
 
@@ -65,7 +65,7 @@ def place(made, in_tmp) -> Path:
 
 def start(*words: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "fastunet.cli", "train", "data", *OPTIONS, *words],
+        [sys.executable, "-m", "fastunet.cli.commands", "train", "data", *OPTIONS, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -23,14 +23,15 @@ from fastai.vision.all import (
 )
 from torch import nn
 
-from fastunet.data.block import ImageMaskDataLoaders
-from fastunet.data.pairs import find_pairs
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import ArchitectureError, TrainingError
 from fastunet.inference import Segmenter
 from fastunet.learner import segmentation_learner
-from fastunet.losses import CombinedLoss, activate, class_weights
+from fastunet.logits import activate
+from fastunet.losses import CombinedLoss, class_weights
 from fastunet.metrics import DiceScore
 from fastunet.models.unet import UNet
+from fastunet.pairs.find import find_pairs
 
 TASKS = {"binary": (0, 255), "multiclass": (0, 1, 2)}
 
@@ -205,7 +206,7 @@ def test_any_module_trains_and_its_bundle_loads_with_it(dls):
 def test_training_for_some_minutes_takes_about_that_long(dls):
     learn = segmentation_learner(dls, width=4, depth=2)
     state = {name: value.clone() for name, value in learn.model.state_dict().items()}
-    from fastunet.callback.budget import measure
+    from fastunet.callback.time_budget import measure
 
     timing = measure(learn)
     for name, value in learn.model.state_dict().items():

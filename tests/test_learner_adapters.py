@@ -15,9 +15,9 @@ from fastai.callback.core import Callback
 from fastai.torch_core import set_seed
 from torch import nn
 
-from fastunet.data.block import ImageMaskDataLoaders
-from fastunet.data.masks import VOID
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import ArchitectureError, TrainingError
+from fastunet.labels import VOID
 from fastunet.learner import segmentation_learner
 from fastunet.losses import AdaptedLoss, CombinedLoss
 

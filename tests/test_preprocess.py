@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.data.images import read_image
 from fastunet.errors import ImageReadError
+from fastunet.io.images import read_image
 from fastunet.preprocess import Preprocess
 
 

@@ -1,10 +1,11 @@
-"""Promises of the project as a whole: light imports, one direction, two commands."""
+"""Promises of the project as a whole: light imports, one name for a module, two commands."""
 
 import ast
 import configparser
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,7 @@ def test_importing_fastunet_costs_no_torch():
 
 
 def test_the_help_of_the_command_line_costs_no_torch():
-    assert not loaded_after("import fastunet.cli") & {"torch", "fastai", "cv2"}
+    assert not loaded_after("import fastunet.cli.commands") & {"torch", "fastai", "cv2"}
 
 
 def test_inference_imports_neither_fastai_nor_pandas_nor_matplotlib():
@@ -102,75 +103,16 @@ def test_git_ignores_none_of_the_sources():
     ] == []
 
 
-# The floors of the house, from the ground up: a module imports from its own floor or below.
-FLOORS = [
-    [
-        "fastunet",
-        "fastunet.errors",
-        "fastunet.files",
-        "fastunet.folders",
-        "fastunet.run_files",
-        "fastunet.run_folder",
-        "fastunet.system_errors",
-        "fastunet.terminal",
-    ],
-    [
-        *["fastunet.data.cache", "fastunet.data.tiff", "fastunet.data.images"],
-        *["fastunet.data.layouts", "fastunet.data.affixes", "fastunet.data.matching"],
-        *["fastunet.data.pairs", "fastunet.data.pairing_text", "fastunet.data.tables"],
-        "fastunet.data.which_masks",
-        *["fastunet.data.groups", "fastunet.data.stratify", "fastunet.data.split"],
-        *["fastunet.data.stated_split", "fastunet.data.sources", "fastunet.data.cut_stack"],
-        *["fastunet.data.tiles", "fastunet.data.pixel_values", "fastunet.data.library_messages"],
-    ],
-    ["fastunet.data.stacks", "fastunet.data.codes", "fastunet.data.strays"],
-    ["fastunet.data.survey"],
-    ["fastunet.data.instances", "fastunet.data.smear"],
-    ["fastunet.data.encodings"],
-    ["fastunet.data.naming"],
-    ["fastunet.data.masks"],
-    ["fastunet.preprocess", "fastunet.precision", "fastunet.data.augment", "fastunet.data.show"],
-    ["fastunet.data.reader", "fastunet.data.public", "fastunet.data.samples"],
-    ["fastunet.data.resolution"],
-    ["fastunet.data.audit"],
-    ["fastunet.data.transforms", "fastunet.data.loader", "fastunet.data.arguments"],
-    ["fastunet.data.block", "fastunet.models", "fastunet.losses"],
-    ["fastunet.metrics", "fastunet.inference"],
-    ["fastunet.callback", "fastunet.learner"],
-    ["fastunet.report"],
-    ["fastunet.run", "fastunet.options", "fastunet.inputs"],
-    ["fastunet.cli", "fastunet.all"],
-]
+def modules_of(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.rglob("*.py")) if not file.stem.startswith("__")]
 
 
-def floor_of(module: str) -> int:
-    best = [
-        (len(room), floor)
-        for floor, rooms in enumerate(FLOORS)
-        for room in rooms
-        if module == room or (module.startswith(room + ".") and room != "fastunet")
-    ]
-    assert best, f"{module} stands on no floor; give it one in FLOORS"
-    return max(best)[1]
+def test_no_two_modules_have_one_name():
+    names = Counter(file.stem for file in modules_of(ROOT / "fastunet"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
-def test_no_import_climbs():
-    climbing = []
-    for file in sorted((ROOT / "fastunet").rglob("*.py")):
-        module = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        if module in ("fastunet", "fastunet.data"):
-            continue
-        for node in ast.walk(ast.parse(file.read_text())):
-            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(
-                "fastunet"
-            ):
-                continue
-            targets = [node.module]
-            if node.module in ("fastunet", "fastunet.data"):
-                targets = [
-                    f"{node.module}.{alias.name}"
-                    for alias in node.names
-                    if (ROOT / node.module.replace(".", "/") / f"{alias.name}.py").exists()
-                ]
-            climbing += [f"{module} -> {t}" for t in targets if floor_of(t) > floor_of(module)]
-    assert not climbing
+def test_the_tests_stand_where_the_modules_stand():
+    rooms = {file.parent.relative_to(ROOT / "fastunet") for file in modules_of(ROOT / "fastunet")}
+    tested = {file.parent.relative_to(ROOT / "tests") for file in modules_of(ROOT / "tests")}
+    assert tested <= rooms

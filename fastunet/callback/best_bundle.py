@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from fastunet.callback.checkpoint import SaveBestModel
+from fastunet.callback.best_model import SaveBestModel
 from fastunet.inference.bundle import Bundle
 
 

@@ -8,9 +8,9 @@ from typing import get_args
 import torch
 
 from fastunet.data.cache import Cache
-from fastunet.data.masks import MaskCodec
-from fastunet.data.pairs import Pair
 from fastunet.errors import MaskValueError, SplitError, TrainingError
+from fastunet.masks.codec import MaskCodec
+from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Orientation, Preprocess, Scaling
 
 

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.labels import VOID
 from fastunet.preprocess import resize
 
 Preset = Literal["none", "light", "scene", "free"]
@@ -307,6 +307,9 @@ class Albumentations:
             new = resize(new, size)
             shifted = cv2.resize(shifted, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return np.ascontiguousarray(new), shifted - np.uint8(1)
+
+
+Augmentation = Preset | Augment | Albumentations | Callable[..., dict]
 
 
 def augmentation_of(

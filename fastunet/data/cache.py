@@ -8,59 +8,23 @@ import os
 import tempfile
 import weakref
 import zlib
-from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from shutil import disk_usage
-from typing import BinaryIO, Literal, TypeVar
+from typing import BinaryIO, Literal
 
 import numpy as np
 import psutil
 
-from fastunet.data.images import read_npy
+from fastunet._util.files import cache_folder, explained, make_folder
 from fastunet.errors import ImageReadError
-from fastunet.files import cache_folder, explained, make_folder
-from fastunet.terminal import hide_bars
+from fastunet.io.images import read_npy
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Arrays = tuple[np.ndarray, ...]
 Cache = Literal["auto", "ram", "disk"]
 
 MEMORY_SHARE = 0.4  # of the memory that is free, at most
 DISK_SHARE = 0.5  # of the space that is free where the user's cache folder lies, at most
-
-
-def in_threads(
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    label: str = "",
-    progress: bool = True,  # a bar where there is a terminal, nothing in a log file
-) -> Iterator[Result]:
-    """The results in the order of the items. An error in one stops the rest and is raised.
-
-    No more than a few results wait at a time, so memory does not grow with their number.
-    """
-    from tqdm import tqdm
-
-    total = len(items) if isinstance(items, Sequence) else None
-    hide = hide_bars() if progress and (total is None or total > 50) else True
-    threads = os.cpu_count() or 1
-    waiting: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        with tqdm(desc=label, total=total, leave=False, disable=hide) as bar:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > 8 * threads:
-                    yield waiting.popleft().result()
-                    bar.update()
-            while waiting:
-                yield waiting.popleft().result()
-                bar.update()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def room_in_memory() -> int:

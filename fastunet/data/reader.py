@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastunet._util.threads import in_threads
 from fastunet.data.cache import (
     Cache,
     DiskCache,
     MemoryCache,
     fingerprint,
-    in_threads,
     room_in_memory,
     room_on_disk,
 )
-from fastunet.data.images import image_sizes, read_image, refuse_not_finite
-from fastunet.data.masks import VOID, MaskCodec
-from fastunet.data.pairs import Pair
-from fastunet.data.tiles import grid, pad
 from fastunet.errors import OutputError, SizeMismatchError
+from fastunet.io.images import image_sizes, read_image, refuse_not_finite
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Orientation, Preprocess
+from fastunet.tiling import grid, pad
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
 _SPOTS = 256  # places of a class that are remembered

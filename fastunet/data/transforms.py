@@ -14,9 +14,9 @@ from fastai.torch_core import TensorImage, TensorMask
 from fasttransform import Transform
 
 from fastunet.data.augment import Albumentations, Augment
-from fastunet.data.masks import MaskCodec
-from fastunet.data.pairs import Pair
 from fastunet.data.reader import PairReader, Tile
+from fastunet.masks.codec import MaskCodec
+from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Preprocess
 
 drawing = threading.local()  # `rng`: what the views of this thread are drawn from

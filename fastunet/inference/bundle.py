@@ -17,15 +17,15 @@ from pathlib import Path
 import torch
 
 from fastunet import __version__
-from fastunet.data.masks import MaskCodec
+from fastunet._util.files import make_folder, read_small, write_atomically
+from fastunet._util.terminal import printable
 from fastunet.errors import ArchitectureError, BundleError, FastunetError
-from fastunet.files import make_folder, read_small, write_atomically
 from fastunet.inference.bundle_schema import THRESHOLD, check_fields
 from fastunet.inference.weights_file import read_weights, weights_bytes
+from fastunet.masks.codec import MaskCodec
 from fastunet.preprocess import Preprocess
-from fastunet.run_files import BUNDLE_JSON as JSON_NAME
-from fastunet.run_files import MAX_JSON, is_bundle, unfinished
-from fastunet.terminal import printable
+from fastunet.runs.contents import BUNDLE_JSON as JSON_NAME
+from fastunet.runs.contents import MAX_JSON, is_bundle, unfinished
 
 WEIGHTS_NAME = "model.safetensors"
 FORMAT = 2  # the first has no checksum

@@ -11,11 +11,11 @@ from itertools import chain
 from pathlib import PureWindowsPath
 from typing import get_args
 
-from fastunet.data.codes import Palette
-from fastunet.data.masks import MAX_CLASSES, VOID
+from fastunet._util.terminal import is_printable, shown
 from fastunet.errors import BundleError
+from fastunet.labels import MAX_CLASSES, VOID
+from fastunet.masks.raw import Palette
 from fastunet.preprocess import Orientation, Policy
-from fastunet.terminal import is_printable, shown
 
 _SIDE = 16_384  # pixels of an input's height or width
 _CHANNELS = 4096

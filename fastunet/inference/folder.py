@@ -9,13 +9,16 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from fastunet.data.codes import spell
-from fastunet.data.masks import VOID, MaskCodec
-from fastunet.data.matching import ChannelFiles, channel_sets, is_image, is_litter
-from fastunet.errors import FastunetError, ImageReadError, OutputError, listing
-from fastunet.files import Output, make_folder, write_atomically
+from fastunet._util.files import Output, make_folder, write_atomically
+from fastunet._util.system_errors import explain, is_lack_of_memory
+from fastunet._util.text import listing
+from fastunet.errors import FastunetError, ImageReadError, OutputError
 from fastunet.inference.segmenter import Segmenter
-from fastunet.system_errors import explain, is_lack_of_memory
+from fastunet.io.channel_files import ChannelFiles, channel_sets
+from fastunet.io.extensions import is_image, is_litter
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.masks.raw import spell
 
 Values = Literal["index", "original"]  # class indices, or what the masks of the training set hold
 
@@ -173,7 +176,7 @@ def _predict_one(
     if overlay:
         import cv2
 
-        from fastunet.data.show import overlay as draw
+        from fastunet.overlay import overlay as draw
 
         picture = draw(segmenter.preprocess.prepare(source), mask, segmenter.codec)
         png = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()

@@ -6,10 +6,10 @@ from math import prod
 import numpy as np
 import psutil
 
-from fastunet.data.images import image_sizes
-from fastunet.data.matching import ChannelFiles
-from fastunet.data.sources import Source, as_image, name_of
 from fastunet.errors import ImageReadError
+from fastunet.io.channel_files import ChannelFiles
+from fastunet.io.images import image_sizes
+from fastunet.io.sources import Source, as_image, name_of
 from fastunet.preprocess import Preprocess
 
 _INDEX_BYTES = 9  # of a pixel while its class is decided: an int64, then a byte

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from fastunet.data.images import as_stored, upright_from
-from fastunet.data.masks import MaskCodec
-from fastunet.data.matching import ChannelFiles
-from fastunet.data.sources import Source, is_several, turn_of
 from fastunet.errors import ImageReadError
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.memory import check_memory
-from fastunet.inference.tiles import blend_tiles
-from fastunet.losses import activate, decide
+from fastunet.inference.sliding_window import blend_tiles
+from fastunet.io.channel_files import ChannelFiles
+from fastunet.io.images import as_stored, upright_from
+from fastunet.io.sources import Source, is_several, turn_of
+from fastunet.logits import activate, decide
+from fastunet.masks.codec import MaskCodec
 from fastunet.models.outline import fill, outline, refuse_misfit, refuse_misshapen
 from fastunet.precision import Precision, autocast, choose_dtype
 from fastunet.preprocess import Preprocess

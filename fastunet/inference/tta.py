@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fastunet.losses import activate
+from fastunet.logits import activate
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from fastunet._util.files import opened
+from fastunet._util.terminal import is_printable, shown
 from fastunet.errors import BundleError
-from fastunet.files import opened
-from fastunet.terminal import is_printable, shown
 
 _LENGTH = 8  # bytes that say how long the header is
 _MAX_HEADER = 8_000_000  # bytes, for 50,000 tensors and more

@@ -1,24 +1,18 @@
-"""Losses on logits and class indices, with void left out; and what logits mean.
+"""Losses on logits and class indices, with void left out.
 
 Every loss takes (B, C, H, W) logits and (B, H, W) class indices, and serves fastai's Learner as it
 is. All names end in `Loss`; `Pixel` and `Soft` leave `CrossEntropyLoss` to torch, and `FocalLoss`
 and `DiceLoss` to fastai.
 """
 
-from fastunet.losses.adapter import AdaptedLoss, adapt_loss
+from fastunet.losses.adapt_loss import AdaptedLoss, adapt_loss
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
-from fastunet.losses.boundary import BoundaryLoss
+from fastunet.losses.boundary_loss import BoundaryLoss
+from fastunet.losses.class_weights import class_weights
 from fastunet.losses.combined import CombinedLoss
 from fastunet.losses.lovasz import LovaszLoss
-from fastunet.losses.meaning import activate, decide
 from fastunet.losses.pixel import PixelCrossEntropyLoss, PixelFocalLoss, TopKLoss
-from fastunet.losses.region import (
-    FocalTverskyLoss,
-    GeneralisedDiceLoss,
-    SoftDiceLoss,
-    TverskyLoss,
-)
-from fastunet.losses.weights import class_weights
+from fastunet.losses.region import FocalTverskyLoss, GeneralisedDiceLoss, SoftDiceLoss, TverskyLoss
 
 __all__ = [
     "AdaptedLoss",
@@ -35,8 +29,6 @@ __all__ = [
     "SoftDiceLoss",
     "TopKLoss",
     "TverskyLoss",
-    "activate",
     "adapt_loss",
     "class_weights",
-    "decide",
 ]

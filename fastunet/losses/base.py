@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
-from fastunet.losses.meaning import activate, decide
-from fastunet.losses.weights import ClassWeights, Counts
+from fastunet.labels import VOID
+from fastunet.logits import activate, decide
+from fastunet.losses.class_weights import ClassWeights, Counts
 
 Reduction = Literal["mean", "sum", "none"]
 

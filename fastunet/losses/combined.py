@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
-from fastunet.losses.adapter import AdaptedLoss
+from fastunet.labels import VOID
+from fastunet.losses.adapt_loss import AdaptedLoss
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
-from fastunet.losses.boundary import BoundaryLoss
+from fastunet.losses.boundary_loss import BoundaryLoss
+from fastunet.losses.class_weights import Balance
 from fastunet.losses.lovasz import LovaszLoss
 from fastunet.losses.pixel import PixelCrossEntropyLoss, PixelFocalLoss, TopKLoss
 from fastunet.losses.region import FocalTverskyLoss, SoftDiceLoss, TverskyLoss
-from fastunet.losses.weights import Balance
 
 
 class CombinedLoss(SegmentationLoss):

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.labels import VOID
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
-from fastunet.losses.weights import Balance, ClassWeights
+from fastunet.losses.class_weights import Balance, ClassWeights
 
 
 class PixelLoss(SegmentationLoss):

@@ -7,8 +7,8 @@ t (true), for probabilities p and truth t in {0, 1}.
 import torch
 from torch import Tensor
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.labels import VOID
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
 
 _TINY = 1e-7  # below every sum that a pixel makes; where there is none, 0 / 0 becomes 0

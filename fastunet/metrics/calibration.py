@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fastunet.metrics.counting import ASIDE, across_processes, place, read, tally
-from fastunet.metrics.regions import check_sizes
+from fastunet.metrics._binning import ASIDE, across_processes, place, read, tally
+from fastunet.metrics._class_masks import check_sizes
 
 UNIT = 2**28  # steps of 1: as fine as float32 at 1/16, and 3e10 pixels fit into int64
 

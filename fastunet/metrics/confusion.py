@@ -10,10 +10,10 @@ from math import isqrt
 import torch
 from torch import Tensor
 
-from fastunet.losses import activate, decide
+from fastunet.logits import activate, decide
 from fastunet.metrics import scores
-from fastunet.metrics.counting import ASIDE, across_processes, place, processes, read, tally
-from fastunet.metrics.regions import check_sizes
+from fastunet.metrics._binning import ASIDE, across_processes, place, processes, read, tally
+from fastunet.metrics._class_masks import check_sizes
 from fastunet.metrics.scores import Average, Empty, Score
 
 

@@ -13,10 +13,10 @@ from fastai.learner import Metric
 from fastcore.basics import camel2snake
 from torch import Tensor
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
-from fastunet.losses import decide
-from fastunet.metrics.learner import own_samples
+from fastunet.labels import VOID
+from fastunet.logits import decide
+from fastunet.metrics.learner_metrics import own_samples
 
 # a word in a metric's name -> ours that says the same
 _OURS = {

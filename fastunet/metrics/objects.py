@@ -10,7 +10,7 @@ from math import nan
 import cv2
 import numpy as np
 
-from fastunet.metrics.regions import class_masks
+from fastunet.metrics._class_masks import class_masks
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from fastunet.metrics import scores
-from fastunet.metrics.counting import across_processes, place, read, tally
-from fastunet.metrics.regions import check_sizes
+from fastunet.metrics._binning import across_processes, place, read, tally
+from fastunet.metrics._class_masks import check_sizes
 from fastunet.metrics.scores import Score
 
 STEPS = 1024  # a power of two: probability times steps is exact, and so is every comparison

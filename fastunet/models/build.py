@@ -8,9 +8,9 @@ from textwrap import shorten
 
 from torch import nn
 
+from fastunet._util.terminal import printable, shown
 from fastunet.errors import ArchitectureError, BundleError, FastunetError
 from fastunet.models.smp import describe_smp
-from fastunet.terminal import printable, shown
 
 # kind, as bundles name it -> where that is which builds it again, a class by `Class(**config)`
 _NETWORKS = {

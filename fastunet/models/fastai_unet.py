@@ -25,9 +25,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastunet.errors import ArchitectureError, listing
-from fastunet.models.groups import Statistics, for_channels
-from fastunet.terminal import shows_bars
+from fastunet._util.terminal import shows_bars
+from fastunet._util.text import listing
+from fastunet.errors import ArchitectureError
+from fastunet.models.normalisation import Statistics, for_channels
 
 Weights = bool | str | os.PathLike | Enum  # an Enum of torchvision's, such as ResNet18_Weights
 

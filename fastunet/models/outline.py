@@ -16,9 +16,10 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
-from fastunet.errors import BundleError, listing
+from fastunet._util.terminal import printable
+from fastunet._util.text import listing
+from fastunet.errors import BundleError
 from fastunet.models.build import rebuild
-from fastunet.terminal import printable
 
 # While a network is built it may have more layers and parameters than in the end: classifiers that
 # are cut off, a dozen copies that show the shapes. Within these bounds it takes seconds.

@@ -8,8 +8,8 @@ import inspect
 import torch
 from torch import nn
 
+from fastunet._util.terminal import shown
 from fastunet.errors import ArchitectureError
-from fastunet.terminal import shown
 
 LIBRARY = "segmentation_models_pytorch"
 
@@ -104,7 +104,7 @@ def _check_encoder(name: str) -> None:
     import timm
     from segmentation_models_pytorch.encoders import encoders
 
-    from fastunet.models.encoders import check_name
+    from fastunet.models.timm_encoders import check_name
 
     prefix, _, of_timm = name.partition("-")
     if name in encoders:

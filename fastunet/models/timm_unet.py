@@ -11,16 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fastunet.errors import ArchitectureError
-from fastunet.models.encoders import plan_encoder
-from fastunet.models.groups import Statistics, for_channels
-from fastunet.models.layers import (
-    DoubleConv,
-    he_initialise,
-    logit_layer,
-    pad_to_step,
-    set_prior,
-)
-from fastunet.models.weights import Weights, load_encoder
+from fastunet.models.layers import DoubleConv, he_initialise, logit_layer, pad_to_step, set_prior
+from fastunet.models.normalisation import Statistics, for_channels
+from fastunet.models.pretrained import Weights, load_encoder
+from fastunet.models.timm_encoders import plan_encoder
 
 
 class TimmUNet(nn.Module):
@@ -31,7 +25,7 @@ class TimmUNet(nn.Module):
 
     A plain encoder (ViT, DINO, BEiT, EVA, mixers: every block at one stride) gets a `Pyramid`. An
     encoder of one image size sees the image resized to it, while the decoder ends at the image's
-    own. Weights: see `fastunet.models.weights.load_encoder`.
+    own. Weights: see `fastunet.models.pretrained.load_encoder`.
 
     >>> model = TimmUNet("convnext_tiny", n_classes=3, weights=True)
     >>> logits = model(torch.randn(2, 3, 101, 67))  # (2, 3, 101, 67)

@@ -7,7 +7,7 @@ import torch
 from fastai.callback.core import Callback
 
 from fastunet.callback.best_bundle import SaveBestBundle
-from fastunet.data.block import ImageMaskDataLoaders
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.inference.bundle import Bundle
 from fastunet.learner import segmentation_learner
 

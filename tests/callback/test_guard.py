@@ -16,7 +16,7 @@ from fastai.torch_core import set_seed
 from torch import nn
 
 from fastunet.callback.guard import FiniteGuard, nonfinite_weight
-from fastunet.data.block import ImageMaskDataLoaders
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import TrainingError
 from fastunet.learner import segmentation_learner
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastunet.data.augment import Albumentations, Augment, augmentation_of
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.labels import VOID
 
 PLAIN = Augment.none().draw()
 

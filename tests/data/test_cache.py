@@ -8,7 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from fastunet.data.cache import DiskCache, MemoryCache, fingerprint, in_threads
+from fastunet._util.threads import in_threads
+from fastunet.data.cache import DiskCache, MemoryCache, fingerprint
 from fastunet.errors import OutputError
 
 ARRAYS = (np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.ones((2, 3), np.uint8))

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from fastunet.data import reader as reader_module
-from fastunet.data.masks import VOID, MaskCodec
-from fastunet.data.pairs import find_pairs
 from fastunet.data.reader import PairReader, read_pair
-from fastunet.data.split import split_pairs
 from fastunet.errors import ImageReadError, OutputError
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.pairs.find import find_pairs
+from fastunet.pairs.split import split_pairs
 from fastunet.preprocess import Preprocess
 
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastunet.data.masks import VOID, MaskCodec
-from fastunet.data.show import overlay, picture
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.overlay import overlay, picture
 
 RAMP = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
 

@@ -14,15 +14,15 @@ import pytest
 import torch
 from safetensors.torch import save as save_tensors
 
-from fastunet.data.masks import MaskCodec
+from fastunet._util.files import write_atomically
 from fastunet.errors import BundleError, OutputError
-from fastunet.files import write_atomically
 from fastunet.inference.bundle import Bundle, checksum
 from fastunet.inference.bundle_schema import FIELDS
+from fastunet.masks.codec import MaskCodec
 from fastunet.models.build import describe
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
-from fastunet.run_folder import RunFolder
+from fastunet.runs.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastunet.data.masks import MaskCodec
 from fastunet.errors import FastunetError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, checksum
+from fastunet.masks.codec import MaskCodec
 from fastunet.models.build import describe
 from fastunet.models.fastai_unet import FastaiUNet
 from fastunet.models.timm_unet import TimmUNet

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastunet.data.masks import VOID, MaskCodec
 from fastunet.errors import ImageReadError, MaskValueError, OutputError
 from fastunet.inference import Segmenter
 from fastunet.inference.folder import (
@@ -20,6 +19,8 @@ from fastunet.inference.folder import (
     planned_outputs,
     predict_files,
 )
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
 

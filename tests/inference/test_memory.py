@@ -7,10 +7,10 @@ import numpy as np
 import psutil
 import pytest
 
-from fastunet.data.masks import MaskCodec
 from fastunet.errors import ImageReadError
 from fastunet.inference import Segmenter
 from fastunet.inference.memory import bytes_per_pixel, check_memory
+from fastunet.masks.codec import MaskCodec
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
 

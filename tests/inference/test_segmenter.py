@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fastunet.data.images import upright_from
-from fastunet.data.masks import MaskCodec
 from fastunet.errors import BundleError, ImageReadError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle
+from fastunet.io.images import upright_from
+from fastunet.masks.codec import MaskCodec
 from fastunet.models.build import describe
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fastunet.inference.tta import TURNS, AveragedViews
-from fastunet.losses import activate
+from fastunet.logits import activate
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=str)

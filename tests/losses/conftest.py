@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fastunet.data.masks import VOID
+from fastunet.labels import VOID
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.labels import VOID
+from fastunet.logits import activate, decide
 from fastunet.losses import (
     BoundaryLoss,
     CombinedLoss,
@@ -25,8 +26,6 @@ from fastunet.losses import (
     SoftDiceLoss,
     TopKLoss,
     TverskyLoss,
-    activate,
-    decide,
 )
 
 LOSSES = {

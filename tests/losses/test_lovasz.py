@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import jaccard_score
 
-from fastunet.data.masks import VOID
+from fastunet.labels import VOID
 from fastunet.losses import LovaszLoss
 
 seeds = st.integers(0, 1000)

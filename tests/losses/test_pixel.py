@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
+from fastunet.labels import VOID
 from fastunet.losses import PixelCrossEntropyLoss, PixelFocalLoss, TopKLoss
 
 seeds = st.integers(0, 1000)

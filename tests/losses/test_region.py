@@ -8,15 +8,10 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.data.masks import VOID
 from fastunet.errors import TrainingError
-from fastunet.losses import (
-    FocalTverskyLoss,
-    GeneralisedDiceLoss,
-    SoftDiceLoss,
-    TverskyLoss,
-    activate,
-)
+from fastunet.labels import VOID
+from fastunet.logits import activate
+from fastunet.losses import FocalTverskyLoss, GeneralisedDiceLoss, SoftDiceLoss, TverskyLoss
 
 seeds = st.integers(0, 1000)
 channels = st.sampled_from([1, 2, 5])

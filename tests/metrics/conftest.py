@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 
-from fastunet.data.masks import VOID
+from fastunet.labels import VOID
 
 
 @st.composite

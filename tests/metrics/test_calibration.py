@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from fastunet.data.masks import VOID
 from fastunet.errors import MaskValueError, SizeMismatchError
-from fastunet.losses import activate
+from fastunet.labels import VOID
+from fastunet.logits import activate
 from fastunet.metrics import Calibration
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from fastunet.data.masks import VOID
 from fastunet.errors import MaskValueError, SizeMismatchError
+from fastunet.labels import VOID
 from fastunet.metrics import Confusion
 
 

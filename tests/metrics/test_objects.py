@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from fastunet.data.masks import VOID
+from fastunet.labels import VOID
 from fastunet.metrics import ObjectCounts, count_objects
 
 

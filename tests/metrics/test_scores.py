@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 from torchmetrics.functional import classification as reference
 
-from fastunet.data.masks import VOID
-from fastunet.metrics import (
-    Confusion,
-    dice,
-    iou,
-    mean_score,
-    precision,
-    recall,
-    specificity,
-)
+from fastunet.labels import VOID
+from fastunet.metrics import Confusion, dice, iou, mean_score, precision, recall, specificity
 from fastunet.metrics.scores import accuracy
 
 THEIRS = {

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.data.masks import VOID
 from fastunet.errors import MaskValueError, SizeMismatchError
-from fastunet.losses import decide
+from fastunet.labels import VOID
+from fastunet.logits import decide
 from fastunet.metrics import ThresholdCurve, dice, iou, precision, recall
 
 

@@ -15,7 +15,8 @@ from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
 from fastai.learner import Learner
 
-from fastunet.losses import CombinedLoss, activate
+from fastunet.logits import activate
+from fastunet.losses import CombinedLoss
 from fastunet.metrics import (
     Calibration,
     Confusion,

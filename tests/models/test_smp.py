@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fastunet.errors import ArchitectureError
-from fastunet.models.groups import normalisation_of
+from fastunet.models.normalisation import normalisation_of
 from fastunet.models.smp import describe_smp, rebuild_smp
 
 smp = pytest.importorskip("segmentation_models_pytorch")

@@ -1,0 +1,138 @@
+"""Pairs that cannot be learned from: refused at once, or left out where the user asks for that."""
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fastunet._util.files import write_atomically
+from fastunet._util.threads import in_threads
+from fastunet.checks.check_files import check_files, check_sizes
+from fastunet.checks.examine import Facts, Fault, examine_headers, faults_of
+from fastunet.checks.finding import Material
+from fastunet.errors import ImageReadError, MaskValueError, SizeMismatchError
+from fastunet.masks.codec import MaskCodec
+from fastunet.pairs.pair import Pair, PairList
+
+FORMAT = 1
+
+_MOST = 0.5  # of the pairs may be left out
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A pair that was left out, and why."""
+
+    pair: Pair
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.pair.image.name} ({self.reason})"
+
+
+def refuse_bad_pairs(
+    pairs: Sequence[Pair],
+    progress: bool = True,  # a bar while headers are read
+) -> list[Facts]:
+    """What the headers tell of the pairs.
+
+    Raises, naming them, where they show files that cannot be read or do not fit together:
+
+    `SizeMismatchError` where nothing but sizes is wrong, else `ImageReadError`.
+    """
+    facts = list(in_threads(examine_headers, pairs, "Reading headers", progress))
+    material = Material(Path(), pairs, facts)
+    findings = [*check_files(material), *check_sizes(material)]
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        bad = sum(bool(f.faults) or f.fits == "no" for f in facts)
+        sizes_only = {finding.code for finding in errors} == {"size-mismatch"}
+        raise (SizeMismatchError if sizes_only else ImageReadError)(
+            " ".join(f"{found.message} {found.remedy}" for found in errors)
+            + f" Or have such pairs left out, here {bad} of {len(pairs)}: skip_bad=True."
+        )
+    return facts
+
+
+def without_bad_pairs(
+    pairs: Sequence[Pair],
+    progress: bool = True,  # a bar while files are read
+) -> tuple[Sequence[Pair], list[Skipped]]:  # what is left, a `PairList` if it was one
+    """Decode every pair and leave out those of which a file is missing, damaged or does not fit.
+
+    Raises `ImageReadError` where more than half would be left out.
+    """
+    return _sorted_out(pairs, faults_of, progress)
+
+
+def without_unknown_values(
+    pairs: Sequence[Pair],
+    codec: MaskCodec,
+    progress: bool = True,
+) -> tuple[Sequence[Pair], list[Skipped]]:
+    """Leave out the pairs whose mask holds values that the codec does not know."""
+
+    def faults(pair: Pair) -> Sequence[Fault]:
+        try:
+            codec.read(pair.mask)
+        except MaskValueError as error:
+            return [Fault("not-a-mask", pair.mask, str(error))]
+        return []
+
+    return _sorted_out(pairs, faults, progress)
+
+
+def _sorted_out(
+    pairs: Sequence[Pair], faults_in: Callable[[Pair], Sequence[Fault]], progress: bool
+) -> tuple[Sequence[Pair], list[Skipped]]:
+    found = list(in_threads(faults_in, pairs, "Checking", progress))
+    skipped = [
+        Skipped(pair, "; ".join(_said(fault) for fault in faults))
+        for pair, faults in zip(pairs, found, strict=True)
+        if faults
+    ]
+    if len(skipped) > _MOST * len(pairs):
+        raise ImageReadError(
+            f"{len(skipped)} of {len(pairs)} pairs cannot be used, more than half of them, so that "
+            f"what is left is another data set. They are not left out: {_listed(skipped)}. Is it "
+            "the right folder, and a copy that has come to its end?"
+        )
+    good = [pair for pair, faults in zip(pairs, found, strict=True) if not faults]
+    if isinstance(pairs, PairList):
+        return replace(pairs, pairs=good), skipped
+    return good, skipped
+
+
+def _said(fault: Fault) -> str:
+    """The reason in one line, with the file named once."""
+    named = fault.file.name in fault.reason
+    return " ".join(fault.reason.split()) if named else f"{fault.file.name}: {fault.reason}"
+
+
+def _listed(skipped: Sequence[Skipped]) -> str:
+    more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
+    return "; ".join(one.reason.rstrip(".") for one in skipped[:_SHOWN]) + more
+
+
+def warn_of_skipped(
+    skipped: Sequence[Skipped],
+    total: int,  # pairs that there were
+) -> None:
+    if skipped:
+        warnings.warn(
+            f"{len(skipped)} of {total} pairs cannot be used and are left out: {_listed(skipped)}.",
+            stacklevel=4,
+        )
+
+
+def save_skipped(skipped: Sequence[Skipped], path: Path) -> None:
+    """Write what was left out, and why."""
+    entries = [
+        {"image": str(one.pair.image), "mask": str(one.pair.mask), "reason": one.reason}
+        for one in skipped
+    ]
+    document = {"format": FORMAT, "skipped": entries}
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,5 @@
+"""`python -m fastunet.cli`."""
+
+from fastunet.cli.commands import main
+
+main()

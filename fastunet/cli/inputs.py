@@ -1,0 +1,50 @@
+"""The files that a command reads, for the promise that it never writes over them."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from fastunet.errors import PairingError
+
+
+def data_files(
+    data: Path,  # a data set, and what was said of it
+    images: Path | None = None,
+    masks: Path | None = None,
+    prefix: str | None = None,
+    suffix: str | None = None,
+) -> Iterator[Path]:
+    """Every file that reading a data set may open; looked for only when the first is asked for."""
+    from fastunet.pairs.find import find_pairs
+    from fastunet.pairs.matching import list_files, path_of
+
+    if data.is_file():
+        yield data
+    wanted: Callable[[str], bool] = _is_table
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the command itself warns
+            pairs = find_pairs(data, images, masks, prefix, suffix)
+        for pair in pairs:
+            yield from (*pair.image_files, pair.mask)
+        yield from (*pairs.unpaired_images, *pairs.unpaired_masks)
+    except PairingError:
+        wanted = bool  # which files matter is not known: all of them do
+    for folder in {data, *(data / folder for folder in (images, masks) if folder)}:
+        if folder.is_dir():
+            for inner, names in list_files(folder, wanted).items():
+                yield from (path_of(folder, (inner, name)) for name in names)
+
+
+def _is_table(name: str) -> bool:
+    """Annotations and tables, which layouts read beside images."""
+    return name.lower().endswith((".json", ".xml", ".txt", ".csv", ".tsv", ".yaml", ".yml"))
+
+
+def bundle_files(
+    bundle: Path,  # a folder, or the JSON in it
+) -> Iterator[Path]:
+    """The files of a bundle, and what a run folder says of the split."""
+    folder = bundle if bundle.is_dir() else bundle.parent
+    if folder.is_dir():
+        yield from (file for file in folder.iterdir() if file.suffix in (".json", ".safetensors"))

@@ -1,0 +1,1 @@
+"""Any image file as an (H, W, C) array, and what its numbers mean."""

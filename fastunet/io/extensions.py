@@ -1,0 +1,18 @@
+"""Which file names are images, and which are junk that other programs leave behind."""
+
+EXTENSIONS = {
+    *(".png", ".jpg", ".jpeg", ".jfif", ".jp2", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
+    *(".pgm", ".ppm", ".pbm", ".pnm", ".npy"),
+}
+
+
+_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}  # left behind by unpackers and file managers
+
+
+def is_litter(name: str) -> bool:
+    """Hidden files and folders, and what other programs leave behind."""
+    return name.startswith(".") or name.lower() in _LITTER
+
+
+def is_image(name: str) -> bool:
+    return name[name.rfind(".") :].lower() in EXTENSIONS and "." in name

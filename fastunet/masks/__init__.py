@@ -1,0 +1,1 @@
+"""Any mask encoding as class indices: from the values in files to the `MaskCodec`."""

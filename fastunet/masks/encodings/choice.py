@@ -1,0 +1,114 @@
+"""The encoding of masks: the one that explains them best, or a question to the user."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastunet._util.text import listing
+from fastunet.errors import MaskValueError
+from fastunet.labels import MAX_CLASSES
+from fastunet.masks.encodings.colours import (
+    Colours,
+    PaletteColours,
+    TransparentBackground,
+    TransparentVoid,
+)
+from fastunet.masks.encodings.jpeg import before_jpeg
+from fastunet.masks.encodings.mixed import PaletteAndIndices, SeveralEncodings, Smoothed
+from fastunet.masks.encodings.reading import Encoding, Reading, Said
+from fastunet.masks.encodings.values import (
+    ClassIndices,
+    InstanceNumbers,
+    OneHot,
+    SparseValues,
+    TwoValues,
+)
+from fastunet.masks.raw import Code
+from fastunet.masks.statistics import Survey
+
+SURE = 0.75  # a reading that explains less is not taken unasked
+NEAR = 0.2  # readings that differ by less in what they explain are a question
+
+ENCODINGS: tuple[Encoding, ...] = (
+    TwoValues(),
+    ClassIndices(),
+    SparseValues(),
+    OneHot(),
+    InstanceNumbers(),
+    PaletteColours(),
+    PaletteAndIndices(),
+    Colours(),
+    TransparentBackground(),
+    TransparentVoid(),
+    Smoothed(),
+    SeveralEncodings(),
+)
+
+
+def understand(survey: Survey, said: Said) -> Reading:
+    """The reading that explains the masks best.
+
+    Raises `MaskValueError` with the answers to choose from where several do about as well, and
+    with what came closest where none does.
+    """
+    if survey.lossy:
+        return _understand_jpeg(survey, said)
+    readings = [found for one in ENCODINGS if (found := one.read(survey, said))]
+    readings.sort(key=lambda reading: -reading.fit)
+    if said.names is not None:
+        readings = [r for r in readings if len(r.survey.codes) == said.names] or readings
+        if len(readings) == 1:
+            return _not_refused(readings[0])
+    best = [r for r in readings if r.fit > readings[0].fit - NEAR]
+    if not best:
+        raise MaskValueError(_not_understood(survey))
+    for reading in best:
+        _not_refused(reading)
+    if len(best) > 1 or best[0].fit < SURE:
+        raise MaskValueError(_question(survey, best))
+    return best[0]
+
+
+def _understand_jpeg(survey: Survey, said: Said) -> Reading:
+    sharp, void = before_jpeg(survey, said.void)
+    if len(sharp.codes) < 2:
+        return Reading("values blurred by JPEG", sharp, 1.0, void=void)
+    meant = understand(sharp, said)
+    blurred = replace(meant.survey, lossy=True)
+    return replace(meant, survey=blurred, void=tuple({*void, *meant.void}))
+
+
+def _not_refused(reading: Reading) -> Reading:
+    if reading.refusal:
+        raise MaskValueError(reading.refusal)
+    return reading
+
+
+def _question(survey: Survey, readings: Sequence[Reading]) -> str:
+    answers = "; or ".join(f"{r.meaning}: pass {r.say}" for r in readings)
+    fits = "can be read in more than one way" if len(readings) > 1 else "are not of one kind"
+    return f"The masks {fits}. {_files_by_content(survey)} Which is right? Either {answers}."
+
+
+def _files_by_content(survey: Survey) -> str:
+    """`4 files hold 0, 1 (a.png, ...); 5 hold 0, 255 (b.png, ...).`"""
+    by_content: dict[frozenset[Code], list[str]] = {}
+    for path, codes in survey.present.items():
+        by_content.setdefault(codes & frozenset(survey.codes), []).append(path.name)
+    ordered = sorted(by_content.items(), key=lambda item: -len(item[1]))
+    told = [
+        f"{len(names)} {'file holds' if len(names) == 1 else 'files hold'} "
+        f"{survey.spell(sorted(codes), 6)} ({listing(names, 1)})"
+        for codes, names in ordered[:4]
+        if codes
+    ]
+    more = f"; {len(ordered) - 4} more combinations" if len(ordered) > 4 else ""
+    return f"{'; '.join(told)}{more}."
+
+
+def _not_understood(survey: Survey) -> str:
+    n = len(survey.codes)
+    return (
+        f"The masks hold {n} different {survey.kind} ({survey.spell(survey.codes, 5)}); at most "
+        f"{MAX_CLASSES} classes can be trained. Is this an instance map, or a picture instead of a "
+        "mask? For an instance map pass instances=True: 0 is background, all else foreground."
+    )

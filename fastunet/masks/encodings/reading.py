@@ -1,0 +1,47 @@
+"""What an encoding makes of masks, and what the user says of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fastunet.labels import MAX_CLASSES
+from fastunet.masks.raw import Code
+from fastunet.masks.statistics import Survey
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the user says of the masks, as far as it helps to read them."""
+
+    names: int | None = None  # how many classes were named, in order
+    void: tuple[Code, ...] = ()  # codes that do not count
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What masks mean, by one encoding."""
+
+    meaning: str  # in plain words, for the question
+    survey: Survey  # its codes are the classes, in their order
+    fit: float  # how much of the facts it explains: 1 all, 0 none
+    say: str = ""  # what the user types to have it
+    void: tuple[Code, ...] = ()
+    also: Mapping[Code, Code] = field(default_factory=dict)  # code -> that of its class
+    refusal: str = ""  # why such masks cannot be used as they are
+
+
+class Encoding(ABC):
+    """A way in which masks may be encoded."""
+
+    @abstractmethod
+    def read(self, survey: Survey, said: Said) -> Reading | None:
+        """What the masks mean by it; None where they cannot be of this kind."""
+
+
+def are_few(survey: Survey) -> bool:
+    return 2 <= len(survey.codes) <= MAX_CLASSES
+
+
+def name_all(survey: Survey) -> str:
+    names = [f"class {i}" for i in range(len(survey.codes))]
+    return f"classes={names}" if len(names) <= 6 else f"classes=[...] with {len(names)} names"

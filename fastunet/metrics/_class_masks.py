@@ -1,0 +1,38 @@
+"""A prediction beside its truth: of one size, class by class, void left out of both."""
+
+from typing import Protocol
+
+import numpy as np
+
+from fastunet.errors import SizeMismatchError
+from fastunet.labels import VOID
+
+
+class Shaped(Protocol):
+    """An array or a tensor."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+def check_sizes(predicted: Shaped, truth: Shaped) -> None:
+    """Raise `SizeMismatchError` unless both have one shape."""
+    if predicted.shape != truth.shape:
+        ours, theirs = (" x ".join(map(str, mask.shape)) for mask in (predicted, truth))
+        raise SizeMismatchError(
+            f"The prediction is {ours} and the mask {theirs}: equal sizes were expected. Resize "
+            "one of them."
+        )
+
+
+def class_masks(
+    predicted: np.ndarray,  # (H, W) class indices
+    truth: np.ndarray,  # (H, W) class indices or `VOID`
+    index: int,  # of the class
+) -> tuple[np.ndarray, np.ndarray]:  # (H, W) bool each
+    """Where a class is predicted and where it is true, void pixels taken out of both.
+
+    Raises `SizeMismatchError` where the masks differ in size.
+    """
+    check_sizes(predicted, truth)
+    return (predicted == index) & (truth != VOID), truth == index

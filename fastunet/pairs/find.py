@@ -1,0 +1,307 @@
+"""Which mask belongs to which image, found from the folder layout and the file names."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastunet._util.text import listing
+from fastunet.errors import PairingError
+from fastunet.io.extensions import is_image
+from fastunet.pairs.affixes import infer_rule
+from fastunet.pairs.formats.layout import Folder, Layout, Part
+from fastunet.pairs.formats.registry import one_folder, recognise, with_masks
+from fastunet.pairs.matching import (
+    Listing,
+    Rule,
+    apart,
+    as_on_disk,
+    composed,
+    list_files,
+    pair_up,
+    path_of,
+    stem_of,
+)
+from fastunet.pairs.messages import doubles_of, no_layout, nothing_pairs, second_masks, warn_of_lone
+from fastunet.pairs.pair import Pair, PairList
+from fastunet.pairs.which_masks import Matched, refuse_several
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def find_pairs(
+    path: "str | os.PathLike | pd.DataFrame",  # the data folder, a .csv or .tsv table, a DataFrame
+    images: str
+    | os.PathLike
+    | None = None,  # folder below `path`, or column of a table; `masks` too
+    masks: str | os.PathLike | None = None,  # folder of masks, alone where images are found without
+    prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
+    suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
+    missing_ok: bool = False,  # a table may list files that are missing, as `skip_bad` takes them
+) -> PairList:
+    """Pair the images of a folder with their masks.
+
+    Layouts: folders called images and masks, or anything like it, with train, val and test inside
+    or around them; `train/` + `train_masks/`; `x.jpg` + `x_mask.png` in one folder;
+    `x/images/x.png` + `x/masks/*.png`, a mask for each object; those of public data sets (Pascal
+    VOC, Cityscapes, ADE20K, CamVid, Oxford-IIIT Pet, nnU-Net); COCO, LabelMe and YOLO polygons; a
+    table; or the two folders given as `images=` and `masks=`. Objects and polygons are drawn into
+    the user's cache folder. Sub-folders are mirrored. A mask's stem is the image's, with one affix
+    on either side the same for the whole folder; extensions may differ.
+
+    Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place, and
+    `AmbiguousPairingError` where the images have masks of more than one kind. Warns, by name, of
+    files left without a partner.
+    """
+    _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
+    if _is_table(path):
+        return _from_table(path, images, masks, prefix, suffix, missing_ok)
+    root = _one_path(path)
+    if images is not None and masks is None:
+        raise PairingError(
+            "Pass masks= beside images=. What comes first is the folder that holds the two, or '.'."
+        )
+    if not root.is_dir():
+        kind = "a file" if root.exists() else "missing"
+        raise PairingError(
+            f"{root} is {kind}; a folder with images and masks was expected, or a .csv or .tsv "
+            "table."
+        )
+
+    stated = None
+    if prefix is not None or suffix is not None:
+        stated = Rule(mask=(composed(prefix or ""), composed(suffix or "")))
+    layout = _named(root, images, masks, stated) if masks is not None else recognise(root)
+    if layout is None and stated and any(map(is_image, Folder(root).files)):
+        layout = _marked(root, stated)
+    if layout is None:
+        raise PairingError(no_layout(root))
+
+    pairs: list[Pair] = []
+    lone_images: list[Path] = []
+    lone_masks: list[Path] = []
+    doubles: list[str] = []
+    matched = []
+    for part in layout.parts:
+        one, channels = _match(part, stated)
+        found = one.found
+        matched.append(one)
+        doubles += doubles_of(part, found)
+        lone_images += [path_of(part.images, place) for place in found.lone_images]
+        lone_masks += [path_of(part.masks, place) for place in found.lone_masks]
+        pairs += [
+            Pair(
+                path_of(part.images, (inner, image)),
+                path_of(part.masks, (inner_of_masks, mask)),
+                part.splits.get(stem_of(image), part.split) if part.splits else part.split,
+                channels=tuple(path_of(part.images, (inner, name)) for name in channels[image])
+                if image in channels
+                else (),
+            )
+            for inner, image, inner_of_masks, mask in found.pairs
+        ]
+    if said := second_masks([pair.mask for pair in pairs], lone_images + lone_masks):
+        raise PairingError(said)
+    if doubles:
+        raise PairingError(
+            f"More than one file claims one place: {'; '.join(doubles[:10])}"
+            + (f"; and {len(doubles) - 10} more places" if len(doubles) > 10 else "")
+            + ". Keep one of each in the folder."
+        )
+    if not pairs:
+        raise PairingError(nothing_pairs(layout, lone_images, lone_masks))
+    if layout.guessed and masks is None:
+        refuse_several(matched, stated)
+    warn_of_lone("Images without a mask", lone_images, lone_masks, root)
+    warn_of_lone("Masks without an image", lone_masks, lone_images, root)
+    return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
+
+
+def as_pairs(
+    given: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
+    missing_ok: bool = False,  # files need not exist, as in `find_pairs`
+) -> Sequence[Pair]:
+    """Pairs in any form a user holds them: those of `find_pairs`, (image, mask) paths, a DataFrame.
+
+    Raises `PairingError` where they are something else, or a file of a tuple is missing.
+    """
+    if isinstance(given, PairList):
+        return given
+    if _is_table(given):
+        return _from_table(given, missing_ok=missing_ok)
+    if isinstance(given, str | os.PathLike):
+        raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
+    if not isinstance(given, Iterable):
+        raise PairingError(f"{given!r} holds no pairs of an image and a mask.")
+    pairs = [_as_pair(entry, number) for number, entry in enumerate(given)]
+    unchecked = [file for pair, new in pairs if new for file in (pair.image, pair.mask)]
+    missing = [file for file in unchecked if not file.is_file()]
+    if missing and not missing_ok:
+        raise PairingError(
+            f"{len(missing)} of the files do not exist: {listing(missing)}. Relative paths start "
+            f"from {Path.cwd()}. skip_bad=True leaves such pairs out."
+        )
+    return [pair for pair, _ in pairs]
+
+
+def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
+    """A pair, and whether its files have yet to be looked for."""
+    if isinstance(entry, Pair):
+        return entry, False
+    both = isinstance(entry, tuple | list) and len(entry) == 2
+    if both and all(isinstance(file, str | os.PathLike) for file in entry):
+        return Pair(*(as_on_disk(Path(file)) for file in entry)), True
+    raise PairingError(
+        f"Entry {number} of the pairs is {entry!r}; (image, mask) was expected, two paths. Of two "
+        "lists, pass zip(images, masks); of two folders, from_folder(folder, images=..., "
+        "masks=...)."
+    )
+
+
+# --- what is given -------------------------------------------------------------------------------
+
+
+def _check_words(**options: object) -> None:
+    for option, value in options.items():
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise PairingError(f"{option}={value!r}; a name was expected.")
+
+
+def _is_table(given: object) -> bool:
+    if hasattr(given, "columns") and hasattr(given, "iloc"):  # a DataFrame
+        return True
+    return (
+        isinstance(given, str | os.PathLike)
+        and Path(given).suffix.lower() in (".csv", ".tsv")
+        and Path(given).is_file()
+    )
+
+
+def _from_table(
+    table, images=None, masks=None, prefix=None, suffix=None, missing_ok=False
+) -> PairList:
+    from fastunet.pairs.table import pairs_from_table
+
+    if prefix is not None or suffix is not None:
+        raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
+    columns = {"image": images or "image", "mask": masks or "mask"}
+    return pairs_from_table(table, **columns, missing_ok=missing_ok)
+
+
+def _one_path(path: object) -> Path:
+    if isinstance(path, str | os.PathLike):
+        return Path(path)
+    if isinstance(path, list | tuple):
+        raise PairingError(
+            f"{len(path)} paths were given where one folder is expected: the one that holds the "
+            "folders of images and masks, which images=... and masks=... name. Pairs of files go "
+            "to ImageMaskDataLoaders.from_pairs."
+        )
+    raise PairingError(
+        f"{path!r} is no path; a folder with images and masks, or a table, was expected."
+    )
+
+
+def _named(
+    root: Path, images: str | os.PathLike | None, masks: str | os.PathLike, stated: Rule | None
+) -> Layout:
+    """The folders that the user names; the two may be one."""
+    if images is None:
+        return _named_masks(root, masks)
+    both = [as_on_disk(root / folder) for folder in (images, masks)]
+    for folder in both:
+        if not folder.is_dir():
+            raise PairingError(f"The folder {folder} does not exist.")
+    if not both[0].samefile(both[1]):
+        return Layout(f"{images} + {masks}", [Part(*both)])
+    layout = _marked(both[0], stated) if stated else one_folder(Folder(both[0]))
+    if layout is None:
+        raise PairingError(
+            f"images= and masks= are one folder, {both[0]}, in which no file is named like "
+            "x_mask. Say how masks are named: prefix= or suffix=."
+        )
+    return layout
+
+
+def _named_masks(root: Path, masks: str | os.PathLike) -> Layout:
+    """The masks that the user names, with the images that are found beside them."""
+    place = as_on_disk(root / masks)
+    name = os.path.relpath(place, root) if place.is_dir() else os.fspath(masks)
+    layout = None if name.startswith("..") else with_masks(root, Path(name).as_posix())
+    if layout is not None:
+        return layout
+    if not place.is_dir():
+        raise PairingError(
+            f"There is no folder {masks} with masks in {root}, nor in the train, val and test "
+            "folders in it."
+        )
+    raise PairingError(
+        f"Which images belong to the masks in {place} is not known: no folder beside them has one "
+        "of the usual names, such as images. Name it: images=..."
+    )
+
+
+def _marked(folder: Path, stated: Rule) -> Layout:
+    """Images and masks in one folder, told apart by what the user says of the masks' names."""
+    before, behind = stated.mask
+    name = f"x + {before}x{behind} in one folder"
+    return Layout(name, [Part(folder, folder, beside=stated.mask)])
+
+
+def _match(part: Part, stated: Rule | None) -> tuple[Matched, dict[str, list[str]]]:
+    """What the files of a part make by their names, and the further channels of an image file."""
+    images = list_files(part.images)
+    if part.beside:
+        images, masks = apart(images, stated.mask if stated else part.beside)
+    else:
+        masks = list_files(part.masks)
+        images = _outside(images, part)
+    if part.only is not None:
+        images = {inner: [name for name in names if stem_of(name) in part.only]
+                  for inner, names in images.items()}  # fmt: skip
+        masks = {inner: [name for name in names if stem_of(name) in part.only]
+                 for inner, names in masks.items()}  # fmt: skip
+    channels: dict[str, list[str]] = {}
+    if part.channels:
+        images, channels = _by_channel(part.images, images)
+    if stated and part.rule:
+        stated = Rule(part.rule.image, stated.mask)
+    rule = stated or part.rule or infer_rule(images, masks)
+    found = pair_up(images, masks, rule, others=part.rule is None)
+    return Matched(part, images, masks, rule, found), channels
+
+
+def _outside(images: Listing, part: Part) -> Listing:
+    """The images that are not in the folder of masks, where that lies among them."""
+    if not part.masks.is_relative_to(part.images):
+        return images
+    inside = part.masks.relative_to(part.images).as_posix()
+    return {inner: names for inner, names in images.items()
+            if not f"{inner}/".startswith(f"{inside}/")}  # fmt: skip
+
+
+def _by_channel(folder: Path, images: Listing) -> tuple[Listing, dict[str, list[str]]]:
+    """The first channel's files, and the others by it. All images have the same channels."""
+    further: dict[str, list[str]] = {}
+    firsts: Listing = {}
+    for inner, names in images.items():
+        for name in names:
+            if stem_of(name)[-5:] == "_0000":
+                firsts.setdefault(inner, []).append(name)
+                further[name] = []
+        first_of = {stem_of(name)[:-5]: name for name in firsts.get(inner, ())}
+        for name in names:
+            stem = stem_of(name)
+            if stem[:-5] in first_of and stem[-5:] != "_0000":
+                further[first_of[stem[:-5]]].append(name)
+    counts = Counter(1 + len(names) for names in further.values())
+    if len(counts) > 1:
+        usual = counts.most_common(1)[0][0]
+        odd = [name for name, names in further.items() if 1 + len(names) != usual]
+        raise PairingError(
+            f"In {folder} most images have {usual} channel files (x_0000, x_0001, ...), but not "
+            f"{listing(odd)}. Add the missing files, or take the image out."
+        )
+    return firsts, further

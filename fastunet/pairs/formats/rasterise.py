@@ -1,0 +1,299 @@
+"""Annotations that are outlines: drawn once, as masks, into the user's cache folder.
+
+A drawn mask is an 8-bit PNG of class indices: 0 is background, 255 does not count. What was drawn
+is summed up beside the masks, so that a warning is given again when they are used again.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+import warnings
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import cv2
+
+from fastunet._util.files import cache_folder, explained, make_folder
+from fastunet._util.text import listing
+from fastunet._util.threads import in_threads
+from fastunet.errors import FastunetError, ImageReadError, PairingError, SizeMismatchError
+from fastunet.io.images import image_sizes
+from fastunet.labels import VOID
+from fastunet.pairs.formats.polygons import BACKGROUND, Shape, Size, draw
+
+_VERSION = 2  # of the drawing; a change of it is a change of the masks
+_SUMMARY = "drawn.json"
+_EXAMPLES = 10
+_OUTSIDE = 0.1  # share of the outlines that may reach mostly out of the picture
+
+
+class OutlineWarning(UserWarning):
+    """Something about outlines that the user should know; `inspect` makes a note of it."""
+
+
+@dataclass(frozen=True)
+class Outlined:
+    """An image and what is outlined in it."""
+
+    image: Path
+    shapes: Callable[[Size], list[Shape]]  # of the size they were drawn on; read when drawn
+    source: Path | None = None  # the annotation file
+    size: Size | None = None  # as the annotation states it; None: that of the image
+    scales: bool = False  # the outlines follow an image that was resized
+
+
+@dataclass(frozen=True)
+class Masks:
+    """A folder of drawn masks."""
+
+    folder: Path
+    objects: int  # outlines of other classes than background and void
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The folders that polygons became."""
+
+    parts: list[tuple[Path, Path, str, frozenset[str] | None]]  # images, masks, split, only these
+    classes: Mapping[str, int]
+    void: tuple[int, ...]
+
+
+@dataclass
+class _Summary:
+    """What was drawn in a folder."""
+
+    masks: int = 0
+    outlines: int = 0
+    objects: int = 0
+    scaled: int = 0  # images
+    outside: int = 0  # outlines that lie mostly outside
+    scaled_names: list[str] = field(default_factory=list)  # a few
+    outside_names: list[str] = field(default_factory=list)
+
+
+def draw_all(
+    folder: Path,  # that the images lie below
+    outlined: Sequence[Outlined],
+    key: str,  # of all that the masks depend on
+    label: str = "Drawing polygons",  # of the progress bar
+) -> Masks:
+    """A folder of masks that mirrors the images' one; drawn where it is not there yet.
+
+    Raises `PairingError` where an outline cannot be drawn, or does not belong to its image.
+    """
+    done = cache_folder() / "polygons" / f"{key[:32]}-v{_VERSION}"
+    summary = _read_summary(done)
+    if summary is None:
+        _refuse_doubles(outlined)
+        summary = _draw_into(done, folder, outlined, label)
+    if summary.scaled:
+        warn(
+            f"{summary.scaled} of {summary.masks} images in {folder} have another size than when "
+            f"they were labelled ({listing(summary.scaled_names, 3)}); their outlines are scaled "
+            "with them. If these images were cut out instead of resized, label them again."
+        )
+    if summary.outside:
+        warn(
+            f"{summary.outside} of {summary.outlines} outlines lie mostly outside their picture "
+            f"and are cut off ({listing(summary.outside_names, 3)}). Look at them."
+        )
+    return Masks(done, summary.objects)
+
+
+def _read_summary(done: Path) -> _Summary | None:
+    """What was drawn earlier; None where nothing was, or where it is no longer whole."""
+    if not done.is_dir():
+        return None
+    try:
+        summary = _Summary(**json.loads((done / _SUMMARY).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return summary if sum(1 for _ in done.rglob("*.png")) == summary.masks else None
+
+
+def _refuse_doubles(outlined: Sequence[Outlined]) -> None:
+    """Two images of one name, whatever their extension, would share a mask."""
+    counts = Counter(one.image.with_suffix("") for one in outlined)
+    double = [one.image for one in outlined if counts[one.image.with_suffix("")] > 1]
+    if double:
+        raise PairingError(
+            f"More than one image claims one place: {listing(double)}. Keep one of each name."
+        )
+
+
+def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined], label: str) -> _Summary:
+    make_folder(done.parent)
+    with explained(done):
+        partial = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=done.parent))
+    summary = _Summary()
+    errors: list[FastunetError] = []
+
+    def work(one: Outlined) -> tuple[list[Shape], int, bool] | FastunetError:
+        try:
+            return _draw_one(one, (partial / one.image.relative_to(folder)).with_suffix(".png"))
+        except (PairingError, ImageReadError, SizeMismatchError) as error:
+            return error
+
+    try:
+        results = in_threads(work, outlined, label)
+        for one, result in zip(outlined, results, strict=True):
+            if isinstance(result, FastunetError):
+                errors.append(result)
+                continue
+            values, outside, scaled = result
+            summary.masks += 1
+            summary.outlines += len(values)
+            summary.objects += sum(value not in (BACKGROUND, VOID) for value in values)
+            summary.outside += outside
+            summary.scaled += scaled
+            for names, there in ((summary.outside_names, outside), (summary.scaled_names, scaled)):
+                if there and len(names) < _EXAMPLES:
+                    names.append(one.image.name)
+        _refuse(errors, summary, outlined)
+        with explained(partial):
+            (partial / _SUMMARY).write_text(json.dumps(asdict(summary)), "utf-8")
+        if done.is_dir() and _read_summary(done) is None:
+            shutil.rmtree(done)  # cut short or cleaned away in part
+        partial.rename(done)
+    except BaseException as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not (isinstance(error, OSError) and done.is_dir()):  # another process was faster
+            raise
+    return summary
+
+
+def _draw_one(one: Outlined, file: Path) -> tuple[list[int], int, bool]:
+    """Draw the mask of an image: the values drawn, how many lie outside, whether it is scaled."""
+    size = frame(one, *image_sizes(one.image))
+    before = one.size or size
+    shapes = one.shapes(before)
+    if before != size:
+        shapes = [shape.scaled(before, size) for shape in shapes]
+    mask = draw(shapes, size)
+    with explained(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+    outside = sum(shape.share_inside(size) < 0.5 for shape in shapes)
+    return [shape.value for shape in shapes], outside, before != size
+
+
+def frame(one: Outlined, upright: Size, stored: Size) -> Size:
+    """The size of the mask: that of the image as it is seen, or as it is stored.
+
+    A photo that its EXIF tag turns may have been labelled either way, and the size that the
+    annotation states tells which.
+    """
+    if one.size is None:
+        return upright
+    for size in (upright, stored):
+        if size == one.size or (one.scales and _resized(one.size, size)):
+            return size
+    source = f"{one.source}: " if one.source else ""
+    raise PairingError(
+        f"{source}{one.image.name} is stated to have {one.size[0]}x{one.size[1]} pixels (height x "
+        f"width), but the file {one.image} has {upright[0]}x{upright[1]}. Its outlines would lie "
+        "beside what they mark: bring back the image that was labelled, or label this one."
+    )
+
+
+def _resized(before: Size, after: Size) -> bool:
+    """Whether one scale explains both sides, but for rounding to whole pixels."""
+    least = max((side - 1) / was for side, was in zip(after, before, strict=True))
+    most = min((side + 1) / was for side, was in zip(after, before, strict=True))
+    return least < most
+
+
+def _refuse(
+    errors: Sequence[FastunetError], summary: _Summary, outlined: Sequence[Outlined]
+) -> None:
+    if errors:
+        kind = PairingError if isinstance(errors[0], ImageReadError) else type(errors[0])
+        more = len(errors) - 1
+        also = f" {more} more of the {len(outlined)} images cannot be drawn either." if more else ""
+        raise kind(f"{errors[0]}{also}") from errors[0]
+    if summary.outside > _OUTSIDE * summary.outlines:
+        sources = list(dict.fromkeys(one.source for one in outlined if one.source))
+        raise PairingError(
+            f"{listing(sources, 3)}: {summary.outside} of {summary.outlines} outlines lie mostly "
+            f"outside their picture ({listing(summary.outside_names, 3)}). They seem to be drawn "
+            "on images of another size, or cut differently: bring those images back, or label "
+            "these."
+        )
+
+
+def refuse_empty(masks: Sequence[Masks], source: object) -> None:
+    """Raise `PairingError` where all masks of a data set are background."""
+    if masks and not any(one.objects for one in masks):
+        raise PairingError(
+            f"{source} outlines no object on any image, so all masks are background and there is "
+            "nothing to learn. Are these the right annotations for these images?"
+        )
+
+
+def warn_of_missing(what: str, names: Sequence[object]) -> None:
+    if names:
+        warn(f"{what} are left out ({len(names)}): {listing(names)}")
+
+
+def warn(text: str) -> None:
+    warnings.warn(text, OutlineWarning, stacklevel=2)
+
+
+# --- what annotation files have in common -------------------------------------------------------
+
+
+def checked_names(names: Sequence[str], source: object) -> dict[str, int]:
+    """Class values by name: background is 0, the others follow in their order."""
+    others = [name for name in dict.fromkeys(names) if not is_background(name)]
+    if not others:
+        raise PairingError(f"{source} names no classes; there is nothing to draw.")
+    if len(others) > VOID - 2:
+        raise PairingError(
+            f"{source} names {len(others)} classes; at most {VOID - 2} beside the background can "
+            "be trained. Merge or leave out some of them."
+        )
+    return {"background": BACKGROUND, **{name: i + 1 for i, name in enumerate(others)}}
+
+
+def is_background(name: str) -> bool:
+    return name.strip("_").lower() == "background"
+
+
+def read_json(path: Path) -> object:
+    """A JSON file. Raises `PairingError` saying where it is broken."""
+    try:
+        return json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}: {error.msg}"
+    except (ValueError, RecursionError, OSError) as error:
+        where = str(error)
+    raise PairingError(
+        f"{path} is not valid JSON ({where}). Export it again, or take it out of the folder."
+    )
+
+
+def stated_size(
+    height: object,
+    width: object,
+    what: str,  # the file, and the image in it
+) -> Size | None:
+    """(height, width) as an annotation states it; None where it does not."""
+    sides = height, width
+    if sides == (None, None):
+        return None
+    if not all(isinstance(side, int | float) and 1 <= side <= 1 << 20 for side in sides):
+        raise PairingError(
+            f"{what} has a height and width of {str(sides)[:80]}; two numbers of pixels were "
+            "expected. Export the annotations again."
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def key_of(files: Sequence[Path], settings: object) -> str:
+    """A name for what is drawn of these files: where they lie, their size and time of change."""
+    stats = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+    return hashlib.sha256(json.dumps([stats, settings]).encode()).hexdigest()

@@ -1,0 +1,246 @@
+"""A split as a user states it: names of images, pairs, a file, or a function."""
+
+import os
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from fastunet._util.text import listing
+from fastunet.errors import SplitError
+from fastunet.pairs.groups import relative_names
+from fastunet.pairs.matching import composed, split_of
+from fastunet.pairs.pair import Pair
+from fastunet.pairs.split import PARTS, found, in_order, load_split, marked
+
+Entry = str | os.PathLike | Pair | tuple[str | os.PathLike, str | os.PathLike]  # of a part
+Names = str | os.PathLike | Iterable[Entry]  # a text file with a name per line, or the entries
+Parts = Mapping[str, Sequence[Pair]]
+StatedSplit = Mapping[str, Names] | Names | Callable[[Sequence[Pair]], Parts]
+
+_Key = tuple[str, str]  # the absolute paths of a pair
+
+
+def split_as_stated(
+    pairs: Sequence[Pair],
+    split: StatedSplit,  # what `save_split` wrote, lists by part, the list of the validation part,
+    # or a function of the pairs: one of fastai's splitters, or one that returns pairs by part
+) -> dict[str, list[Pair]]:
+    """The pairs by part, each marked with it.
+
+    Lists hold images by stem, file name or path, or pairs; a .txt file has one name per line. Where
+    the training part is listed too, pairs that no list names are left out with a warning.
+
+    Raises `SplitError` where the split is in none of these forms, or does not fit the pairs.
+    """
+    if callable(split):
+        return _by_function(pairs, split)
+    if isinstance(split, Mapping):
+        return _by_part(pairs, split)
+    if isinstance(split, str | os.PathLike):
+        is_list = Path(split).suffix.lower() == ".txt"
+        return split_by_list(pairs, split) if is_list else load_split(pairs, split)
+    if isinstance(split, Iterable):
+        return split_by_list(pairs, split)
+    raise SplitError(
+        f"split={split!r} is no split. A split.json, a dict of lists ('train', 'valid', 'test'), a "
+        "list of the validation images, or a function of the pairs was expected."
+    )
+
+
+def split_by_list(
+    pairs: Sequence[Pair],
+    valid: Names,  # images by stem, file name or path; or a text file with one of them per line
+    test: Names = (),
+) -> dict[str, list[Pair]]:
+    """The pairs by part, each marked with it: what is listed, and the rest to train on.
+
+    Where `test` is empty, pairs of a test part stay there.
+
+    Raises `SplitError` with the names that no image or several images have.
+    """
+    return _by_part(pairs, {"valid": valid, "test": test})
+
+
+def _by_part(pairs: Sequence[Pair], stated: Mapping[str, Names]) -> dict[str, list[Pair]]:
+    lists = {_part_of(name): names for name, names in stated.items()}
+    if "valid" not in lists:
+        raise SplitError(
+            f"The split lists {listing(list(lists)) or 'nothing'}, and no validation part. Name "
+            "its images: split={'valid': [...]}."
+        )
+    ordered = in_order(pairs)
+    chosen = _Chosen(ordered)
+    for name, names in lists.items():
+        chosen.add(name, names)
+    parts: dict[str, list[Pair]] = {name: [] for name in PARTS}
+    left_out = []
+    for pair in ordered:
+        part = chosen.part_of.get(_key(pair))
+        if part is None and pair.split == "test" and "test" not in chosen.part_of.values():
+            part = "test"
+        if part is None and "train" in lists:
+            left_out.append(pair)
+        else:
+            parts[part or "train"].append(pair)
+    if left_out:
+        warnings.warn(
+            f"{len(left_out)} images are in no part of the split and are left out: "
+            f"{listing([pair.image.name for pair in left_out])}.",
+            stacklevel=2,
+        )
+    for name in ("train", "valid"):
+        if not parts[name]:
+            raise SplitError(f"The lists leave the {name} part empty.")
+    return marked(parts)
+
+
+def _part_of(name: object) -> str:
+    part = split_of(name) if isinstance(name, str) else None
+    if not part:
+        raise SplitError(f"The split names a part {name!r}; train, valid and test are known.")
+    return part
+
+
+def _by_function(
+    pairs: Sequence[Pair], function: Callable[[Sequence[Pair]], Parts]
+) -> dict[str, list[Pair]]:
+    try:
+        made = function(pairs)
+    except TypeError as error:  # a splitter of paths, such as fastai's GrandparentSplitter
+        raise SplitError(
+            f"The function given as split= fails on pairs ({error}). If it is made for paths, pass "
+            "split=lambda pairs: function([pair.image for pair in pairs])."
+        ) from error
+    if isinstance(made, Mapping):
+        parts = {_part_of(name): list(some) for name, some in made.items()}
+    elif isinstance(made, Sequence) and 2 <= len(made) <= 3:  # as fastai's splitters: indices
+        parts = _of_indices(pairs, made)
+    else:
+        parts = {}
+    if not all(isinstance(pair, Pair) for some in parts.values() for pair in some) or not parts:
+        raise SplitError(
+            f"The function given as split= returned {type(made).__name__}; a dict of pairs by part "
+            "('train', 'valid', 'test'), or the indices of training and validation, was expected."
+        )
+    parts = {name: parts.get(name, []) for name in PARTS}
+    for name in ("train", "valid"):
+        if not parts[name]:
+            raise SplitError(f"The function given as split= leaves the {name} part empty.")
+    return marked(parts)
+
+
+def _of_indices(pairs: Sequence[Pair], made: Sequence[Sequence[int]]) -> dict[str, list[Pair]]:
+    try:
+        return {
+            name: [pairs[int(index)] for index in indices]
+            for name, indices in zip(PARTS, made, strict=False)
+        }
+    except (TypeError, ValueError, IndexError):
+        return {}
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+class _Chosen:
+    """Which part each pair was listed for."""
+
+    def __init__(self, pairs: Sequence[Pair]):
+        self.part_of: dict[_Key, str] = {}
+        self._keys = {_key(pair) for pair in pairs}
+        self._named = _by_every_name(pairs)
+        self._of_image: dict[Path, list[_Key]] = defaultdict(list)
+        for pair in pairs:
+            self._of_image[pair.image].append(_key(pair))
+
+    def add(self, part: str, names: Names) -> None:
+        unknown, ambiguous, twice = [], [], []
+        for entry in _entries(names, part):
+            keys = self._keys_of(entry)
+            if isinstance(keys, str):
+                (ambiguous if keys == "ambiguous" else unknown).append(_said(entry))
+                continue
+            twice += [
+                (_said(entry), before)
+                for key in keys
+                if (before := self.part_of.setdefault(key, part)) != part
+            ]
+        if said := found(
+            {
+                "No image is called": unknown,
+                "Several images are called; write more of their paths": ambiguous,
+            }
+        ):
+            raise SplitError(f"{part}: {said}")
+        if twice:
+            names = sorted({name for name, _ in twice})
+            raise SplitError(f"In both {twice[0][1]} and {part} ({len(names)}): {listing(names)}.")
+
+    def _keys_of(self, entry: Entry) -> Sequence[_Key] | str:
+        """The pairs that an entry means, or why it means none."""
+        if not isinstance(entry, str | os.PathLike):
+            key = _key(entry)
+            return [key] if key in self._keys else "unknown"
+        text = composed(Path(entry).as_posix())
+        whole = composed(Path(os.path.abspath(text)).as_posix())  # noqa: PTH100, links stay
+        names = (f"./{text}", text, whole)
+        images = next((self._named[name] for name in names if name in self._named), ())
+        if len(images) != 1:
+            return "ambiguous" if images else "unknown"
+        return self._of_image[next(iter(images))]
+
+
+def _key(pair: Pair | tuple) -> _Key:
+    files = (pair.image, pair.mask) if isinstance(pair, Pair) else pair
+    image, mask = (composed(os.path.abspath(file)) for file in files)  # noqa: PTH100, links stay
+    return image, mask
+
+
+def _said(entry: Entry) -> str:
+    if isinstance(entry, Pair):
+        return entry.image.name
+    return str(entry)
+
+
+def _entries(names: Names, part: str) -> list[Entry]:
+    if isinstance(names, str | os.PathLike):
+        return _lines(Path(names))
+    entries = list(names) if isinstance(names, Iterable) else [names]
+    for entry in entries:
+        both = isinstance(entry, tuple) and len(entry) == 2
+        files = entry if both else () if isinstance(entry, Pair) else (entry,)
+        if not all(isinstance(file, str | os.PathLike) for file in files):
+            raise SplitError(
+                f"{part}: {entry!r} names no image; a stem, a file name, a path or a pair was "
+                "expected."
+            )
+    return entries
+
+
+def _by_every_name(pairs: Sequence[Pair]) -> dict[str, set[Path]]:
+    """Images by all that they may be called: the ends of their paths, with and without suffix."""
+    named: dict[str, set[Path]] = defaultdict(set)
+    for image, name in relative_names(pair.image for pair in pairs).items():
+        steps = PurePosixPath(name).parts
+        for start in range(len(steps)):
+            end = PurePosixPath(*steps[start:])
+            named[str(end)].add(image)
+            named[str(end.with_suffix(""))].add(image)
+        # the whole path is meant before the end of another one
+        named[f"./{name}"] = {image}
+        named[f"./{PurePosixPath(name).with_suffix('')}"].add(image)
+        named[composed(image.as_posix())].add(image)
+        named[composed(Path(os.path.abspath(image)).as_posix())].add(image)  # noqa: PTH100
+    return named
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SplitError(
+            f"{file} could not be read as a list ({error}). A text file with one name per line, or "
+            "a list of names, was expected."
+        ) from error
+    return [line.strip() for line in lines if line.strip()]

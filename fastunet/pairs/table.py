@@ -1,0 +1,293 @@
+"""Pairs from a table: a CSV or TSV file or a DataFrame with a row for each image."""
+
+import codecs
+import csv
+import io
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastunet._util.text import listing
+from fastunet.errors import PairingError
+from fastunet.io.extensions import is_image
+from fastunet.pairs.matching import as_on_disk, split_of
+from fastunet.pairs.pair import Pair, PairList, Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ALIASES = {
+    "image": ("image", "images", "image_path", "image_file", "image_filename", "img", "img_path",
+              "filename", "file_name", "file", "fname", "path", "input", "x"),
+    "mask": ("mask", "masks", "mask_path", "mask_file", "mask_filename", "label", "labels",
+             "label_path", "annotation", "annotation_path", "segmentation", "gt", "target", "y"),
+    "split": ("split",),
+    "group": ("group", "groups", "patient", "patient_id", "subject", "video", "scene"),
+}  # fmt: skip
+Parts = frozenset[Split]  # those that a row may be in
+
+# columns that say True of a part, as fastai's is_valid does; of the others False
+_FLAGS: dict[str, Split] = {
+    **dict.fromkeys(("is_valid", "valid", "is_val", "val", "is_validation", "validation"), "valid"),
+    **dict.fromkeys(("is_train", "train", "is_training", "training"), "train"),
+    **dict.fromkeys(("is_test", "test", "is_holdout", "holdout"), "test"),
+}
+_ANY: Parts = frozenset(("train", "valid", "test"))
+_TAKEN: dict[Parts, Split] = {  # where a column says only what a row is not
+    _ANY - {"valid"}: "train",
+    _ANY - {"train"}: "valid",
+}
+_TRUE = ("true", "1", "1.0", "yes", "y", "t")
+_FALSE = ("false", "0", "0.0", "no", "n", "f")
+_DECORATION = re.compile(r"[-_ ]?(?:set|split|data|part)$|^(?:set|split|part)[-_ ]")
+_SPLIT_NAME = re.compile(r"split|fold|subset|partition|phase|stage|usage|^set$|^part$")
+
+
+def pairs_from_table(
+    table: "str | os.PathLike | pd.DataFrame",  # a .csv or .tsv file, or a DataFrame
+    root: str | os.PathLike | None = None,  # of relative paths; None: the table's folder, or "."
+    image: str = "image",  # column of image files
+    mask: str = "mask",  # column of mask files
+    split: str = "split",  # column of train, val or test, or is_valid with 1 or 0; if there is none
+    # of that name, one that says the same is taken
+    group: str = "group",  # column of what must stay in one part; may be missing
+    missing_ok: bool = False,  # files need not exist, for `skip_bad` to leave their pairs out
+) -> PairList:
+    """The pairs that a table lists, in its order.
+
+    Column names are compared without case; `image_path`, `filename`, `label` and the like stand in
+    for the defaults. Rows with an empty mask are left out and counted as unpaired.
+
+    Raises `PairingError` where a column or a file is missing, a split has an unknown name, or an
+    image is listed twice.
+    """
+    for option, value in {"image": image, "mask": mask, "split": split, "group": group}.items():
+        if not isinstance(value, str | os.PathLike):
+            raise PairingError(f"{option}={value!r}: the name of a column was expected.")
+    image, mask = os.fspath(image), os.fspath(mask)
+    frame, name, folder = _frame(table)
+    folder = Path(root) if root is not None else folder
+    columns = list(map(str, frame.columns))
+    image_column = _column(columns, image, "image", name)
+    mask_column = _column(columns, mask, "mask", name)
+    images, masks = _texts(frame, image_column), _texts(frame, mask_column)
+    groups = _texts(frame, _column(columns, group, "group", name, needed=group != "group"))
+
+    if not images:
+        raise PairingError(f"{name} has no rows; one for each image was expected.")
+    blank = [row for row, text in enumerate(images, 1) if not text]
+    if blank:
+        raise PairingError(f"{name} names no image in row {listing(blank)}. Fill {image_column!r}.")
+    rest = [column for column in columns if column not in (image_column, mask_column)]
+    parts = _parts(frame, rest, split, name)
+    pairs, unpaired = [], []
+    for at, (image_file, mask_file) in enumerate(zip(images, masks, strict=True)):
+        if not mask_file:
+            unpaired.append(_file(folder, image_file))
+            continue
+        image_file, mask_file = _file(folder, image_file), _file(folder, mask_file)
+        pairs.append(Pair(image_file, mask_file, parts[at], groups[at]))
+    if not pairs:
+        raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
+    _check(pairs, name, folder, missing_ok)
+    return PairList(pairs, "table", unpaired)
+
+
+def _frame(table) -> tuple["pd.DataFrame", str, Path]:
+    """The table as text, what to call it, and the folder that its paths start from."""
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        return table, "The table", Path()
+    path = Path(table)
+    if not path.is_file():
+        raise PairingError(f"{path} is no file; a .csv or .tsv table was expected.")
+    try:
+        text = _text(path.read_bytes())
+        first = text[: text.find("\n")]
+        # spreadsheets of many countries write semicolons
+        separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+        lines = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+        rows = [row for row in lines if any(cell.strip() for cell in row)]
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
+        raise PairingError(f"{path} cannot be read as a table: {error}") from error
+    if not rows:
+        raise PairingError(f"{path} cannot be read as a table: it is empty.")
+    header, *rows = rows
+    width = len(header)
+    long = [n for n, row in enumerate(rows, 1) if any(cell.strip() for cell in row[width:])]
+    if long:
+        raise PairingError(
+            f"{path}: row {listing(long)} has more cells than the {width} columns of the first "
+            "line. Is a comma missing there, or is one too many inside a name? Put such a name in "
+            'quotes ("a, b.png").'
+        )
+    even = [(row + [""] * width)[:width] for row in rows]
+    return pd.DataFrame(even, columns=header, dtype=object), str(path), path.parent
+
+
+def _text(content: bytes) -> str:
+    """Text as spreadsheets write it. A wrong guess shows as files that do not exist."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252")
+
+
+def _file(folder: Path, name: str) -> Path:
+    """A file of the table; backslashes of Windows are slashes where no file is called so."""
+    file = as_on_disk(folder / name)
+    if "\\" in name and not file.exists():
+        return as_on_disk(folder / name.replace("\\", "/"))
+    return file
+
+
+def _column(
+    columns: Sequence[str], asked: str, meaning: str, table: str, needed: bool | None = None
+) -> str | None:
+    """The column that is asked for, or one of the names that usually stand for it."""
+    by_name = {column.strip().lower(): column for column in reversed(columns)}
+    names = [asked.lower(), *(_ALIASES[meaning] if asked == meaning else ())]
+    found = next((by_name[name] for name in names if name in by_name), None)
+    if needed is None:
+        needed = meaning in ("image", "mask")
+    if found is None and needed and any(map(is_image, columns)):
+        raise PairingError(
+            f"The first line of {table} ({listing(columns, 4)}) names files, not columns. Put a "
+            "line image,mask above it."
+        )
+    if found is None and needed:
+        raise PairingError(
+            f"{table} has no column {asked!r}; its columns are {listing(columns, 20)}. Say which "
+            f"one it is: {meaning}=... ({meaning}s=... of from_folder and find_pairs)."
+        )
+    return found
+
+
+def _texts(frame: "pd.DataFrame", column: str | None) -> list[str]:
+    """The cells of a column as text, "" where there is nothing."""
+    if column is None:
+        return [""] * len(frame)
+    cells = frame.iloc[:, list(map(str, frame.columns)).index(column)]
+    cells = cells.astype(object).where(cells.notna(), "")
+    return [os.fspath(c).strip() if hasattr(c, "__fspath__") else str(c).strip() for c in cells]
+
+
+# --- the split -----------------------------------------------------------------------------------
+
+
+def _parts(frame: "pd.DataFrame", columns: Sequence[str], asked: str, table: str) -> list[Split]:
+    """The part of each row, "" where no column tells.
+
+    Raises `PairingError` where a column should tell and cannot be read, or two contradict each
+    other. Warns of one that looks like a split and is not used.
+    """
+    named = _column(columns, asked, "split", table, needed=asked != "split")
+    if named is not None:
+        others = [] if asked != "split" else _readable(frame, columns, table, without=named)
+        told = [(named, _read_column(named, _texts(frame, named), table)), *others]
+    else:
+        told = _readable(frame, columns, table)
+        used = {column for column, _ in told}
+        for column in columns:
+            if column not in used and _SPLIT_NAME.search(column.strip().lower()):
+                _warn_of_unread(column, _texts(frame, column), table)
+    rows = [_ANY] * len(frame)
+    for column, possible in told:
+        both = [one & other for one, other in zip(rows, possible, strict=True)]
+        if frozenset() in both:
+            row = both.index(frozenset())
+            raise PairingError(
+                f"{table}: of row {row + 1} the column {column!r} says something else than "
+                f"{listing([repr(before) for before, _ in told if before != column], 3)}. Take one "
+                "of them out, or name the one that holds: split=... of pairs_from_table."
+            )
+        rows = both
+    return [next(iter(one)) if len(one) == 1 else _TAKEN.get(one, "") for one in rows]
+
+
+def _readable(
+    frame: "pd.DataFrame", columns: Sequence[str], table: str, without: str | None = None
+) -> list[tuple[str, list[Parts]]]:
+    """The columns that say of each row which part it is in, and what they say."""
+    found = []
+    for column in columns:
+        texts = _texts(frame, column)
+        flag = _FLAGS.get(column.strip().lower())
+        words = set(filter(None, texts))
+        by_words = words and all(map(_word, words)) and len({_word(word) for word in words}) > 1
+        if column != without and (by_words or (flag and words)):
+            found.append((column, _read_column(column, texts, table)))
+    return found
+
+
+def _read_column(column: str, texts: Sequence[str], table: str) -> list[Parts]:
+    flag = _FLAGS.get(column.strip().lower())
+    parts = {text: _part(text, flag) for text in dict.fromkeys(texts)}
+    unknown = [text for text, part in parts.items() if part is None]
+    if unknown and flag:
+        raise PairingError(
+            f"{table} has {listing(unknown)} in the column {column!r}, which says True of images "
+            f"of the {flag} part, and False of others. Rename it if it means something else."
+        )
+    if unknown and set(map(str.lower, unknown)) <= {*_TRUE, *_FALSE}:
+        raise PairingError(
+            f"{table} has {listing(unknown)} in the column {column!r}, and which of them are "
+            "validated on cannot be known. Call the column is_valid if 1 (or True) are those, or "
+            "is_train if they are trained on."
+        )
+    if unknown:
+        raise PairingError(
+            f"{table} has rows of split {listing(unknown)} in the column {column!r}; train, valid "
+            "(or val) and test are known. Rename them, or pass split= with the name of another "
+            "column."
+        )
+    return [parts[text] for text in texts]
+
+
+def _part(text: str, flag: Split | None) -> Parts | None:
+    """The parts that a cell leaves open; None where it cannot be read."""
+    if not text:
+        return _ANY
+    if word := _word(text):
+        return frozenset((word,))
+    if flag and text.lower() in _TRUE:
+        return frozenset((flag,))
+    return _ANY - {flag} if flag and text.lower() in _FALSE else None
+
+
+def _word(text: str) -> Split | None:
+    """The part that `Train`, `val_set` or `test split` stands for."""
+    return split_of(text) or split_of(_DECORATION.sub("", text.strip().lower()))
+
+
+def _warn_of_unread(column: str, texts: Sequence[str], table: str) -> None:
+    held = sorted(set(filter(None, texts)))
+    if 1 < len(held) < len(texts):
+        warnings.warn(
+            f"{table}: the column {column!r} looks like a split, but is not used, since it holds "
+            f"{listing(held, 5)}. To use it, write train, valid or test, or a column is_valid with "
+            "1 for what is validated on.",
+            stacklevel=5,
+        )
+
+
+def _check(pairs: list[Pair], table: str, folder: Path, missing_ok: bool) -> None:
+    """Every file is there, and no image is listed twice."""
+    for what, files in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs])):
+        missing = [file for file in files if not file.is_file()]
+        if missing and not missing_ok:
+            raise PairingError(
+                f"{table} lists {len(missing)} {what} files that do not exist: {listing(missing)}. "
+                f"Relative paths start from {folder.absolute()}; pass root= for another folder. If "
+                "these files are lost, skip_bad=True leaves their pairs out."
+            )
+    seen: set[Path] = set()
+    twice = [pair.image for pair in pairs if pair.image in seen or seen.add(pair.image)]
+    if twice:
+        raise PairingError(f"{table} lists images more than once: {listing(twice)}. Keep one row.")

@@ -1,0 +1,153 @@
+"""The files of a training run: which a run writes, what stands in a folder, whether it is whole."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from fastunet._util.files import read_small
+from fastunet._util.folders import LOCK, remove_empty
+from fastunet.errors import OutputError
+
+RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
+BEST = "best"  # a bundle of the best epoch so far
+SPLIT = "split.json"
+SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
+FORMAT = 1
+MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
+
+BUNDLE_JSON = "bundle.json"
+TEMPORARY = ".temporary"  # marks a folder beside a run that may be removed: `<out>.new` or `.old`
+_HIDDEN = (LOCK, TEMPORARY, ".DS_Store", "Thumbs.db", "desktop.ini")
+_BUNDLE = (BUNDLE_JSON, "model.safetensors", "model-????????.safetensors")
+_EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.csv")
+_FILES = {  # that a run writes, by folder
+    "": (
+        *(RUN_JSON, SPLIT, SKIPPED, *_BUNDLE),
+        *("history.csv", "results.png", "lr_find.png", "command.txt"),
+    ),
+    BEST: _BUNDLE,
+    "evaluation": _EVALUATION,
+}
+
+
+def unfinished(
+    folder: Path,
+) -> str:
+    """What to tell of a run that is not finished, and where its best epoch is; "" otherwise."""
+    record = record_of(folder)
+    if record is None or record["status"] == "finished":
+        return ""
+    if (folder / BEST / BUNDLE_JSON).is_file():
+        return (
+            f"{folder} is a training run that is not finished: it goes on or was stopped. Its best "
+            f"epoch so far is a model: {folder / BEST}."
+        )
+    return (
+        f"{folder} is a training run that is not finished: it goes on or was stopped, and it has "
+        "no model yet."
+    )
+
+
+def split_of(
+    bundle: Path,  # a bundle's folder, or its JSON
+) -> Path | None:
+    """The `split.json` of the run that made a bundle, also for its best epoch so far."""
+    folder = bundle if bundle.is_dir() else bundle.parent
+    places = [folder]
+    if folder.resolve().name == BEST and record_of(folder.resolve().parent):
+        places.append(folder.resolve().parent)
+    return next((place / SPLIT for place in places if (place / SPLIT).is_file()), None)
+
+
+# --- what stands in a folder --------------------------------------------------------------------
+
+State = Literal["empty", "unfinished", "finished"]
+
+
+def record_of(folder: Path) -> dict | None:
+    """What `run.json` says, where it is one of ours."""
+    document = _json(folder / RUN_JSON)
+    ours = "fastunet" in document and document.get("status") in ("unfinished", "finished")
+    return document if ours else None
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether its `bundle.json` is a bundle's; it may still be damaged."""
+    document = _json(folder / BUNDLE_JSON)
+    weights = document.get("weights")
+    named = isinstance(weights, dict) and isinstance(weights.get("file"), str)
+    return named and {"format", "architecture", "preprocess"} <= document.keys()
+
+
+def _json(file: Path) -> dict:
+    try:
+        document = json.loads(read_small(file, MAX_JSON, OutputError))
+    except (OutputError, ValueError, RecursionError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def state_of(folder: Path) -> tuple[State, dict[str, Sequence[str]]]:
+    """What stands there, and the names by folder that are a run's then.
+
+    A name alone shows nothing, since users too have a `history.csv`: it is a run's only beside the
+    JSON of a run or of a bundle.
+    """
+    record = record_of(folder)
+    if record is not None:
+        return record["status"], _FILES
+    if is_bundle(folder):
+        of_a_run = (folder / "command.txt").is_file()  # by an older fastunet, without run.json
+        return "finished", _FILES if of_a_run else {"": _BUNDLE}
+    return "empty", {"": [f".{RUN_JSON}.*.partial"]}
+
+
+def _files(folder: Path, below: str = "") -> Iterator[tuple[str, str]]:
+    """Folder and name of each file, a link being a file; those of empty folders are ("x/y", "")."""
+    empty = True
+    for entry in sorted(os.scandir(folder / below), key=lambda entry: entry.name):
+        empty = False
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(folder, f"{below}/{entry.name}".lstrip("/"))
+        else:
+            yield below, entry.name
+    if empty and below:
+        yield below, ""
+
+
+def _owned(below: str, name: str, own: dict[str, Sequence[str]]) -> bool:
+    if below not in own:
+        return False
+    patterns = (*own[below], *_HIDDEN)
+    return not name or any(
+        fnmatchcase(name, pattern) or fnmatchcase(name, f".{pattern}.*partial")
+        for pattern in patterns
+    )
+
+
+def foreign_files(folder: Path, own: dict[str, Sequence[str]]) -> list[str]:
+    return [
+        f"{below}/{name}".strip("/")
+        for below, name in _files(folder)
+        if not _owned(below, name, own)
+    ]
+
+
+def remove_own(folder: Path, keep: Sequence[str] = ()) -> list[str]:
+    """Remove the files that are a run's own. Returns the others, which stay.
+
+    Those that say whose the rest is go last.
+    """
+    _, own = state_of(folder)
+    last = [("", name) for name in ("command.txt", BUNDLE_JSON, RUN_JSON, TEMPORARY)]
+    files = [(below, name) for below, name in _files(folder) if _owned(below, name, own)]
+    files.sort(key=lambda file: last.index(file) if file in last else -1)
+    for below, name in files:
+        if (below, name) in last:
+            remove_empty([folder / below for below in own if below])
+        if name and name not in keep:
+            (folder / below / name).unlink(missing_ok=True)
+    return [f"{below}/{name}".strip("/") for below, name in _files(folder) if name not in keep]

@@ -1,0 +1,558 @@
+"""Any mask encoding as class indices."""
+
+import json
+import pickle
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fastunet.errors import ImageReadError, MaskValueError
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.masks.raw import RawMask
+from fastunet.masks.statistics import Survey
+
+PALETTE = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0)}
+
+
+def save(path, array, **kwargs):
+    Image.fromarray(np.asarray(array, np.uint8)).save(path, **kwargs)
+    return path
+
+
+def save_palette(path, indices, palette):
+    """A palette file whose index i has the colour palette[i]."""
+    image = Image.fromarray(np.asarray(indices, np.uint8), mode="P")
+    flat = np.zeros((256, 3), np.uint8)
+    for index, colour in palette.items():
+        flat[index] = colour
+    image.putpalette(flat.ravel().tolist())
+    image.save(path)
+    return path
+
+
+def grid(*values):
+    return np.array([values, values[::-1]])
+
+
+# --- understanding ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "void", "task"),
+    [
+        ((0, 255), ("background", "foreground"), (), "binary"),
+        ((0, 1), ("background", "foreground"), (), "binary"),
+        ((3, 9), ("3", "9"), (), "binary"),
+        ((0, 1, 2), ("0", "1", "2"), (), "multiclass"),
+        ((0, 7, 255), ("0", "7", "255"), (), "multiclass"),
+        ((0, 1, 255), ("background", "foreground"), (255,), "binary"),
+        ((0, 1, 2, 255), ("0", "1", "2"), (255,), "multiclass"),
+    ],
+)
+def test_grey_values_become_classes_in_ascending_order(tmp_path, values, classes, void, task):
+    path = save(tmp_path / "m.png", grid(*values))
+    codec = MaskCodec.infer([path])
+    assert (codec.classes, codec.void, codec.task) == (classes, void, task)
+    expected = grid(*[VOID if v in void else codec.codes.index(v) for v in values])
+    np.testing.assert_array_equal(codec.read(path), expected)
+
+
+def test_values_are_gathered_over_all_masks(tmp_path):
+    paths = [save(tmp_path / f"{v}.png", np.full((3, 3), v)) for v in (5, 0, 9, 7)]
+    assert MaskCodec.infer(paths).codes == (0, 5, 7, 9)
+
+
+def test_colours_become_classes_and_black_comes_first(tmp_path):
+    rgb = np.array([[(255, 0, 0), (0, 0, 0)], [(0, 255, 0), (0, 0, 0)]], np.uint8)
+    path = save(tmp_path / "m.png", rgb)
+    codec = MaskCodec.infer([path])
+    assert codec.classes == ("#000000", "#00ff00", "#ff0000")
+    np.testing.assert_array_equal(codec.read(path), [[2, 0], [1, 0]])
+    np.testing.assert_array_equal(codec.decode(codec.read(path)), rgb)
+
+
+def test_grey_stored_as_rgb_is_grey(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 255)[..., None].repeat(3, 2))
+    assert MaskCodec.infer([path]).codes == (0, 255)
+    assert MaskCodec.infer([path, save(tmp_path / "l.png", grid(0, 255))]).codes == (0, 255)
+
+
+def test_a_grey_file_among_colour_ones_is_read_as_grey_colours(tmp_path):
+    colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
+    grey = save(tmp_path / "g.png", np.zeros((2, 2)))
+    codec = MaskCodec.infer([colour, grey])
+    np.testing.assert_array_equal(codec.read(grey), np.zeros((2, 2)))
+
+
+def test_transparent_pixels_are_one_class_whatever_their_colour(tmp_path):
+    rgba = np.zeros((2, 3, 4), np.uint8)
+    rgba[0, :] = (255, 0, 0, 255)
+    rgba[1, 0] = (9, 9, 9, 0)
+    path = save(tmp_path / "m.png", rgba)
+    codec = MaskCodec.infer([path])
+    assert len(codec.classes) == 2
+    assert len(set(codec.read(path)[1])) == 1
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif"])
+def test_palette_files_are_read_by_colour_in_palette_order(tmp_path, suffix):
+    path = save_palette(tmp_path / f"m.{suffix}", grid(0, 1, 2, 3), PALETTE)
+    codec = MaskCodec.infer([path])
+    assert codec.classes == ("#000000", "#800000", "#008000", "#808000")
+    np.testing.assert_array_equal(codec.read(path), grid(0, 1, 2, 3))
+
+
+def test_a_palette_whose_order_differs_from_file_to_file_does_not_matter(tmp_path):
+    turned = {0: PALETTE[2], 1: PALETTE[0], 2: PALETTE[1]}
+    one = save_palette(tmp_path / "a.png", grid(0, 1, 2), PALETTE)
+    two = save_palette(tmp_path / "b.png", grid(1, 2, 0), turned)  # the same picture
+    codec = MaskCodec.infer([one, two])
+    np.testing.assert_array_equal(codec.read(one), codec.read(two))
+    assert len(np.unique(codec.read(one))) == 3
+
+
+def test_a_palette_that_says_nothing_is_read_by_index(tmp_path):
+    path = save_palette(tmp_path / "m.png", grid(0, 1, 2), {})  # all black
+    codec = MaskCodec.infer([path])
+    assert codec.palette == "index"
+    np.testing.assert_array_equal(codec.read(path), grid(0, 1, 2))
+
+
+def test_pascal_vocs_palette_border_is_void(tmp_path):
+    path = save_palette(tmp_path / "m.png", grid(0, 1, 2, 255), {**PALETTE, 255: (224, 224, 192)})
+    codec = MaskCodec.infer([path])
+    np.testing.assert_array_equal(codec.read(path), grid(0, 1, 2, VOID))
+    assert MaskCodec.infer([path], void=255) == codec  # a palette index stands for its colour
+
+
+def test_jpeg_masks_with_greys_in_between_go_to_the_nearest_value(tmp_path):
+    truth = np.zeros((64, 64), np.uint8)
+    cv2.circle(truth, (30, 30), 15, 255, -1)
+    path = save(tmp_path / "m.jpg", truth, quality=60)
+    with Image.open(path) as file:
+        assert len(np.unique(np.asarray(file))) > 2
+    codec = MaskCodec.infer([path])
+    assert codec.task == "binary"
+    assert (codec.read(path) != (truth > 0)).mean() < 0.01
+
+
+def test_jpeg_colours_go_to_the_nearest_colour(tmp_path):
+    truth = np.zeros((64, 64, 3), np.uint8)
+    truth[:, 20:40] = (255, 0, 0)
+    truth[:, 40:] = (0, 255, 0)
+    path = save(tmp_path / "m.jpg", truth, quality=90, subsampling=0)
+    codec = MaskCodec.infer([path])
+    indices = codec.read(path)
+    assert len(codec.classes) == 3
+    assert [len(set(np.unique(indices[:, s]))) for s in (slice(0, 19), slice(21, 39))] == [1, 1]
+
+
+def test_sixteen_bit_values_are_classes(tmp_path):
+    cv2.imwrite(str(tmp_path / "m.png"), grid(0, 1000, 40000).astype(np.uint16))
+    codec = MaskCodec.infer([tmp_path / "m.png"])
+    assert codec.codes == (0, 1000, 40000)
+    np.testing.assert_array_equal(codec.read(tmp_path / "m.png"), grid(0, 1, 2))
+
+
+def test_one_bit_masks_are_binary(tmp_path):
+    Image.fromarray(grid(0, 255).astype(np.uint8)).convert("1").save(tmp_path / "m.png")
+    codec = MaskCodec.infer([tmp_path / "m.png"])
+    np.testing.assert_array_equal(codec.read(tmp_path / "m.png"), grid(0, 1))
+
+
+def test_one_bit_masks_may_lie_among_those_of_bytes(tmp_path):
+    paths = [tmp_path / "bit.png", tmp_path / "bytes.png"]
+    Image.fromarray(grid(0, 255).astype(np.uint8)).convert("1").save(paths[0])
+    Image.fromarray(grid(0, 255).astype(np.uint8)).save(paths[1])
+    codec = MaskCodec.infer(paths)
+    assert codec.codes == (0, 255)
+    for path in paths:
+        np.testing.assert_array_equal(codec.read(path), grid(0, 1))
+
+
+# --- what the user says -------------------------------------------------------------------------
+
+
+def test_names_void_and_values_can_be_given(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 1, 11))
+    codec = MaskCodec.infer([path], classes=["sky", "road"], void=11)
+    assert (codec.classes, codec.void) == (("sky", "road"), (11,))
+    assert MaskCodec.infer([path], void=[11, 12, 13]).void == (11, 12, 13)
+    stated = MaskCodec.infer([path], classes={"road": 1, "sky": 0}, void=[11])
+    np.testing.assert_array_equal(stated.read(path), grid(1, 0, VOID))
+
+
+def test_names_of_indices_may_include_classes_that_do_not_occur_and_void(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 2, 4))
+    codec = MaskCodec.infer([path], classes=["a", "b", "c", "d", "void"], void=4)
+    assert codec.classes == ("a", "b", "c", "d")
+    np.testing.assert_array_equal(codec.read(path), grid(0, 2, VOID))
+
+
+def test_two_hundred_fifty_five_is_a_class_where_it_is_named(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 1, 255))
+    assert MaskCodec.infer([path], classes=["a", "b", "c"]).codes == (0, 1, 255)
+    assert MaskCodec.infer([path], classes=["a", "b"]).void == (255,)
+
+
+@pytest.mark.parametrize(
+    ("classes", "void", "message"),
+    [
+        (["a"] * 5, None, "5 class names were given, but the masks hold 3 values: 0, 1, 11"),
+        ({"a": 0, "b": 1}, None, r"m\.png holds 11, which classes= does not name"),
+        (None, "#ff0000", "the masks hold values, written as a number"),
+        (None, "eleven", "neither a value"),
+        (None, "#12", "write #rrggbb"),
+    ],
+)
+def test_what_does_not_fit_the_masks_is_said(tmp_path, classes, void, message):
+    path = save(tmp_path / "m.png", grid(0, 1, 11))
+    with pytest.raises(MaskValueError, match=message):
+        MaskCodec.infer([path], classes, void)
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "void", "names", "codes", "void_codes"),
+    [
+        ((0, 1, 2), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (2,)),
+        ((0, 1), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (2,)),
+        ((0, 7, 9), ["void", "sky", "road"], "void", ("sky", "road"), (7, 9), (0,)),
+        ((0, 1, 2, 255), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (255, 2)),
+        ((0, 1, 2, 9), ["sky", "road", "void"], [9, "void"], ("sky", "road"), (0, 1), (9, 2)),
+        ((0, 5, 11), {"sky": 0, "road": 5, "void": 11}, "void", ("sky", "road"), (0, 5), (11,)),
+        ((0, 5, 11), {"sky": 0, "road": 5, "void": 11}, 11, ("sky", "road"), (0, 5), (11,)),
+    ],
+)
+def test_void_may_be_the_name_of_a_class(tmp_path, values, classes, void, names, codes, void_codes):
+    path = save(tmp_path / "m.png", grid(*values))
+    codec = MaskCodec.infer([path], classes, void)
+    assert (codec.classes, codec.codes, codec.void) == (names, codes, void_codes)
+
+
+def test_a_void_that_is_no_class_is_refused(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 1, 2))
+    message = r"void='edge' is not among the classes \(sky, road, void\)"
+    with pytest.raises(MaskValueError, match=message):
+        MaskCodec.infer([path], ["sky", "road", "void"], void="edge")
+
+
+def test_void_may_occur_nowhere_and_be_a_list_of_colours(tmp_path):
+    rgb = np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8)
+    path = save(tmp_path / "m.png", rgb)
+    with pytest.warns(UserWarning, match=r"void=#ffffff, .* is in none of the 1 masks"):
+        codec = MaskCodec.infer([path], void=["#ffffff", (1, 2, 3)])
+    assert codec.void == (0xFFFFFF, 0x010203)
+    assert codec.codes == (0, 0xFF0000)
+
+
+def test_a_table_of_colours_that_does_not_fit_shows_what_is_there(tmp_path):
+    rgb = np.array([[(255, 0, 0), (0, 0, 0), (0, 0, 0)], [(0, 0, 1)] * 3], np.uint8)
+    path = save(tmp_path / "m.png", rgb)
+    table = {"soil": "#000000", "weed": "#fe0000", "crop": "#00ff00"}
+    with pytest.raises(MaskValueError) as caught:
+        MaskCodec.infer([path], table)
+    message = str(caught.value)
+    for part in (
+        "m.png holds #000001, #ff0000, which classes= does not name",
+        "#000001 (3 pixels, m.png), #000000 (2 pixels, m.png), #ff0000 (1 pixels, m.png)",
+        "found nowhere: #fe0000 (weed), #00ff00 (crop)",
+        "Leave out classes=",
+        'unknown="void"',
+    ):
+        assert part in message
+    tolerant = MaskCodec.infer([path], table, unknown="void")
+    np.testing.assert_array_equal(tolerant.read(path), [[VOID, 0, 0], [VOID] * 3])
+
+
+def test_a_table_may_name_what_the_sample_does_not_hold(tmp_path):
+    path = save(tmp_path / "m.png", grid(0, 3))
+    codec = MaskCodec.infer([path], {"a": 0, "b": 3, "c": 9})
+    assert codec.codes == (0, 3, 9)
+
+
+def test_names_of_palette_indices_may_include_classes_that_do_not_occur(tmp_path):
+    path = save_palette(tmp_path / "m.png", grid(0, 2, 255), {**PALETTE, 255: (224, 224, 192)})
+    codec = MaskCodec.infer([path], ["a", "b", "c", "d"])
+    assert (codec.codes, codec.palette, codec.void) == ((0, 1, 2, 3), "index", (255,))
+    np.testing.assert_array_equal(codec.read(path), grid(0, 2, VOID))
+
+
+def test_unknown_values_are_void_where_the_user_says_so(tmp_path):
+    codec = MaskCodec.infer([save(tmp_path / "m.png", grid(0, 255))], unknown="void")
+    odd = save(tmp_path / "odd.png", grid(0, 128))
+    np.testing.assert_array_equal(codec.read(odd), grid(0, VOID))
+    with pytest.raises(MaskValueError, match=r"unknown='skip'; one of \('error', 'void'\)"):
+        MaskCodec.infer([odd], unknown="skip")
+
+
+# --- stacks and other arrays --------------------------------------------------------------------
+
+
+def test_every_band_is_a_class_and_unclaimed_pixels_are_void(tmp_path):
+    stack = np.zeros((6, 20, 30), np.uint8)
+    stack[0, :10] = stack[4, 10:, 3:] = 255
+    np.save(tmp_path / "m.npy", stack)
+    codec = MaskCodec.infer([tmp_path / "m.npy"])
+    assert (len(codec.classes), codec.void, codec.encoding) == (6, (255,), "class indices")
+    indices = codec.read(tmp_path / "m.npy")
+    assert (indices[:10] == 0).all()
+    assert (indices[10:, 3:] == 4).all()
+    assert (indices[10:, :3] == VOID).all()
+
+
+def test_bands_may_be_named_in_a_table(tmp_path):
+    np.save(tmp_path / "m.npy", np.eye(6)[np.tile([1, 4], (20, 15))])
+    codec = MaskCodec.infer([tmp_path / "m.npy"], {"road": 1, "sky": 4})
+    np.testing.assert_array_equal(codec.read(tmp_path / "m.npy"), np.tile([0, 1], (20, 15)))
+
+
+def test_stacks_of_different_depth_are_refused(tmp_path):
+    for n in (5, 6):
+        np.save(tmp_path / f"{n}.npy", np.eye(n)[np.zeros((20, 30), int)])
+    with pytest.raises(MaskValueError, match=r"5\.npy is a stack of 5 .*6\.npy a stack of 6"):
+        MaskCodec.infer(sorted(tmp_path.iterdir()))
+
+
+def test_values_below_zero_may_be_void(tmp_path):
+    np.save(tmp_path / "m.npy", grid(-1, 0, 1).astype(np.float32))
+    codec = MaskCodec.infer([tmp_path / "m.npy"], void=-1)
+    np.testing.assert_array_equal(codec.read(tmp_path / "m.npy"), grid(VOID, 0, 1))
+    assert MaskCodec.infer([tmp_path / "m.npy"], void="-1") == codec
+
+
+def test_deep_values_among_colours_are_refused(tmp_path):
+    colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
+    cv2.imwrite(str(tmp_path / "v.png"), grid(0, 1000).astype(np.uint16))
+    with pytest.raises(MaskValueError, match=r"v\.png holds values 0\.\.1000, .*c\.png holds col"):
+        MaskCodec.infer([colour, tmp_path / "v.png"])
+
+
+# --- what a survey tells ------------------------------------------------------------------------
+
+
+def test_a_survey_tells_what_each_file_holds_in_one_kind_of_code(tmp_path):
+    colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
+    grey = save(tmp_path / "g.png", np.full((2, 2), 255))
+    survey = Survey.of([colour, grey], progress=False)
+    assert survey.present == {colour: {0, 0xFF0000}, grey: {0xFFFFFF}}
+    assert survey.counts == {0: 1, 0xFF0000: 1, 0xFFFFFF: 4}
+
+
+def test_a_spread_survey_looks_at_some_of_the_files(tmp_path):
+    paths = [save(tmp_path / f"{i}.png", grid(0, i)) for i in range(10)]
+    assert list(Survey.spread(paths, progress=False, sample=4).present) == paths[::3]
+
+
+# --- what goes wrong ----------------------------------------------------------------------------
+
+
+def test_an_unknown_value_names_the_file_and_the_value(tmp_path):
+    codec = MaskCodec.infer([save(tmp_path / "m.png", grid(0, 255))])
+    odd = save(tmp_path / "odd.png", grid(0, 128))
+    with pytest.raises(MaskValueError, match=r"odd\.png holds 128 \(2 pixels\).*0, 255"):
+        codec.read(odd)
+
+
+def test_an_unknown_colour_names_the_file_and_the_colour(tmp_path):
+    colours = np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8)
+    codec = MaskCodec.infer([save(tmp_path / "m.png", colours)])
+    odd = save(tmp_path / "odd.png", np.array([[(255, 0, 0), (1, 2, 3)]], np.uint8))
+    with pytest.raises(MaskValueError, match=r"odd\.png holds #010203 \(1 pixels\)"):
+        codec.read(odd)
+
+
+@pytest.mark.parametrize(
+    ("values", "void", "message"),
+    [((7,), None, "hold only 7"), ((7,), 7, r"nothing but void \(7\)"), ((0, 3), 3, "hold only 0")],
+)
+def test_masks_with_nothing_to_learn_are_refused(tmp_path, values, void, message):
+    with pytest.raises(MaskValueError, match=message):
+        MaskCodec.infer([save(tmp_path / "m.png", grid(*values))], void=void)
+
+
+def test_a_mask_that_cannot_be_decoded_is_named(tmp_path):
+    (tmp_path / "m.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    with pytest.raises(ImageReadError, match=r"m\.png"):
+        MaskCodec.infer([tmp_path / "m.png"])
+
+
+# --- for every codec ----------------------------------------------------------------------------
+
+
+@st.composite
+def codecs(draw, kinds=(False, True)):
+    """A codec of values or colours, with and without void, tolerant or strict."""
+    is_colour = draw(st.sampled_from(kinds))
+    code = st.integers(0, 0xFFFFFF) if is_colour else st.integers(-300, 70_000)
+    codes = draw(st.lists(code, min_size=2, max_size=24, unique=True))
+    n_void = draw(st.integers(0, min(2, len(codes) - 2)))
+    void, codes = tuple(codes[:n_void]), tuple(codes[n_void:])
+    others = draw(st.sampled_from([None, VOID, 1]))
+    names = tuple(f"class {i}" for i in range(len(codes)))
+    return MaskCodec(names, codes, void, colour=is_colour, others=others)
+
+
+def a_picture(codec, random, shape=(5, 6)):
+    """Class indices and void where the codec has it, and the same as codes."""
+    known = [*enumerate(codec.codes), *((VOID, code) for code in codec.void)]
+    indices, codes = zip(*random.choices(known, k=shape[0] * shape[1]), strict=True)
+    return np.array(indices).reshape(shape), np.array(codes).reshape(shape)
+
+
+@given(codecs(), st.randoms(use_true_random=False))
+def test_codes_become_the_indices_that_they_stand_for(codec, random):
+    indices, codes = a_picture(codec, random)
+    picture = np.stack([codes >> s & 255 for s in (16, 8, 0)], 2).astype(np.uint8)
+    np.testing.assert_array_equal(codec.encode(picture if codec.colour else codes), indices)
+
+
+@given(codecs(kinds=(True,)), st.randoms(use_true_random=False))
+def test_palettes_in_any_order_give_the_same_indices(codec, random):
+    indices, codes = a_picture(codec, random)
+    table = np.array(random.sample([*codec.codes, *codec.void], len(codec.codes + codec.void)))
+    order = table.argsort()
+    stored = order[np.searchsorted(table[order], codes)].astype(np.uint8)
+    raw = RawMask(stored, colour=True, table=np.resize(table, 256))
+    np.testing.assert_array_equal(codec.encode(raw), indices)
+
+
+@given(codecs(kinds=(True,)), st.randoms(use_true_random=False))
+def test_what_a_colour_codec_draws_it_reads_again(codec, random):
+    indices = np.array(random.choices(range(len(codec.codes)), k=30)).reshape(5, 6)
+    np.testing.assert_array_equal(codec.encode(codec.decode(indices)), indices)
+
+
+@given(codecs(), st.integers(-300, 70_000))
+def test_a_code_that_is_not_listed_follows_the_rule_for_others(codec, code):
+    known = {*codec.codes, *codec.void}
+    raw = RawMask(np.full((2, 2), code), codec.colour)
+    if code not in known:
+        assert (codec.lookup(raw) == (-1 if codec.others is None else codec.others)).all()
+
+
+@given(codecs())
+def test_json_makes_the_same_codec_again(codec):
+    assert MaskCodec.from_dict(json.loads(json.dumps(codec.to_dict()))) == codec
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        MaskCodec(("a", "b"), (0, 255)),
+        MaskCodec(("a", "b"), (0, 0x8000FF), (0xFFFFFF,), colour=True, palette_files=True),
+        MaskCodec(("a", "b"), (0xFF000000, 0x00FF00), colour=True, nearest=True),
+        MaskCodec(("a", "b"), (0, 1), palette="index"),
+    ],
+)
+def test_json_of_older_versions_is_read(codec):
+    old = codec.to_dict()
+    assert MaskCodec.from_dict(json.loads(json.dumps(old))) == codec
+    del old["others"], old["palette_files"]
+    assert MaskCodec.from_dict(old) == replace(codec, palette_files=False)
+
+
+def test_a_codec_travels_to_other_processes():
+    codec = MaskCodec(("a", "b"), (0, 255), others=VOID)
+    codec.encode(grid(0, 255))
+    assert pickle.loads(pickle.dumps(codec)) == codec
+
+
+# --- telling about it ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("codec", "encoding", "lines"),
+    [
+        (
+            MaskCodec(("background", "foreground"), (0, 255)),
+            "two values",
+            ["binary, 2 classes by two values: 0 = background, 255 = foreground; no void"],
+        ),
+        (
+            MaskCodec(("sky", "1", "road"), (0, 1, 2), (255,), others=VOID),
+            "class indices",
+            [
+                "multiclass, 3 classes by class indices: 0 = sky, 1, 2 = road; void: 255",
+                "255 beside class indices does not count.",
+                "Whatever else a mask holds is void.",
+            ],
+        ),
+        (
+            MaskCodec(("a", "b", "c"), (0, 7, 9), others=2),
+            "sparse values",
+            [
+                "multiclass, 3 classes by sparse values: 0 = a, 7 = b, 9 = c; no void",
+                "Whatever else a mask holds is c.",
+            ],
+        ),
+        (
+            MaskCodec(("soil", "weed"), (0, 0xFF0000), colour=True, nearest=True),
+            "colours",
+            [
+                "binary, 2 classes by colours: #000000 = soil, #ff0000 = weed; no void",
+                "Lossy masks (JPEG): a pixel takes the nearest of these.",
+            ],
+        ),
+    ],
+)
+def test_a_codec_tells_what_was_understood_and_how_to_say_otherwise(codec, encoding, lines):
+    assert codec.encoding == encoding
+    told = codec.describe().split("\n")
+    assert told[:-1] == lines
+    assert told[-1] == "Not so? Say it with the options classes, void or instances."
+
+
+def test_palette_files_are_told_from_other_colours(tmp_path):
+    by_colour = save_palette(tmp_path / "a.png", grid(0, 1, 2), PALETTE)
+    assert MaskCodec.infer([by_colour]).encoding == "palette"
+    by_index = save_palette(tmp_path / "b.png", grid(0, 1, 2), {})
+    assert MaskCodec.infer([by_index]).encoding == "palette indices"
+
+
+@pytest.mark.parametrize(
+    ("name", "void", "classes", "first"),
+    [("camvid", 11, 11, "0"), ("cwfid", None, 3, "#000000"), ("carvana", None, 2, "background")],
+)
+def test_the_real_data_sets_are_understood(shared, name, void, classes, first):
+    masks = sorted(f for f in shared(name).rglob("*.*") if "masks" in f.parent.name)
+    codec = MaskCodec.infer(masks, void=void)
+    assert len(codec.classes) == classes
+    assert codec.classes[0] == first
+    assert codec.read(masks[0]).ndim == 2
+
+
+# --- many masks -----------------------------------------------------------------------------------
+
+
+def test_masks_beyond_the_sample_are_looked_at_for_codes_that_it_lacks(tmp_path):
+    paths = []
+    for i in range(9):
+        mask = np.full((4, 5), 3 if i in (5, 7) else 1, np.uint8)
+        mask[0] = 0
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(mask).save(paths[-1])
+    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
+    assert survey.codes == [0, 1, 3]
+    assert {path: set(codes) for path, codes in present.items()} == {
+        path: {0, 3} if i in (5, 7) else {0, 1} for i, path in enumerate(paths)
+    }
+    assert len(survey.present) == 4  # the sample, and one that showed something new
+
+
+def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
+    paths = []
+    for i in range(9):
+        mask = np.zeros((4, 5, 3), np.uint8)
+        mask[1:] = (255, 0, 0) if i == 5 else 255
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(mask if i % 2 else mask[..., 0]).save(paths[-1])
+    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
+    assert survey.colour
+    assert set(present[paths[5]]) == {0, 0xFF0000}
+    assert set(present[paths[4]]) == set(present[paths[7]]) == {0, 0xFFFFFF}

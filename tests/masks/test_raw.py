@@ -1,0 +1,158 @@
+"""A mask file as codes: one integer per pixel, whatever the file's encoding."""
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from fastunet.errors import ImageReadError, MaskValueError
+from fastunet.masks.raw import colour_codes, parse_value, pixel_counts, read_mask, runs
+
+RNG = np.random.default_rng(0)
+CLASSES = RNG.integers(0, 5, (20, 30))
+ONE_HOT = np.eye(5)[CLASSES]
+
+
+def saved(path, array, **options):
+    """An array as .npy or, by tifffile, as TIFF."""
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        import tifffile
+
+        tifffile.imwrite(path, array, photometric="minisblack", **options)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "uint16", ">u2", "int8", "int16", "int32", "int64", "f4", "f8"]
+)
+def test_whole_numbers_of_any_type_are_values(tmp_path, suffix, dtype):
+    byteorder = ">" if dtype[0] == ">" else "<"
+    options = {"byteorder": byteorder} if suffix == ".tif" else {}
+    path = saved(tmp_path / f"m{suffix}", CLASSES.astype(dtype), **options)
+    raw = read_mask(path)
+    assert not raw.colour
+    np.testing.assert_array_equal(raw.codes, CLASSES)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".tif"])
+def test_values_may_be_below_zero(tmp_path, suffix):
+    path = saved(tmp_path / f"m{suffix}", CLASSES.astype(np.int8) - 1)
+    assert read_mask(path).codes.min() == -1
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_one_bit_files_hold_two_values(tmp_path, suffix):
+    Image.fromarray(CLASSES > 2).save(tmp_path / f"m.{suffix}")
+    codes = read_mask(tmp_path / f"m.{suffix}").codes
+    np.testing.assert_array_equal(codes > 0, CLASSES > 2)
+
+
+@pytest.mark.parametrize("scale", [1, 255, True])
+@pytest.mark.parametrize("axis", [0, 2])
+def test_one_band_per_class_is_read_as_the_band_that_is_set(tmp_path, scale, axis):
+    stack = np.moveaxis(ONE_HOT.astype(bool if scale is True else np.uint8) * scale, 2, axis)
+    path = saved(tmp_path / "m.npy", stack)
+    raw = read_mask(path)
+    assert raw.bands == 5
+    np.testing.assert_array_equal(raw.codes, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("axis", "options"),
+    [(0, {}), (0, {"planarconfig": "separate"}), (2, {"planarconfig": "contig"})],
+    ids=["pages", "planar", "contiguous"],
+)
+@pytest.mark.parametrize("n", [2, 3, 4, 5])
+def test_bands_of_a_tiff_are_read_however_they_are_stored(tmp_path, axis, options, n):
+    classes = CLASSES.clip(max=n - 1)
+    stack = np.moveaxis(np.eye(n, dtype=np.uint8)[classes], 2, axis)
+    raw = read_mask(saved(tmp_path / "m.tif", stack, **options))
+    assert raw.bands == n
+    np.testing.assert_array_equal(raw.codes, classes)
+
+
+def test_a_pixel_that_no_band_claims_has_the_value_of_void(tmp_path):
+    stack = ONE_HOT.copy()
+    stack[:2] = 0
+    codes = read_mask(saved(tmp_path / "m.npy", stack)).codes
+    assert (codes[:2] == 255).all()
+    np.testing.assert_array_equal(codes[2:], CLASSES[2:])
+
+
+def test_three_bands_of_bytes_at_0_and_255_are_colours(tmp_path):
+    path = saved(tmp_path / "m.npy", (ONE_HOT[..., :3] * 255).astype(np.uint8))
+    assert read_mask(path).colour
+
+
+def test_grey_that_is_stored_three_times_is_values(tmp_path):
+    path = saved(tmp_path / "m.npy", CLASSES[..., None].repeat(3, 2).astype(np.uint16) * 1000)
+    np.testing.assert_array_equal(read_mask(path).codes, CLASSES * 1000)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (CLASSES / 4, r"fractions \(0\.\.1\)"),
+        (np.where(CLASSES, np.nan, 1.0), "NaN or infinite"),
+        (np.ones((20, 30, 5), bool), "600 pixels are set in several of the 5 bands"),
+        (RNG.random((20, 30, 5)), r"one band per class with 0 and 1"),
+        (np.zeros((2, 3, 4, 5)), "is not a mask"),
+        (np.zeros((4, 5), complex), "is not a mask"),
+    ],
+)
+def test_an_array_that_is_no_mask_is_named(tmp_path, array, message):
+    with pytest.raises(MaskValueError, match=rf"m\.npy: .*{message}"):
+        read_mask(saved(tmp_path / "m.npy", array))
+
+
+@pytest.mark.parametrize("name", ["no.png", "no.npy", "no.tif"])
+def test_a_missing_mask_is_named(tmp_path, name):
+    with pytest.raises(ImageReadError, match=name):
+        read_mask(tmp_path / name)
+
+
+def test_a_16_bit_tiff_mask_needs_no_tifffile(tmp_path, monkeypatch):
+    cv2.imwrite(str(tmp_path / "m.tif"), CLASSES.astype(np.uint16) * 1000)
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.tif").codes, CLASSES * 1000)
+
+
+def test_a_mask_above_pillows_limit_is_read(tmp_path, monkeypatch):
+    Image.fromarray(CLASSES.astype(np.uint8)).save(tmp_path / "m.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png").codes, CLASSES)
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2).map(lambda s: (*s, 4))))
+def test_colour_codes_are_the_bytes_of_the_colour(rgba):
+    r, g, b, a = np.moveaxis(rgba.astype(np.int64), -1, 0)
+    opaque = (r << 16) + (g << 8) + b
+    np.testing.assert_array_equal(colour_codes(rgba[..., :3]), opaque)
+    expected = np.where(a == 0, 255 << 24, opaque + ((255 - a) << 24))
+    np.testing.assert_array_equal(colour_codes(rgba), expected)
+
+
+@given(hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2), elements={"max_value": 3}))
+def test_runs_and_counts_hold_every_pixel(codes):
+    of_run, lengths = runs(codes)
+    np.testing.assert_array_equal(np.repeat(of_run, lengths), codes.ravel())
+    assert (of_run[1:] != of_run[:-1]).all()
+    values, counts = np.unique(codes, return_counts=True)
+    assert pixel_counts(codes) == dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [(11, (11, False)), ("11", (11, False)), ("-1", (-1, False)), ("#ff0001", (0xFF0001, True)),
+     ((255, 0, 1), (0xFF0001, True)), ("#ff0001ff", (0xFF0001, True))],
+)  # fmt: skip
+def test_values_and_colours_can_be_written_in_many_ways(text, code):
+    assert parse_value(text) == code

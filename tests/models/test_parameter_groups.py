@@ -1,0 +1,206 @@
+"""Parts and parameter groups of any network, and what fastai's freezing and rates make of them."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from fastai.vision.all import Learner, set_seed
+from torch import nn
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from fastunet.data.dataloaders import ImageMaskDataLoaders
+from fastunet.losses import CombinedLoss
+from fastunet.models.fastai_unet import FastaiUNet
+from fastunet.models.normalisation import for_channels, normalisation_of
+from fastunet.models.parameter_groups import parts_of, split_parameters, unwrap
+from fastunet.models.unet import UNet
+
+PARTS = ("encoder", "decoder", "head")
+
+
+def smp_network(name: str) -> nn.Module:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    return getattr(smp, name)("resnet18", encoder_weights=None)
+
+
+class Own(nn.Module):
+    """A network of a user: a bare parameter, and one that encoder and head share."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+        self.encoder = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 3, 1))
+        self.middle = nn.Conv2d(3, 3, 1)
+        self.head = nn.Conv2d(3, 4, 1, bias=False)
+        self.head.bias = self.encoder[0].bias
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "unet": lambda: UNet(3, 1, width=4, depth=2),
+    "fastai": lambda: FastaiUNet("resnet18", size=(32, 32)),
+    "smp": lambda: smp_network("UnetPlusPlus"),
+    "torchvision": lambda: lraspp_mobilenet_v3_large(weights=None, weights_backbone=None),
+    "own": Own,
+}
+
+
+def names(model: nn.Module, parameters: list[nn.Parameter]) -> list[str]:
+    known = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [known[id(parameter)] for parameter in parameters]
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_every_parameter_is_in_one_part_and_one_group(kind):
+    model = NETWORKS[kind]()
+    expected = sorted(names(model, list(model.parameters())))
+    parts = parts_of(model)
+    assert tuple(parts) == PARTS
+    assert sorted(names(model, [p for part in parts.values() for p in part])) == expected
+    groups = split_parameters(model)
+    assert len(groups) == 3
+    assert all(groups)
+    assert sorted(names(model, [p for group in groups for p in group])) == expected
+    assert groups[0] + groups[1] == parts["encoder"]
+    assert groups[2] == parts["decoder"] + parts["head"]
+
+
+def test_parts_go_by_the_names_that_libraries_use():
+    model = smp_network("Unet")
+    parts = {part: names(model, found) for part, found in parts_of(model).items()}
+    for part, prefix in zip(PARTS, ("encoder.", "decoder.", "segmentation_head."), strict=True):
+        assert all(name.startswith(prefix) for name in parts[part])
+    model = NETWORKS["torchvision"]()
+    assert all(name.startswith("backbone.") for name in names(model, parts_of(model)["encoder"]))
+    own = Own()
+    assert set(names(own, parts_of(own)["decoder"])) == {"middle.weight", "middle.bias", "scale"}
+    assert names(own, parts_of(own)["head"]) == ["head.weight"]
+
+
+def test_the_encoder_is_halved_by_its_modules_none_of_them_torn():
+    model = NETWORKS["fastai"]()
+    early, late, _rest = ({name.rpartition(".")[0] for name in names(model, group)}
+                          for group in split_parameters(model))  # fmt: skip
+    assert not early & late
+    assert 0 <= len(late) - len(early) <= 1
+    assert {name.split(".")[2] for name in early} == {"0", "1", "4", "5"}  # stem, stages 1 and 2
+    assert {name.split(".")[2] for name in late} >= {"6", "7"}
+
+
+def test_a_network_without_an_encoder_is_one_group():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 1, 1))
+    assert names(model, parts_of(model)["head"]) == names(model, list(model.parameters()))
+    (group,) = split_parameters(model)
+    assert len(group) == 4
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: torch.compile(model, backend="eager"),
+        nn.DataParallel,
+        lambda model: nn.DataParallel(torch.compile(model, backend="eager")),
+    ],
+    ids=["compiled", "parallel", "both"],
+)
+def test_a_wrapped_network_has_the_same_parts(wrap):
+    model = UNet(3, 1, width=4, depth=2)
+    wrapped = wrap(model)
+    assert unwrap(wrapped) is model
+    for ours, inner in zip(split_parameters(wrapped), split_parameters(model), strict=True):
+        assert list(map(id, ours)) == list(map(id, inner))
+
+
+@pytest.fixture
+def learner(write_pairs, in_tmp):
+    """A fastai Learner on tiny data, as a user makes one."""
+
+    def make(kind: str, **options) -> Learner:
+        set_seed(0)
+        dls = ImageMaskDataLoaders.from_folder(write_pairs(6), size=32, bs=2, device="cpu")
+        model = NETWORKS[kind]()
+        return Learner(dls, model, CombinedLoss(), splitter=split_parameters, **options)
+
+    return make
+
+
+def quiet_fit(learn: Learner, *args) -> None:
+    with learn.no_bar(), learn.no_logging():
+        learn.fit(*args)
+
+
+def trained(learn: Learner) -> list[bool]:
+    """For each group whether all of it, or none of it, is trained."""
+    groups = [{p.requires_grad for p in group} for group in split_parameters(learn.model)]
+    assert all(len(kinds) == 1 for kinds in groups)
+    return [kinds.pop() for kinds in groups]
+
+
+def test_freezing_goes_group_by_group(learner):
+    learn = learner("fastai", train_bn=False)
+    learn.freeze()
+    assert trained(learn) == [False, False, True]
+    learn.freeze_to(-2)
+    assert trained(learn) == [False, True, True]
+    learn.unfreeze()
+    assert trained(learn) == [True, True, True]
+
+
+def test_rates_rise_from_early_encoder_to_head(learner):
+    learn = learner("unet")
+    quiet_fit(learn, 1, slice(1e-4, 1e-2))
+    assert [group["lr"] for group in learn.opt.hypers] == pytest.approx([1e-4, 1e-3, 1e-2])
+    quiet_fit(learn, 1, slice(1e-2))
+    assert [group["lr"] for group in learn.opt.hypers] == pytest.approx([1e-3, 1e-3, 1e-2])
+
+
+@pytest.mark.parametrize("kind", ["fastai", "smp"])
+@pytest.mark.parametrize("train_bn", [False, True])
+def test_a_frozen_encoder_keeps_its_weights_to_the_bit(learner, kind, train_bn):
+    """Batch norm goes on in fastai unless `train_bn=False`; its running statistics always do."""
+    learn = learner(kind, train_bn=train_bn)
+    norms = [m for m in learn.model.modules() if isinstance(m, nn.BatchNorm2d)]
+    of_norms = {id(p) for norm in norms for p in norm.parameters()}
+    parts = parts_of(learn.model)
+    before = copy.deepcopy(parts)
+    running = norms[0].running_mean.clone()
+    learn.freeze()
+    quiet_fit(learn, 1, 1e-2)
+    for now, then in zip(parts["encoder"], before["encoder"], strict=True):
+        assert torch.equal(now, then) == (not (train_bn and id(now) in of_norms))
+    assert not any(map(torch.equal, parts["head"], before["head"]))
+    assert not torch.equal(norms[0].running_mean, running)
+
+
+def test_fine_tuning_ends_with_everything_trained(learner):
+    learn = learner("fastai")
+    before = copy.deepcopy(parts_of(learn.model))
+    with learn.no_bar(), learn.no_logging():
+        learn.fine_tune(1, 1e-2)
+    assert trained(learn) == [True, True, True]
+    now = parts_of(learn.model)
+    assert not any(torch.equal(a, b) for part in PARTS for a, b in zip(now[part], before[part],
+                                                                        strict=True))  # fmt: skip
+
+
+def test_the_statistics_of_rgb_fit_grey_images_by_their_mean():
+    mean, std = (0.1, 0.2, 0.6), (0.2, 0.3, 0.4)
+    assert for_channels(mean, std, 3) == (mean, std)
+    assert for_channels(mean, std, 1) == (pytest.approx((0.3,)), pytest.approx((0.3,)))
+    assert for_channels(mean, std, 4) is None
+
+
+def test_a_network_says_which_statistics_it_expects():
+    model = Own()
+    assert normalisation_of(model) is None
+    model.normalisation = ((0.5,), (0.25,))
+    assert normalisation_of(torch.compile(model, backend="eager")) == ((0.5,), (0.25,))
+
+
+def test_an_encoder_of_timm_is_not_taken_for_pretrained():
+    import timm
+
+    model = nn.Module()
+    model.encoder = timm.create_model("test_resnet", features_only=True, pretrained=False)
+    assert model.encoder.pretrained_cfg["mean"]  # it would have said so in any case
+    assert normalisation_of(model) is None

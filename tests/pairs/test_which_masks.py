@@ -1,0 +1,193 @@
+"""Where images have masks of several kinds the user is asked which are to be learned."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fastunet.checks.audit import audit
+from fastunet.errors import AmbiguousPairingError, PairingError
+from fastunet.pairs.find import find_pairs
+
+SIZE = 40
+
+
+def picture(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
+
+
+def disc(seed: int, radius: int = 8, value: int = 255) -> np.ndarray:
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    x, y = np.random.default_rng(seed).integers(8, SIZE - 8, 2).tolist()
+    return cv2.circle(mask, (x, y), radius, value, -1)
+
+
+def view(seed: int) -> np.ndarray:
+    """A camera's field of view: the same of all images."""
+    return cv2.circle(np.zeros((SIZE, SIZE), np.uint8), (20, 20), 18, 255, -1)
+
+
+def write(root, pattern, draw, numbers=range(5)):
+    for number in numbers:
+        file = root / pattern.format(number)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(file), draw(number))
+
+
+def masks_of(pairs):
+    return {pair.mask.parent.name for pair in pairs}
+
+
+@pytest.mark.parametrize(
+    ("image", "first", "second"),
+    [
+        ("images/{}.png", "masks/{}.png", "masks_visible/{}.png"),
+        ("images/{}.png", "mask/{}_mask.png", "vessels/{}_manual.png"),
+        ("images/{}.png", "labels/{}.png", "instances/{}.png"),
+        ("images/{}.png", "labels/{}.png", "others/{}.png"),
+        ("images/train/{}.png", "masks/train/{}.png", "second/train/{}.png"),
+        ("train/images/{}.png", "train/masks/{}.png", "train/experts/{}.png"),
+        ("{}.png", "masks/{}.png", "experts/{}.png"),
+        ("train/{}.png", "train_masks/{}.png", "train_experts/{}.png"),
+    ],
+)
+def test_either_folder_of_masks_can_be_named(tmp_path, image, first, second):
+    write(tmp_path, image, picture)
+    write(tmp_path, first, view)
+    write(tmp_path, second, disc)
+    with pytest.raises(AmbiguousPairingError) as asked:
+        find_pairs(tmp_path)
+    for pattern in (first, second):
+        step = next(part for part in pattern.split("/") if part != "train")
+        assert f'masks="{step}"' in str(asked.value)
+        found = find_pairs(tmp_path, masks=step)
+        assert len(found) == 5
+        assert all(step in pair.mask.parts for pair in found)
+        assert {pair.split for pair in found} == {"train" if "train" in image else ""}
+
+
+@pytest.mark.parametrize(
+    ("image", "first", "second"),
+    [
+        ("{}.png", "{}_mask.png", "{}_label.png"),
+        ("{}.png", "{}_mask.png", "{}_fov.png"),
+        ("images/{}.png", "masks/{}_one.png", "masks/{}_two.png"),
+        ("images/x{}.png", "masks/x{}_labelIds.png", "masks/x{}_instanceIds.png"),
+    ],
+)
+def test_either_suffix_of_masks_can_be_named(tmp_path, image, first, second):
+    write(tmp_path, image, picture)
+    write(tmp_path, first, view)
+    write(tmp_path, second, disc)
+    with pytest.raises(AmbiguousPairingError) as asked:
+        find_pairs(tmp_path)
+    for pattern in (first, second):
+        suffix = "_" + pattern.split("_")[1].removesuffix(".png")
+        assert f'suffix="{suffix}"' in str(asked.value)
+        with pytest.warns(UserWarning, match="left out"):
+            found = find_pairs(tmp_path, suffix=suffix)
+        assert {pair.mask.stem.endswith(suffix) for pair in found} == {True}
+        assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("other", "draw"),
+    [
+        ("masks_color/{}.png", lambda n: cv2.merge([disc(n), disc(n) // 2, disc(n) // 3])),
+        ("masks_again/{}.png", lambda n: disc(n, value=1)),  # the same areas in other values
+        ("overlays/{}.png", disc),
+        ("predictions/{}.png", disc),
+        ("heatmaps/{}.png", disc),
+        ("SegmentationClassVisualization/{}.png", disc),
+        ("sharpened/{}.png", lambda n: picture(n + 50)),
+        ("labels_on_photo/{}.png", picture),
+        ("test/{}.png", disc),
+    ],
+)
+def test_what_is_no_second_choice_is_not_asked_about(tmp_path, other, draw):
+    write(tmp_path, "images/{}.png", picture)
+    write(tmp_path, "masks/{}.png", disc)
+    write(tmp_path, other, draw)
+    assert masks_of(find_pairs(tmp_path)) == {"masks"}
+
+
+def test_masks_of_a_few_images_only_are_no_second_choice(tmp_path):
+    write(tmp_path, "images/{}.png", picture)
+    write(tmp_path, "masks/{}.png", disc)
+    write(tmp_path, "checked/{}.png", view, range(3))
+    assert masks_of(find_pairs(tmp_path)) == {"masks"}
+
+
+def test_black_and_white_pages_are_no_masks_of_each_other(tmp_path):
+    write(tmp_path, "images/{}.png", disc)
+    write(tmp_path, "denoised/{}.png", lambda n: disc(n, 7))
+    write(tmp_path, "masks/{}.png", view)
+    assert masks_of(find_pairs(tmp_path)) == {"masks"}
+
+
+def test_a_second_kind_of_one_part_is_enough_to_ask(tmp_path):
+    for part in ("train", "test"):
+        write(tmp_path, f"{part}/images/{{}}.png", picture)
+        write(tmp_path, f"{part}/mask/{{}}.png", view)
+    write(tmp_path, "train/vessels/{}.png", disc)
+    with pytest.raises(AmbiguousPairingError, match='masks="vessels"'):
+        find_pairs(tmp_path)
+
+
+def test_the_audit_finds_it(tmp_path):
+    write(tmp_path, "images/{}.png", picture)
+    write(tmp_path, "mask/{}.png", view)
+    write(tmp_path, "vessels/{}.png", disc)
+    report = audit(tmp_path)
+    assert [finding.code for finding in report.errors] == ["which-masks"]
+    assert audit(tmp_path, masks="vessels").ok
+
+
+def test_masks_that_are_not_there_or_have_no_images_beside_them_are_refused(tmp_path):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    write(data, "images/{}.png", picture)
+    write(data, "masks/{}.png", disc)
+    write(elsewhere, "masks/{}.png", disc)
+    with pytest.raises(PairingError, match="no folder nothing with masks"):
+        find_pairs(data, masks="nothing")
+    with pytest.raises(PairingError, match="images="):
+        find_pairs(data, masks=elsewhere / "masks")
+    assert len(find_pairs(data, masks=data / "masks")) == 5
+
+
+# --- published sets whose names say which is which -----------------------------------------------
+
+
+def test_drive_learns_the_vessels_and_not_the_field_of_view(tmp_path):
+    for part, numbers in (("training", range(21, 24)), ("test", range(1, 4))):
+        write(tmp_path, f"{part}/images/{{:02}}_{part}.tif", picture, numbers)
+        write(tmp_path, f"{part}/mask/{{:02}}_{part}_mask.png", view, numbers)
+        write(tmp_path, f"{part}/1st_manual/{{:02}}_manual1.png", disc, numbers)
+    pairs = find_pairs(tmp_path)
+    assert pairs.layout == "DRIVE: images + 1st_manual; mask is the field of view"
+    assert pairs.splits == {"train": 3, "test": 3}
+    assert masks_of(pairs) == {"1st_manual"}
+    assert masks_of(find_pairs(tmp_path, masks="mask")) == {"mask"}
+
+
+def test_a_part_of_drive_without_vessels_is_left_out_with_a_word(tmp_path):
+    write(tmp_path, "training/images/{}_training.tif", picture)
+    write(tmp_path, "training/1st_manual/{}_manual1.png", disc)
+    write(tmp_path, "test/images/{}_test.tif", picture)
+    write(tmp_path, "test/mask/{}_test_mask.png", view)
+    with pytest.warns(UserWarning, match="test has no 1st_manual"):
+        assert find_pairs(tmp_path).splits == {"train": 5}
+
+
+def test_hrf_and_chase_learn_the_vessels(tmp_path):
+    write(tmp_path / "hrf", "images/{:02}_dr.png", picture)
+    write(tmp_path / "hrf", "mask/{:02}_dr_mask.png", view)
+    write(tmp_path / "hrf", "manual1/{:02}_dr.png", disc)
+    assert find_pairs(tmp_path / "hrf").layout.startswith("HRF")
+    assert masks_of(find_pairs(tmp_path / "hrf")) == {"manual1"}
+    for side in "LR":
+        write(tmp_path / "chase", f"Image_{{:02}}{side}.jpg", picture)
+        write(tmp_path / "chase", f"Image_{{:02}}{side}_1stHO.png", disc)
+        write(tmp_path / "chase", f"Image_{{:02}}{side}_2ndHO.png", lambda n: disc(n, 9))
+    pairs = find_pairs(tmp_path / "chase")
+    assert [pair.mask.name for pair in pairs][:2] == ["Image_00L_1stHO.png", "Image_00R_1stHO.png"]
+    assert len(pairs) == 10
