@@ -17,7 +17,7 @@ from pathlib import Path
 
 CHILD = """
 import json, resource, sys, time
-from fastunet.data.pairs import find_pairs
+from fastunet.pairs.find import find_pairs
 libraries = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()
 pairs = find_pairs(sys.argv[1])

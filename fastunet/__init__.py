@@ -8,8 +8,6 @@ Light to import: PyTorch is loaded when a name that needs it is first used. The 
 from importlib.metadata import distributions, version
 from importlib.util import find_spec
 
-import lazy_loader
-
 __version__ = version("fastunet")
 
 
@@ -34,6 +32,8 @@ def _check_opencv() -> None:
     )
 
 
-_check_opencv()
+_check_opencv()  # before the first import of another library
+
+import lazy_loader  # noqa: E402
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

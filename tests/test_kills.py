@@ -65,7 +65,7 @@ def place(made, in_tmp) -> Path:
 
 def start(*words: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "fastunet.cli.commands", "train", "data", *OPTIONS, *words],
+        [sys.executable, "-m", "fastunet.cli", "train", "data", *OPTIONS, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -27,7 +27,7 @@ def test_importing_fastunet_costs_no_torch():
 
 
 def test_the_help_of_the_command_line_costs_no_torch():
-    assert not loaded_after("import fastunet.cli.commands") & {"torch", "fastai", "cv2"}
+    assert not loaded_after("import fastunet.cli") & {"torch", "fastai", "cv2"}
 
 
 def test_inference_imports_neither_fastai_nor_pandas_nor_matplotlib():

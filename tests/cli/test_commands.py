@@ -216,7 +216,7 @@ def test_any_command_that_is_stopped_ends_at_once_and_quietly(run, in_tmp, monke
     def stopped(*_, **__):
         signal.raise_signal(number)
 
-    monkeypatch.setattr("fastunet.data.audit.audit", stopped)
+    monkeypatch.setattr("fastunet.checks.audit.audit", stopped)
     before = signal.getsignal(number)
     assert run("inspect", "data") == (128 + number, "", "")
     assert signal.getsignal(number) is before
@@ -306,7 +306,7 @@ def test_a_bundle_that_is_cut_short_is_one_clear_line(run, write_pairs, in_tmp):
 def test_unpaired_files_are_warned_of_in_one_line(write_pairs, in_tmp):
     spoil(write_pairs(4), "images/lonely.png", HALF)
     words = ("train", "data", "--epochs", "1", "--out", "r", *FAST)
-    command = [sys.executable, "-m", "fastunet.cli.commands", *words]
+    command = [sys.executable, "-m", "fastunet.cli", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == [
         "fastunet: warning: Images without a mask are left out (1): images/lonely.png"
@@ -397,7 +397,7 @@ def test_a_place_that_takes_no_file_is_found_before_the_work(
 
 
 def fastunet(*words, **how):
-    command = [sys.executable, "-m", "fastunet.cli.commands", *map(str, words)]
+    command = [sys.executable, "-m", "fastunet.cli", *map(str, words)]
     return subprocess.run(command, text=True, check=False, **how)
 
 
@@ -418,7 +418,7 @@ def in_terminal(*words, **environment):
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
-    command = [sys.executable, "-m", "fastunet.cli.commands", *map(str, words)]
+    command = [sys.executable, "-m", "fastunet.cli", *map(str, words)]
     child = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
     )

@@ -175,7 +175,7 @@ def test_albumentations_take_the_place_of_our_views(write_pairs):
 
 SPAWNED = """
 import multiprocessing, sys
-from fastunet.data.block import ImageMaskDataLoaders
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")

@@ -125,7 +125,7 @@ def test_bars_and_warnings_go_on_while_messages_are_kept(tmp_path):
     """In a process of its own, whose stderr is descriptor 2."""
     code = """
 import os, sys, warnings
-from fastunet.data.library_messages import gathered_messages
+from fastunet.io.library_messages import gathered_messages
 with gathered_messages():
     print("bar", file=sys.stderr, flush=True)
     kept = sys.stderr
@@ -147,7 +147,7 @@ def test_a_process_without_stderr_reads_all_the_same(noisy):
     code = f"""
 import os
 os.close(2)
-from fastunet.data.audit import audit
+from fastunet.checks.audit import audit
 assert audit({str(noisy)!r}, progress=False).ok
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -215,8 +215,8 @@ def test_several_classes_an_image_come_closer_to_their_shares_than_by_chance():
 def test_the_hash_seed_of_python_does_not_matter():
     code = """if True:
         from pathlib import Path
-        from fastunet.data.pairs import Pair
-        from fastunet.data.split import split_pairs
+        from fastunet.pairs.pair import Pair
+        from fastunet.pairs.split import split_pairs
         pairs = [Pair(Path(f"{i}.png"), Path(f"{i}.png")) for i in range(40)]
         kinds = ["ab", "bc", "cd", "da", "e"]
         present = {pair.mask: frozenset(kinds[i % 5]) for i, pair in enumerate(pairs)}

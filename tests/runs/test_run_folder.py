@@ -274,7 +274,7 @@ def test_a_run_that_is_being_replaced_is_not_replaced_twice(in_tmp):
 CLAIMS = """
 import sys, time
 from pathlib import Path
-from fastunet.run_folder import RunFolder
+from fastunet.runs.run_folder import RunFolder
 for _ in range(20):
     with RunFolder.claim_next(Path("runs"), "data") as run:
         (run.work / "split.json").write_text(sys.argv[1])
@@ -293,7 +293,7 @@ def test_runs_without_a_name_get_folders_of_their_own_also_at_the_same_time(in_t
 
 KILLED = """
 import os, signal
-from fastunet.run_folder import RunFolder
+from fastunet.runs.run_folder import RunFolder
 with RunFolder.claim("r"):
     os.kill(os.getpid(), signal.SIGKILL)
 """
