@@ -1,11 +1,11 @@
-"""From the command to the first training batch: how often files are decoded, and how long it takes.
+"""From `fastunet train` to its first batch: how often files are decoded, and how long it takes.
 
 `python -m benchmarks.startup --data FOLDER [--strict] [--against CHECKOUT] [--rounds 3]`
 
-A fresh process finds the pairs, makes the loaders (`--size 128`, on the CPU) and takes the first
-batch. Decodes are counted where the image libraries are called, by file: OpenCV's and Pillow's
-decoders, and .npy files. With `--against`, another checkout of fastunet does the same, in turn with
-this one, and the ratio of the median wall clocks is printed. Read the ratio.
+A fresh process trains on the CPU and is ended when the first batch is there. Decodes are counted by
+file where the image libraries are called: OpenCV's and Pillow's decoders, and .npy files. With
+`--against`, another checkout of fastunet does the same, in turn with this one, and the ratio of the
+median wall clocks is printed. Read the ratio.
 """
 
 import argparse
@@ -14,13 +14,14 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
 
 CHILD = """
-import json, sys, threading
+import json, os, runpy, sys, threading
 from collections import Counter
 
 import cv2
@@ -58,33 +59,35 @@ def loaded(self):
     return load(self)
 ImageFile.ImageFile.load = loaded
 
-folder, size, strict = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "strict"
-from fastunet.all import ImageMaskDataLoaders
 
-dls = ImageMaskDataLoaders.from_folder(folder, size=size, strict=strict, device="cpu")
-dls.one_batch()
-pairs = [pair for part in dls.pairs.values() for pair in part]
-for kind in ("image", "mask"):
-    files = [str(getattr(pair, kind)) for pair in pairs]
-    numbers = [decodes[file] for file in files]
-    print(json.dumps({"kind": kind, "files": len(files), "mean": sum(numbers) / len(numbers),
-                      "most": max(numbers)}))
+from fastai.data.load import DataLoader
+
+each = DataLoader.__iter__
+def until_the_first(self):
+    for batch in each(self):
+        from fastunet import find_pairs
+
+        pairs = list(find_pairs(sys.argv[2]))
+        for kind in ("image", "mask"):
+            numbers = [decodes[str(getattr(pair, kind))] for pair in pairs]
+            print(json.dumps({"kind": kind, "files": len(numbers), "most": max(numbers),
+                              "mean": sum(numbers) / len(numbers)}), flush=True)
+        os._exit(0)
+DataLoader.__iter__ = until_the_first
+runpy.run_module("fastunet.cli", run_name="__main__")
 """
 
 
 def start(checkout: Path, args: argparse.Namespace) -> tuple[float, list[dict]]:
     """Seconds of the whole process, and the decodes of images and of masks."""
-    command = [sys.executable, "-c", CHILD, str(args.data.resolve()), str(args.size)]
+    command = [sys.executable, "-c", CHILD, "train", str(args.data.resolve()), "--epochs", "1"]
+    command += ["--strict"] if args.strict else []
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     began = time.perf_counter()
-    done = subprocess.run(
-        [*command, "strict" if args.strict else "as it is"],
-        env=environment,
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as elsewhere:
+        done = subprocess.run(
+            command, env=environment, cwd=elsewhere, capture_output=True, text=True, check=False
+        )
     seconds = time.perf_counter() - began
     if done.returncode:
         raise SystemExit(done.stderr)
@@ -94,7 +97,6 @@ def start(checkout: Path, args: argparse.Namespace) -> tuple[float, list[dict]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder of images and masks")
-    parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--strict", action="store_true", help="audit the data first")
     parser.add_argument("--against", type=Path, help="another checkout of fastunet")
     parser.add_argument("--rounds", type=int, default=3)
@@ -107,8 +109,10 @@ def main() -> None:
             seconds[name].append(took)
             if number == 0:
                 for each in decodes:
-                    print(f"{name}: {each['files']} {each['kind']}s, decoded {each['mean']:.2f} "
-                          f"times each ({each['most']} at most)")  # fmt: skip
+                    print(
+                        f"{name}: {each['files']} {each['kind']}s, decoded {each['mean']:.2f} "
+                        f"times each ({each['most']} at most)"
+                    )
     middle = {name: statistics.median(times) for name, times in seconds.items()}
     for name, value in middle.items():
         print(f"{name}: {value:.1f} s from command to first batch (median of {args.rounds})")

@@ -5,7 +5,7 @@ trained.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Literal, get_args
@@ -54,8 +54,13 @@ class _Glance:
     grey: bool
 
     @classmethod
-    def at(cls, source: Source, size: tuple[int, int] | None) -> "_Glance":
-        image, name = as_image(source), name_of(source)
+    def at(
+        cls,
+        source: Source,
+        size: tuple[int, int] | None,
+        read: Callable[[Source], np.ndarray],
+    ) -> "_Glance":
+        image, name = read(source), name_of(source)
         refuse_not_finite(image, name)
         values = ImageValues.of(image, name, stated_nodata(source, image.dtype))
         seen = image.astype(np.float32)
@@ -128,6 +133,7 @@ class Preprocess:
         sample: int = 100,  # how many files are looked at, spread over the list
         progress: bool = False,  # show a progress bar
         orientation: Orientation = "upright",  # as `choose_orientation` found it
+        read: Callable[[Source], np.ndarray] = as_image,  # (H, W, C), upright
     ) -> "Preprocess":
         """Channels, value range, mean and standard deviation, from a look at the images.
 
@@ -141,7 +147,7 @@ class Preprocess:
         """
         size = (size, size) if isinstance(size, int) else tuple(size)
         paths = list(image_paths)[:: max(1, len(image_paths) // sample)]
-        glance = partial(_Glance.at, size=size if policy == "resize" else None)
+        glance = partial(_Glance.at, size=size if policy == "resize" else None, read=read)
         glances = list(in_threads(glance, paths, "Reading images", progress))
         if channels is None:
             widest = max(glance.pixels.shape[2] for glance in glances)
@@ -162,15 +168,16 @@ class Preprocess:
             high = np.where(high > low, high, low + 1)
             values = "float"
             pixels = [(some - low) / (high - low) for some in pixels]
-        every = np.concatenate(pixels)
-        spread = np.nanstd(every, axis=0)
-        std = np.where(spread > 0, spread, 1)
+        mean, spread = _mean_and_std(pixels)
+        std = np.where(
+            spread > 1e-12 * np.abs(mean), spread, 1
+        )  # 1 where nothing but rounding varies
         tops = [top_value(some) for some in pixels if np.isfinite(some).any()]
         return cls(
             size,
             channels,
             values,
-            np.nanmean(every, axis=0),
+            mean,
             std,
             policy,
             scale,
@@ -391,6 +398,16 @@ class Preprocess:
             return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
         except TypeError as error:
             raise ValueError(f"A field of the preprocessing is damaged ({error}).") from error
+
+
+def _mean_and_std(
+    images: Sequence[np.ndarray],  # (N, C) float64 each; NaN: no data
+) -> tuple[np.ndarray, np.ndarray]:  # (C,) each
+    """Of all pixels together, an image at a time: no copy of all of them is made."""
+    count = sum(np.count_nonzero(~np.isnan(some), axis=0) for some in images)
+    mean = sum(np.nansum(some, axis=0) for some in images) / count
+    square = sum(np.nansum((some - mean) ** 2, axis=0) for some in images) / count
+    return mean, np.sqrt(square)
 
 
 def _understood(found: Sequence[ImageValues], scaling: Scaling) -> dict[str, float]:

@@ -32,6 +32,7 @@ from fastunet.pairs.formats.rasterise import OutlineWarning
 from fastunet.pairs.formats.registry import recognise
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.preprocess import Orientation, Scaling
+from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 if TYPE_CHECKING:
     from fastunet.checks.resolution import Resolution
@@ -121,6 +122,7 @@ def audit(
     scale: float = 1.0,  # cut at this share of the images' own resolution
     quick: bool = False,  # names and headers only: pairing, empty files and cut ones, sizes
     progress: bool = True,  # a bar while files are read
+    files: DecodedFiles = NOTHING_KEPT,  # what was decoded already, and is kept for later
 ) -> Audit:
     """Look at every file of a data set once; nothing is changed on disk.
 
@@ -161,7 +163,9 @@ def audit(
     void = void if void is not None else (stated.void or None)
 
     _check_colours(classes, void)
-    look = partial(examine_headers if quick else examine, orientation=orientation)
+    look = partial(examine_headers, orientation=orientation)
+    if not quick:
+        look = partial(examine, orientation=orientation, files=files)
     facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
     material = Material(root, pairs, facts, scaling=scaling, orientation=orientation)
     findings = [*_unpaired(material, stated), *said]

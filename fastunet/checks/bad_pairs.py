@@ -4,6 +4,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from fastunet._util.files import write_atomically
@@ -14,6 +15,7 @@ from fastunet.checks.finding import Material
 from fastunet.errors import ImageReadError, MaskValueError, SizeMismatchError
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair, PairList
+from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 FORMAT = 1
 
@@ -59,24 +61,26 @@ def refuse_bad_pairs(
 def without_bad_pairs(
     pairs: Sequence[Pair],
     progress: bool = True,  # a bar while files are read
+    files: DecodedFiles = NOTHING_KEPT,
 ) -> tuple[Sequence[Pair], list[Skipped]]:  # what is left, a `PairList` if it was one
     """Decode every pair and leave out those of which a file is missing, damaged or does not fit.
 
     Raises `ImageReadError` where more than half would be left out.
     """
-    return _sorted_out(pairs, faults_of, progress)
+    return _sorted_out(pairs, partial(faults_of, files=files), progress)
 
 
 def without_unknown_values(
     pairs: Sequence[Pair],
     codec: MaskCodec,
     progress: bool = True,
+    files: DecodedFiles = NOTHING_KEPT,
 ) -> tuple[Sequence[Pair], list[Skipped]]:
     """Leave out the pairs whose mask holds values that the codec does not know."""
 
     def faults(pair: Pair) -> Sequence[Fault]:
         try:
-            codec.read(pair.mask)
+            files.class_indices(pair.mask, codec)
         except MaskValueError as error:
             return [Fault("not-a-mask", pair.mask, str(error))]
         return []

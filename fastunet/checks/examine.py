@@ -1,6 +1,7 @@
 """One pair of files looked at once: a record that is small enough to keep for every pair."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from fastunet._util.threads import in_threads
 from fastunet.checks.alignment import Offset, find_offset, grey_levels
 from fastunet.checks.duplicates import thumbnail
 from fastunet.checks.orientation import Agreement, compare
@@ -18,15 +20,15 @@ from fastunet.io.images import (
     image_sizes,
     non_finite,
     orientation_of,
-    read_image,
     refuse_not_finite,
 )
 from fastunet.io.pixel_values import ImageValues, is_nodata, without_nodata
 from fastunet.io.sources import stated_nodata
-from fastunet.masks.raw import RawMask, is_lossy, pixel_counts, read_mask, rgb
+from fastunet.masks.raw import RawMask, is_lossy, pixel_counts, rgb
 from fastunet.masks.statistics import Tally
 from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Orientation
+from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _STRIPS, _STRIP_LENGTHS, _TILES, _TILE_LENGTHS = 273, 279, 324, 325  # tags of a TIFF
@@ -116,11 +118,12 @@ class Facts:
 def examine(
     pair: Pair,
     orientation: Orientation | None = None,  # of photos whose size fits both ways; None: not said
+    files: DecodedFiles = NOTHING_KEPT,
 ) -> Facts:
     """Decode a pair and keep what the checks need. Never raises over what a file holds."""
     faults: list[Fault] = []
-    image = _read(pair, faults)
-    raw = _read_mask(pair.mask, faults)
+    image = _read(pair, faults, files)
+    raw = _read_mask(pair.mask, faults, files)
     facts = _image_facts(pair, image) if image is not None else None
     fits, grey, offset, turn, undecided, agreement = "upright", None, None, 1, False, None
     if image is not None and raw is not None:
@@ -138,13 +141,13 @@ def examine(
     return Facts(pair, tuple(faults), facts, mask, fits, offset, turn, undecided, agreement)
 
 
-def faults_of(pair: Pair) -> tuple[Fault, ...]:
+def faults_of(pair: Pair, files: DecodedFiles = NOTHING_KEPT) -> tuple[Fault, ...]:
     """Why a pair cannot be learned from. It is decoded, and nothing else is looked at."""
     faults: list[Fault] = []
-    image, raw = _read(pair, faults), _read_mask(pair.mask, faults)
+    image, raw = _read(pair, faults, files), _read_mask(pair.mask, faults, files)
     if image is not None and raw is not None:
         size = image.shape[:2]
-        if raw.codes.shape not in (size, read_image(_source(pair), upright=False).shape[:2]):
+        if raw.codes.shape not in (size, files.image_as_stored(pair.image_files).shape[:2]):
             height, width = raw.codes.shape
             faults.append(Fault(
                 "size-mismatch", pair.mask,
@@ -195,6 +198,25 @@ def examine_headers(pair: Pair, orientation: Orientation | None = None) -> Facts
                  undecided=undecided)  # fmt: skip
 
 
+def mask_stats(
+    pairs: Sequence[Facts],
+    files: DecodedFiles = NOTHING_KEPT,
+    progress: bool = True,  # a bar while masks are read
+) -> list[Tally]:
+    """What each mask file holds, those read that were not; each file once.
+
+    Raises `ImageReadError` or `MaskValueError` naming a file that cannot be read.
+    """
+    known = {one.pair.mask: one.mask.tally for one in pairs if one.mask and one.mask.digest}
+    paths = list(dict.fromkeys(one.pair.mask for one in pairs))
+    missing = [path for path in paths if path not in known]
+    read = in_threads(
+        lambda path: Tally.of(path, files.mask(path)), missing, "Reading masks", progress
+    )
+    known.update(zip(missing, read, strict=True))
+    return [known[path] for path in paths]
+
+
 def file_fault(file: Path) -> Fault | None:
     """Whether a file is missing or empty, without a look inside."""
     try:
@@ -208,27 +230,23 @@ def file_fault(file: Path) -> Fault | None:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _source(pair: Pair):
-    return pair.image_files if pair.channels else pair.image
-
-
-def _read(pair: Pair, faults: list[Fault]) -> np.ndarray | None:
+def _read(pair: Pair, faults: list[Fault], files: DecodedFiles) -> np.ndarray | None:
     found = [file_fault(file) or _cut_short(file) for file in pair.image_files]
     faults += [fault for fault in found if fault]
     if any(found):
         return None
     try:
-        return read_image(_source(pair))
+        return files.image(pair.image_files)
     except Exception as error:  # a broken file may make a decoder raise anything
         faults.append(Fault("unreadable", pair.image, str(error)))
         return None
 
 
-def _read_mask(file: Path, faults: list[Fault]) -> RawMask | None:
+def _read_mask(file: Path, faults: list[Fault], files: DecodedFiles) -> RawMask | None:
     fault = file_fault(file) or _cut_short(file)
     if fault is None:
         try:
-            return read_mask(file)
+            return files.mask(file)
         except MaskValueError as error:
             fault = Fault("not-a-mask", file, str(error))
         except Exception as error:

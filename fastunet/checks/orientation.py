@@ -7,6 +7,7 @@ the mask are looked for among the edges of both.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,13 +16,12 @@ from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
 from fastunet.checks.alignment import find_offset, grey_levels
 from fastunet.errors import PairingError
-from fastunet.io.images import as_stored, read_image
-from fastunet.masks.raw import read_mask
+from fastunet.io.images import as_stored
 from fastunet.preprocess import Orientation
+from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 if TYPE_CHECKING:
     from fastunet.checks.examine import Facts
-    from fastunet.pairs.pair import Pair
 
 _PHOTOS = 64  # whose pixels are compared
 _CLEAR = 0.05  # of a correlation, by which one orientation fits better on average
@@ -77,6 +77,7 @@ def choose_orientation(
     facts: Sequence["Facts"],  # of the headers of all pairs
     stated: Orientation | None = None,
     progress: bool = True,
+    files: DecodedFiles = NOTHING_KEPT,
 ) -> Orientation:
     """How turned photos enter the network where their size fits both ways.
 
@@ -90,7 +91,9 @@ def choose_orientation(
     if not undecided:
         return sizes or "upright"
     looked = undecided[:: -(-len(undecided) // _PHOTOS)]
-    contents = better(list(in_threads(_look, looked, "Comparing orientations", progress)))
+    contents = better(
+        list(in_threads(partial(_look, files=files), looked, "Comparing orientations", progress))
+    )
     if contents and contents != (sizes or "upright"):
         raise PairingError(f"{tell(undecided)} {fit(contents)} Say which is right: {ANSWERS}.")
     if not contents and not sizes:
@@ -116,6 +119,8 @@ def fit(orientation: Orientation) -> str:
     return f"By their edges, the masks fit the photos {how}."
 
 
-def _look(facts: "Facts") -> Agreement:
-    pair: Pair = facts.pair
-    return compare(read_image(pair.image_files), read_mask(pair.mask).codes, facts.turn)
+def _look(facts: "Facts", files: DecodedFiles) -> Agreement:
+    if facts.agreement is not None:
+        return facts.agreement
+    pair = facts.pair
+    return compare(files.image(pair.image_files), files.mask(pair.mask).codes, facts.turn)

@@ -27,9 +27,11 @@ MEMORY_SHARE = 0.4  # of the memory that is free, at most
 DISK_SHARE = 0.5  # of the space that is free where the user's cache folder lies, at most
 
 
-def room_in_memory() -> int:
+def room_in_memory(
+    freed: int = 0,  # bytes that become free meanwhile
+) -> int:
     """Bytes that may be kept in memory: a share of what is free, so that training can work."""
-    return int(MEMORY_SHARE * psutil.virtual_memory().available)
+    return int(MEMORY_SHARE * (psutil.virtual_memory().available + freed))
 
 
 def room_on_disk() -> int:

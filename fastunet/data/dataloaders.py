@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -23,12 +24,13 @@ from fastunet.checks.bad_pairs import (
     without_bad_pairs,
     without_unknown_values,
 )
+from fastunet.checks.examine import mask_stats
 from fastunet.checks.orientation import choose_orientation
 from fastunet.checks.resolution import Resolution, measure_resolution
 from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
 from fastunet.data.augment import Albumentations, Augmentation, augmentation_of
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
-from fastunet.data.cache import Cache
+from fastunet.data.cache import Cache, room_in_memory
 from fastunet.data.loader import SECOND_NORMALISATION
 from fastunet.data.reader import PairReader
 from fastunet.data.transforms import NormalisePixels
@@ -44,6 +46,7 @@ from fastunet.pairs.pair import Pair
 from fastunet.pairs.split import k_fold, split_pairs
 from fastunet.pairs.stated_split import StatedSplit, split_as_stated
 from fastunet.preprocess import Orientation, Preprocess, Scaling
+from fastunet.scan.decoded import DecodedFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,27 +188,35 @@ class ImageMaskDataLoaders(DataLoaders):
         stated_classes = classes if classes is not None else getattr(pairs, "classes", None)
         stated_void = void if void is not None else getattr(pairs, "void", None) or None
         every, skipped = pairs, []
+        files = DecodedFiles(room_in_memory())
         if skip_bad:
-            pairs, skipped = without_bad_pairs(every, progress)
+            pairs, skipped = without_bad_pairs(every, progress, files)
         if strict:
-            _refuse(audit(pairs, classes=stated_classes, void=stated_void, instances=instances,
-                          scaling=scaling, orientation=orientation, progress=progress),
-                    AuditError)  # fmt: skip
-        headers = refuse_bad_pairs(pairs, progress)
+            report = audit(
+                pairs,
+                classes=stated_classes,
+                void=stated_void,
+                instances=instances,
+                scaling=scaling,
+                orientation=orientation,
+                progress=progress,
+                files=files,
+            )
+            _refuse(report, AuditError)
+            stats = report.material.facts
+        else:
+            stats = refuse_bad_pairs(pairs, progress)
         if preprocess is None:
-            orientation = choose_orientation(headers, orientation, progress)
-        masks = [pair.mask for pair in pairs]
-        present = None
-        if is_drawn(pairs, split, fold, test_pct):
-            survey, present = Survey.with_every_mask(masks, progress)
-        elif codec is None:
-            survey = Survey.spread(masks, progress)
+            orientation = choose_orientation(stats, orientation, progress, files)
+        present, drawn = None, is_drawn(pairs, split, fold, test_pct)
+        if codec is None or drawn:
+            masks, present = Survey.telling(mask_stats(stats, files, progress))
         if codec is None:
-            codec = MaskCodec.from_survey(survey, stated_classes, stated_void, instances, unknown)
-            if unused := unused_void(survey, void):
+            codec = MaskCodec.from_survey(masks, stated_classes, stated_void, instances, unknown)
+            if unused := unused_void(masks, void):
                 warnings.warn(unused, stacklevel=3)
         if skip_bad:
-            pairs, unknown_values = without_unknown_values(pairs, codec, progress)
+            pairs, unknown_values = without_unknown_values(pairs, codec, progress, files)
             skipped += unknown_values
             warn_of_skipped(skipped, len(every))
         if split is not None:  # it may name images that are left out
@@ -225,15 +236,21 @@ class ImageMaskDataLoaders(DataLoaders):
                 scaling,
                 progress=progress,
                 orientation=orientation,
+                read=files.image,
             )
         channel_files = max((len(pair.image_files) for pair in pairs), default=1)
         preprocess = replace(preprocess, channel_files=channel_files)
 
-        reader = PairReader(codec, preprocess)
-        kept = reader.keep([*parts["train"], *parts["valid"]], cache, progress)
         train, valid = parts["train"], parts["valid"]
-        masks = [pair.mask for pair in (*train, *valid)]
-        resolution = measure_resolution(masks, codec.read, codec.classes, preprocess, progress)
+        resolution = measure_resolution(
+            [pair.mask for pair in (*train, *valid)],
+            partial(files.class_indices, codec=codec),
+            codec.classes,
+            preprocess,
+            progress,
+        )
+        reader = PairReader(codec, preprocess, files)
+        kept = reader.keep([*train, *valid], cache, progress)
         if resolution.lost:
             warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=3)
         if preprocess.policy == "patch":

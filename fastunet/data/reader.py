@@ -17,11 +17,12 @@ from fastunet.data.cache import (
     room_on_disk,
 )
 from fastunet.errors import OutputError, SizeMismatchError
-from fastunet.io.images import image_sizes, read_image, refuse_not_finite
+from fastunet.io.images import image_sizes, refuse_not_finite
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Orientation, Preprocess
+from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 from fastunet.tiling import grid, pad
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
@@ -42,9 +43,15 @@ class Tile:
 class PairReader:
     """Reads an image and its mask as the network needs them; keeps them where there is room."""
 
-    def __init__(self, codec: MaskCodec, preprocess: Preprocess):
+    def __init__(
+        self,
+        codec: MaskCodec,
+        preprocess: Preprocess,
+        files: DecodedFiles = NOTHING_KEPT,  # what was decoded already; `keep` empties it
+    ):
         self.codec = codec
         self.preprocess = preprocess
+        self._files = files
         self._cache: MemoryCache | DiskCache | None = None
         self._spots: dict[Pair, list[np.ndarray]] = {}
         self._last: dict[int, tuple[Pair, tuple[np.ndarray, np.ndarray]]] = {}  # by thread
@@ -56,9 +63,16 @@ class PairReader:
         progress: bool = True,
     ) -> bool:  # whether all of them are kept
         """Decode all pairs now, by threads. Warns where only some of them fit."""
+        try:
+            return self._keep(pairs, cache, progress)
+        finally:
+            self._files.clear()
+
+    def _keep(self, pairs: Sequence[Pair], cache: Cache | None, progress: bool) -> bool:
+        room = room_in_memory(self._files.held)  # which becomes free meanwhile
         if cache == "auto":
             expected = self._expected_bytes(pairs)
-            cache = "ram" if expected < room_in_memory() else "disk"
+            cache = "ram" if expected < room else "disk"
             if cache == "disk":
                 try:
                     cache = cache if expected < room_on_disk() else None
@@ -67,7 +81,7 @@ class PairReader:
                     warnings.warn(f"{error} Images are decoded each time instead.", stacklevel=2)
         if cache is None or not pairs:
             return False
-        self._cache = MemoryCache(room_in_memory()) if cache == "ram" else DiskCache(room_on_disk())
+        self._cache = MemoryCache(room) if cache == "ram" else DiskCache(room_on_disk())
         missing = [pair for pair in pairs if self._cache.get(self._key(pair)) is None]
         loaded = in_threads(self._load, missing, "Decoding", progress)
         for number, (pair, arrays) in enumerate(zip(missing, loaded, strict=True)):
@@ -137,7 +151,8 @@ class PairReader:
         return self.preprocess.policy == "resize" and pair.split != "valid"
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        image, mask = read_pair(pair, self.codec, self.preprocess.orientation)
+        image, mask = read_pair(pair, self.codec, self.preprocess.orientation, self._files)
+        self._files.forget(pair)
         size = self._size(pair, mask.shape)
         return (
             self.preprocess.resize(self.preprocess.prepare(image, pair.image), size),
@@ -191,15 +206,18 @@ def read_pair(
     pair: Pair,
     codec: MaskCodec,
     orientation: Orientation = "upright",  # of photos with an EXIF orientation
+    files: DecodedFiles = NOTHING_KEPT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """An image, (H, W, C), and its mask, (H, W) class indices, at their own size.
 
     A photo on its side is read the other way, where only that fits the mask.
     """
-    upright = orientation == "upright"
-    image, mask = read_image(pair.image_files, upright), codec.read(pair.mask)
+    readings = [files.image, files.image_as_stored]
+    if orientation == "stored":
+        readings.reverse()
+    image, mask = readings[0](pair.image_files), files.class_indices(pair.mask, codec)
     if image.shape[:2] != mask.shape:
-        other = read_image(pair.image_files, not upright)
+        other = readings[1](pair.image_files)
         if other.shape[:2] != mask.shape:
             raise SizeMismatchError(
                 f"{pair.image} is {image.shape[1]}x{image.shape[0]} pixels (width x height), its "

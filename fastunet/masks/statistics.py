@@ -171,39 +171,35 @@ class Survey:
         )
 
     @classmethod
-    def with_every_mask(
+    def telling(
         cls,
-        paths: Sequence[Path],
-        progress: bool,
-        sample: int = 1000,  # how many files are counted pixel by pixel, spread over the list
+        files: Sequence[Tally],  # of all masks, each once
+        sample: int = 1000,  # how many are counted pixel by pixel, spread over the list
     ) -> "tuple[Survey, dict[Path, frozenset[Code]]]":
-        """A survey that misses no code, and the codes of every mask.
+        """A survey of a sample that misses no code, and the codes of every mask.
 
-        Of the masks beyond the sample only the set of codes is kept; those that show the survey
-        something new join it, as many as there can be classes.
+        Those of the other masks that show something new join the sample, as many as there can be
+        classes.
         """
-        survey = cls.spread(paths, progress, sample)
-        rest = [path for path in dict.fromkeys(paths) if path not in survey.present]
-        present = survey._codes_of(rest, progress)
+        survey = cls.of_tallies(files[:: -(-len(files) // sample)])
+        present = survey._codes_of(files)
         known, telling = set(survey.counts), []
-        for path, codes in present.items():
-            if not survey.lossy and not codes <= known and len(telling) < MAX_CLASSES:
-                known |= codes
-                telling.append(path)
+        for file in files:
+            if not survey.lossy and not present[file.path] <= known and len(telling) < MAX_CLASSES:
+                known |= present[file.path]
+                telling.append(file)
         if telling:
-            survey, before = cls.of([*survey.present, *telling], progress), survey
-            if (survey.colour, survey.palette) != (before.colour, before.palette):
-                present = survey._codes_of(rest, progress)
-        return survey, {**present, **survey.present}
+            survey = cls.of_tallies([*survey.files, *telling])
+            present = survey._codes_of(files)
+        return survey, present
 
-    def _codes_of(self, paths: Sequence[Path], progress: bool) -> dict[Path, frozenset[Code]]:
-        """The codes of more files, as this survey counts them; equal sets are kept once."""
+    def _codes_of(self, files: Iterable[Tally]) -> dict[Path, frozenset[Code]]:
+        """The codes of each file, as this survey counts them; equal sets are kept once."""
         kept: dict[frozenset[Code], frozenset[Code]] = {}
-        tallies = in_threads(Tally.read, paths, "Looking for classes", progress)
         present = {}
-        for path, tally in zip(paths, tallies, strict=True):
-            codes = frozenset(self.counts_of(tally))
-            present[path] = kept.setdefault(codes, codes)
+        for file in files:
+            codes = frozenset(self.counts_of(file))
+            present[file.path] = kept.setdefault(codes, codes)
         return present
 
     # other views of the same files

@@ -53,7 +53,7 @@ def test_classes_are_counted_in_the_masks_without_void(write_pairs):
 
 
 def test_what_does_not_fit_is_read_when_it_is_needed(parts, monkeypatch):
-    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 10_000)  # one of the two
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda *_: 10_000)  # one of the two
     reader = make_reader()
     with pytest.warns(UserWarning, match="1 of 2 pairs fit"):
         assert not reader.keep(parts["train"], "ram", progress=False)
@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_read_when_it_is_needed(parts, monkeypatch):
 
 def test_what_does_not_fit_in_memory_goes_to_disk_and_is_decoded_once(parts, monkeypatch, tmp_path):
     monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 0)
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda *_: 0)
     pairs = parts["train"]
     assert make_reader().keep(pairs, progress=False)
     again = make_reader()
@@ -77,7 +77,7 @@ def test_a_cache_that_cannot_be_made_is_only_missed_where_it_was_asked_for(
 ):
     (tmp_path / "afile").touch()
     monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "afile"))
-    monkeypatch.setattr(reader_module, "room_in_memory", lambda: 0)
+    monkeypatch.setattr(reader_module, "room_in_memory", lambda *_: 0)
     with pytest.warns(UserWarning, match=r"FASTUNET_CACHE.*decoded each time"):
         assert not make_reader().keep(parts["train"], progress=False)
     with pytest.raises(OutputError, match="FASTUNET_CACHE"):

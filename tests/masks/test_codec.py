@@ -15,7 +15,7 @@ from fastunet.errors import ImageReadError, MaskValueError
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.raw import RawMask
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import Survey, Tally
 
 PALETTE = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0)}
 
@@ -537,7 +537,7 @@ def test_masks_beyond_the_sample_are_looked_at_for_codes_that_it_lacks(tmp_path)
         mask[0] = 0
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(mask).save(paths[-1])
-    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
+    survey, present = Survey.telling([Tally.read(path) for path in paths], sample=3)
     assert survey.codes == [0, 1, 3]
     assert {path: set(codes) for path, codes in present.items()} == {
         path: {0, 3} if i in (5, 7) else {0, 1} for i, path in enumerate(paths)
@@ -552,7 +552,7 @@ def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
         mask[1:] = (255, 0, 0) if i == 5 else 255
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(mask if i % 2 else mask[..., 0]).save(paths[-1])
-    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
+    survey, present = Survey.telling([Tally.read(path) for path in paths], sample=3)
     assert survey.colour
     assert set(present[paths[5]]) == {0, 0xFF0000}
     assert set(present[paths[4]]) == set(present[paths[7]]) == {0, 0xFFFFFF}
