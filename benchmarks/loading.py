@@ -30,9 +30,14 @@ def fastunet_loader(args, pairs, codec):
 
     def load():
         return ImageMaskDataLoaders.from_pairs(
-            every, bs=args.bs, codec=codec, preprocess=preprocess, num_workers=args.workers,
-            device="cpu", progress=False,
-        ).train  # fmt: skip
+            every,
+            bs=args.bs,
+            codec=codec,
+            preprocess=preprocess,
+            num_workers=args.workers,
+            device="cpu",
+            progress=False,
+        ).train
 
     return load
 
@@ -72,15 +77,17 @@ def albumentations_loader(args, pairs, codec):
     import cv2
     import torch
 
-    transform = albumentations.Compose([
-        albumentations.Resize(args.size, args.size),
-        albumentations.HorizontalFlip(p=0.5),
-        albumentations.Affine(scale=(0.75, 1.4), rotate=(-15, 15), p=1.0),
-        albumentations.RandomBrightnessContrast(0.15, 0.15, p=1.0),
-        albumentations.RandomGamma((85, 118), p=1.0),
-        albumentations.Normalize(),
-        albumentations.ToTensorV2(),
-    ])  # fmt: skip
+    transform = albumentations.Compose(
+        [
+            albumentations.Resize(args.size, args.size),
+            albumentations.HorizontalFlip(p=0.5),
+            albumentations.Affine(scale=(0.75, 1.4), rotate=(-15, 15), p=1.0),
+            albumentations.RandomBrightnessContrast(0.15, 0.15, p=1.0),
+            albumentations.RandomGamma((85, 118), p=1.0),
+            albumentations.Normalize(),
+            albumentations.ToTensorV2(),
+        ]
+    )
 
     class Pairs(torch.utils.data.Dataset):
         def __len__(self):

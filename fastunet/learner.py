@@ -32,6 +32,7 @@ from fastunet.errors import TrainingError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
+from fastunet.io.sources import Source
 from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
 from fastunet.metrics import LossTerm, adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
@@ -39,7 +40,6 @@ from fastunet.models.forward_check import check_network
 from fastunet.models.normalisation import normalisation_of
 from fastunet.models.parameter_groups import split_parameters
 from fastunet.precision import Precision
-from fastunet.preprocess import Source
 
 
 class SegmentationLearner(Learner):

@@ -7,8 +7,8 @@ trained.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
-from typing import Literal, get_args
+from functools import cached_property
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -17,59 +17,24 @@ import torch.nn.functional as F
 
 from fastunet._util.terminal import shown
 from fastunet._util.text import listing
-from fastunet._util.threads import in_threads
-from fastunet.errors import ImageReadError
-from fastunet.io.channels import full_scale, is_grey, with_channels
+from fastunet.io.channels import full_scale, with_channels
+from fastunet.io.conventions import Orientation, Scaling
 from fastunet.io.images import refuse_not_finite
 from fastunet.io.pixel_values import (
-    ImageValues,
     is_nodata,
     largest,
     limit_of,
-    nodata_counts,
     nodata_values,
-    read_values,
-    some_of,
-    tell_nodata,
     top_value,
     without_nodata,
 )
-from fastunet.io.sources import Source, as_image, name_of, stated_nodata
+from fastunet.io.resizing import resize
+from fastunet.io.sources import Source, as_image, name_of
+from fastunet.scan.image_stats import factor_between, measure_images
 
 Policy = Literal["resize", "patch"]
-Scaling = Literal["auto", "dtype", "percentile"]
-Orientation = Literal["upright", "stored"]
 
-_PERCENTILES = (0.5, 99.5)
 _OTHER_RANGE = 4  # times darker or brighter than any training image
-
-
-@dataclass(frozen=True)
-class _Glance:
-    """What one image says about a data set, small enough to keep many."""
-
-    name: str
-    pixels: np.ndarray  # (1, N, C) float32, values as they are in the file; NaN: no data
-    values: ImageValues
-    grey: bool
-
-    @classmethod
-    def at(
-        cls,
-        source: Source,
-        size: tuple[int, int] | None,
-        read: Callable[[Source], np.ndarray],
-    ) -> "_Glance":
-        image, name = read(source), name_of(source)
-        refuse_not_finite(image, name)
-        values = ImageValues.of(image, name, stated_nodata(source, image.dtype))
-        seen = image.astype(np.float32)
-        if values.nodata:  # resizing would mix it with the pixels beside it
-            seen[is_nodata(image, tuple(values.nodata))] = np.nan
-        elif size:
-            seen = resize(seen, size)
-        pixels = some_of(seen.reshape(-1, image.shape[2]))
-        return cls(name, pixels[None].copy(), values, is_grey(image))
 
 
 @dataclass(frozen=True)
@@ -119,7 +84,6 @@ class Preprocess:
             raise ValueError(
                 f"orientation={self.orientation!r}; one of {get_args(Orientation)} was expected."
             )
-        object.__setattr__(self, "_told", set())  # what `prepare` has warned of
 
     @classmethod
     def infer(
@@ -145,49 +109,18 @@ class Preprocess:
         Raises `ImageReadError` where two readings of the values fit, or an image cannot be read.
         Warns of what was decided on mixed types and ranges, and of values of no data.
         """
-        size = (size, size) if isinstance(size, int) else tuple(size)
-        paths = list(image_paths)[:: max(1, len(image_paths) // sample)]
-        glance = partial(_Glance.at, size=size if policy == "resize" else None, read=read)
-        glances = list(in_threads(glance, paths, "Reading images", progress))
-        if channels is None:
-            widest = max(glance.pixels.shape[2] for glance in glances)
-            channels = 1 if widest <= 3 and all(glance.grey for glance in glances) else widest
-        found = [glance.values for glance in glances]
-        full = _understood(found, scaling)
-        unit = next(iter(full.values()))
-        values = "uint8" if list(full) == ["uint8"] else "float"
-        by_type = scaling == "dtype" or (scaling == "auto" and values == "uint8")
-        pixels = []
-        for one in glances:
-            own = full[one.values.dtype]
-            some = with_channels(one.pixels, channels, one.name)[0].astype(np.float64)
-            pixels.append(some / own if by_type else some * _factor(unit, own))
-        low, high = (), ()
-        if not by_type:
-            low, high = np.nanpercentile(np.concatenate(pixels), _PERCENTILES, axis=0)
-            high = np.where(high > low, high, low + 1)
-            values = "float"
-            pixels = [(some - low) / (high - low) for some in pixels]
-        mean, spread = _mean_and_std(pixels)
-        std = np.where(
-            spread > 1e-12 * np.abs(mean), spread, 1
-        )  # 1 where nothing but rounding varies
-        tops = [top_value(some) for some in pixels if np.isfinite(some).any()]
-        return cls(
-            size,
+        sides = (size, size) if isinstance(size, int) else (size[0], size[1])
+        found = measure_images(
+            image_paths,
+            sides if policy == "resize" else None,
             channels,
-            values,
-            mean,
-            std,
-            policy,
-            scale,
-            tuple(low),
-            tuple(high),
-            nodata=tuple(nodata_counts(found)),
-            full_scale=tuple(full.items()),
-            brightest=(min(tops), max(tops)),
-            orientation=orientation,
+            scaling,
+            sample,
+            progress,
+            read,
         )
+        own = {field.name: getattr(found, field.name) for field in fields(found)}
+        return cls(sides, policy=policy, scale=scale, orientation=orientation, **own)
 
     def describe(self) -> str:
         """Which numbers become 0 and 1: `uint16 values 310..60123 become 0..1`."""
@@ -242,7 +175,8 @@ class Preprocess:
             self._tell_black_and_white(image, name)
         if missing is not None:
             same = missing.shape == pixels.shape
-            pixels = np.where(missing if same else missing.any(axis=2)[..., None], 0, pixels)
+            gone = missing if same else missing.any(axis=2, keepdims=True)
+            pixels = np.where(gone, 0, pixels)
             return pixels.astype(np.uint8 if self.values == "uint8" else np.float32)
         return pixels
 
@@ -271,7 +205,7 @@ class Preprocess:
         kind = image.dtype.name
         unit = next(iter(full.values()), 0.0)
         if not full or kind in full:
-            return _factor(unit, full.get(kind, 0.0))
+            return factor_between(unit, full.get(kind, 0.0))
         if image.dtype.kind == "f":
             own = 1.0 if unit > 1 and image.min() >= 0 and 0 < image.max() <= 1 else 0.0
         else:
@@ -285,7 +219,7 @@ class Preprocess:
         self._warn(
             "type", f"{name}: {kind} values; the training images had {' and '.join(full)}: {how}."
         )
-        return _factor(unit, own)
+        return factor_between(unit, own)
 
     def _compare(self, image: np.ndarray, pixels: np.ndarray, name: object) -> None:
         """Warn where an image is by far darker or brighter than all training images."""
@@ -316,6 +250,11 @@ class Preprocess:
                 f"{name}: {image.dtype} values that are 0 and 1 alone. 1 is taken for white, not "
                 "for the second of 256 grey levels.",
             )
+
+    @cached_property
+    def _told(self) -> set[str]:
+        """What `prepare` has warned of."""
+        return set()
 
     def _warn(self, kind: str, message: str) -> None:
         """Once for all images: a folder may hold thousands of the kind."""
@@ -395,57 +334,9 @@ class Preprocess:
         if unknown := sorted(data.keys() - {field.name for field in fields(cls)}):
             raise ValueError(f"{', '.join(map(shown, unknown))}: unknown to this fastunet.")
         try:
-            return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+            own: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+            }
+            return cls(**own)
         except TypeError as error:
             raise ValueError(f"A field of the preprocessing is damaged ({error}).") from error
-
-
-def _mean_and_std(
-    images: Sequence[np.ndarray],  # (N, C) float64 each; NaN: no data
-) -> tuple[np.ndarray, np.ndarray]:  # (C,) each
-    """Of all pixels together, an image at a time: no copy of all of them is made."""
-    count = sum(np.count_nonzero(~np.isnan(some), axis=0) for some in images)
-    mean = sum(np.nansum(some, axis=0) for some in images) / count
-    square = sum(np.nansum((some - mean) ** 2, axis=0) for some in images) / count
-    return mean, np.sqrt(square)
-
-
-def _understood(found: Sequence[ImageValues], scaling: Scaling) -> dict[str, float]:
-    """The full scale of each type. Raises or warns where that is not sure."""
-    if all(np.isnan(one.high) for one in found):
-        raise ImageReadError(
-            f"{found[0].name} and all other images hold nothing but {tell_nodata(found)}, which "
-            "stands for no data. Export them again."
-        )
-    reading = read_values(found, scaling)
-    if reading.question:
-        raise ImageReadError(reading.question)
-    if reading.warning:
-        warnings.warn(reading.warning, stacklevel=3)
-    if any(one.nodata for one in found):
-        looked = f" (of {len(found)} that were looked at)" if len(found) > 1 else ""
-        warnings.warn(
-            f"No data: {tell_nodata(found)}{looked}. These pixels are left out of the range and "
-            "the statistics, and are black to the network; their class stays as the mask has it.",
-            stacklevel=3,
-        )
-    return reading.full_scale
-
-
-def _factor(unit: float, own: float) -> float:
-    """From numbers of one full scale to those of another; 1 where either has none."""
-    return unit / own if unit and own else 1.0
-
-
-def resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, C) to (*size, C): by area where it shrinks, linear where it grows."""
-    height, width = size
-    if image.shape[:2] == (height, width):
-        return image
-    shrinks = height < image.shape[0] or width < image.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    groups = [  # OpenCV resizes up to four channels at a time
-        cv2.resize(image[..., i : i + 4], (width, height), interpolation=how)
-        for i in range(0, image.shape[2], 4)
-    ]
-    return np.concatenate([g[:, :, None] if g.ndim == 2 else g for g in groups], axis=2)

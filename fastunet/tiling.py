@@ -42,6 +42,7 @@ def pad(
     if not any(missing):
         return image
     down, right = missing
-    padded = cv2.copyMakeBorder(np.ascontiguousarray(image), 0, down, 0, right,
-                                cv2.BORDER_REFLECT_101)  # fmt: skip
+    padded = cv2.copyMakeBorder(
+        np.ascontiguousarray(image), 0, down, 0, right, cv2.BORDER_REFLECT_101
+    )
     return padded.reshape(*padded.shape[:2], -1)

@@ -35,12 +35,12 @@ from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import ArchitectureError
 from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
+from fastunet.io.conventions import Orientation, Scaling
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.masks.raw import Value
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.split import save_split
 from fastunet.precision import Precision, training_dtype
-from fastunet.preprocess import Orientation, Scaling
 from fastunet.runs.contents import BEST, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
 

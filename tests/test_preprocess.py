@@ -100,8 +100,14 @@ def test_a_smooth_picture_comes_back_from_the_networks_resolution(size, own, sca
 
 
 def test_a_bundle_of_an_earlier_version_is_still_understood():
-    old = {"policy": "resize", "size": [8, 9], "channels": 1, "values": "uint8", "mean": [0.5],
-           "std": [0.2]}  # fmt: skip
+    old = {
+        "policy": "resize",
+        "size": [8, 9],
+        "channels": 1,
+        "values": "uint8",
+        "mean": [0.5],
+        "std": [0.2],
+    }
     assert Preprocess.from_dict(old) == Preprocess((8, 9), 1, "uint8", (0.5,), (0.2,))
 
 

@@ -2,15 +2,13 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from fastunet._util.terminal import hide_bars
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
 
@@ -19,7 +17,7 @@ def in_threads(
     items: Iterable[Item],
     label: str = "",
     progress: bool = True,  # a bar where there is a terminal, nothing in a log file
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """The results in the order of the items. An error in one stops the rest and is raised.
 
     No more than a few results wait at a time, so memory does not grow with their number.

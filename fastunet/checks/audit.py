@@ -24,6 +24,7 @@ from fastunet.checks.finding import Finding, Material
 from fastunet.checks.report import as_text
 from fastunet.checks.understand import content, infer_codec
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
+from fastunet.io.conventions import Orientation, Scaling
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import Classes, Void
 from fastunet.masks.raw import parse_value, spell
@@ -31,7 +32,6 @@ from fastunet.pairs.find import find_pairs
 from fastunet.pairs.formats.rasterise import OutlineWarning
 from fastunet.pairs.formats.registry import recognise
 from fastunet.pairs.pair import Pair, PairList
-from fastunet.preprocess import Orientation, Scaling
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 if TYPE_CHECKING:

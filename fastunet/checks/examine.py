@@ -15,6 +15,7 @@ from fastunet.checks.duplicates import thumbnail
 from fastunet.checks.orientation import Agreement, compare
 from fastunet.errors import FastunetError, ImageReadError, MaskValueError
 from fastunet.io.channels import is_grey
+from fastunet.io.conventions import Orientation
 from fastunet.io.images import (
     as_stored,
     image_sizes,
@@ -27,7 +28,6 @@ from fastunet.io.sources import stated_nodata
 from fastunet.masks.raw import RawMask, is_lossy, pixel_counts, rgb
 from fastunet.masks.statistics import Tally
 from fastunet.pairs.pair import Pair
-from fastunet.preprocess import Orientation
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -8,9 +8,9 @@ from typing import Literal
 from fastunet._util.text import listing
 from fastunet.checks.examine import Facts
 from fastunet.checks.understand import Content
+from fastunet.io.conventions import Orientation, Scaling
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
-from fastunet.preprocess import Orientation, Scaling
 
 Severity = Literal["error", "warning", "note"]
 

@@ -16,8 +16,8 @@ from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
 from fastunet.checks.alignment import find_offset, grey_levels
 from fastunet.errors import PairingError
+from fastunet.io.conventions import Orientation
 from fastunet.io.images import as_stored
-from fastunet.preprocess import Orientation
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 if TYPE_CHECKING:

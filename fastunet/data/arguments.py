@@ -9,9 +9,10 @@ import torch
 
 from fastunet.data.cache import Cache
 from fastunet.errors import MaskValueError, SplitError, TrainingError
+from fastunet.io.conventions import Orientation, Scaling
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
-from fastunet.preprocess import Orientation, Preprocess, Scaling
+from fastunet.preprocess import Preprocess
 
 
 def two_sides(

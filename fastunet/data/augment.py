@@ -4,19 +4,28 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from random import Random
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 import cv2
 import numpy as np
 
 from fastunet.errors import TrainingError
+from fastunet.io.resizing import resize
 from fastunet.labels import VOID
-from fastunet.preprocess import resize
 
 Preset = Literal["none", "light", "scene", "free"]
 
 _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "constant": cv2.BORDER_CONSTANT}
+
+
+class RandomNumbers(Protocol):
+    """Where random numbers come from: `random.Random`, or the module `random` itself."""
+
+    def random(self) -> float: ...
+
+    def uniform(self, a: float, b: float) -> float: ...
+
+    def getrandbits(self, k: int, /) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,7 @@ class Augment:
     @classmethod
     def preset(cls, name: Preset) -> "Augment":
         """What suits a kind of picture; raises `TrainingError` for a name that is none."""
-        presets = {
+        presets: dict[str, Callable[[], Augment]] = {
             "none": cls.none,
             "light": lambda: cls(rotate=5, scale=(0.9, 1.1), brightness=0.1, contrast=0.1, gamma=0),
             "scene": cls,
@@ -66,10 +75,9 @@ class Augment:
 
     def draw(
         self,
-        rng: Random | None = None,  # None: the one that fastai's `set_seed` seeds
+        rng: RandomNumbers = random,  # the one that fastai's `set_seed` seeds
     ) -> "View":
         """A random view."""
-        rng = rng or random
         return View(
             flip_lr=rng.random() < self.flip_lr,
             flip_ud=rng.random() < self.flip_ud,
@@ -93,7 +101,7 @@ class Augment:
         size: tuple[int, int],  # (height, width) of the view
         fit: bool = True,  # True: the whole picture, resized; False: a patch, pixel for pixel
         centre: tuple[int, int] | None = None,  # source (row, column) to have near the middle
-        rng: Random | None = None,  # as in `draw`
+        rng: RandomNumbers = random,  # as in `draw`
     ) -> tuple[np.ndarray, np.ndarray]:  # (*size, C), (*size)
         """A random view of both."""
         view = self.draw(rng)
@@ -212,16 +220,18 @@ def _inside(middle: float, width: float, length: int) -> float:
 def _warp(
     picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], how: int, border: int, fill: int
 ) -> np.ndarray:
-    """`cv2.warpAffine` of the part of a picture that the view shows: OpenCV's limit is 32,767
-    pixels a side, and a patch of a large file on disk should read no more than itself."""
+    """`cv2.warpAffine` of the part of a picture that the view shows.
+
+    OpenCV's limit is 32,767 pixels a side, and a patch of a large file on disk should read no more
+    than itself.
+    """
     top, left, bottom, right = _shown(matrix, picture.shape[:2], size)
     if (top, left) != (0, 0):
         matrix = matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ [left, top]
-    return cv2.warpAffine(
-        picture[top:bottom, left:right], matrix, size[::-1],
-        flags=how, borderMode=border, borderValue=fill,
-    )  # fmt: skip
+    seen = picture[top:bottom, left:right]
+    sides = size[::-1]
+    return cv2.warpAffine(seen, matrix, sides, flags=how, borderMode=border, borderValue=fill)
 
 
 def _shown(
@@ -230,8 +240,8 @@ def _shown(
     """The box of the source that a view needs, with what is mirrored at the picture's edges."""
     (xx, xy, move_x), (yx, yy, move_y) = matrix.tolist()
     det = xx * yy - xy * yx
-    corners = [(x - move_x, y - move_y) for x in (-0.5, target[1] - 0.5)
-               for y in (-0.5, target[0] - 0.5)]  # fmt: skip
+    xs, ys = (-0.5, target[1] - 0.5), (-0.5, target[0] - 0.5)
+    corners = [(x - move_x, y - move_y) for x in xs for y in ys]
     left, right = _reach([(yy * x - xy * y) / det for x, y in corners], source[1])
     top, bottom = _reach([(xx * y - yx * x) / det for x, y in corners], source[0])
     return top, left, bottom, right
@@ -273,7 +283,7 @@ class Albumentations:
         size: tuple[int, int],
         fit: bool = True,
         centre: tuple[int, int] | None = None,
-        rng: Random | None = None,
+        rng: RandomNumbers = random,
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `Augment.__call__`.
 

@@ -59,9 +59,16 @@ def _indices(mask: torch.Tensor) -> np.ndarray:
 
 @show_batch.dispatch
 def _show_batch(
-    x: ImageTensor, y: MaskTensor, samples, ctxs=None, max_n=9, ncols=None, figsize=None,
-    bands=None, **kwargs,
-):  # fmt: skip
+    x: ImageTensor,
+    y: MaskTensor,
+    samples,
+    ctxs=None,
+    max_n=9,
+    ncols=None,
+    figsize=None,
+    bands=None,
+    **kwargs,
+):
     samples = list(samples)[:max_n]
     images, masks = [_pixels(s[0]) for s in samples], [_indices(s[1]) for s in samples]
     show.show_pairs(images, masks, samples[0][1].codec, ncols, figsize, bands)
@@ -69,9 +76,8 @@ def _show_batch(
 
 @show_results.dispatch
 def _show_results(
-    x: ImageTensor, y: MaskTensor, samples, outs, ctxs=None, max_n=9, figsize=None,
-    bands=None, **kwargs,
-):  # fmt: skip
+    x: ImageTensor, y: MaskTensor, samples, outs, ctxs=None, max_n=9, figsize=None, bands=None, **_
+):
     samples, outs = list(samples)[:max_n], list(outs)[:max_n]
     show.show_predictions(
         [_pixels(s[0]) for s in samples],

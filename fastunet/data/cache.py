@@ -20,7 +20,7 @@ from fastunet._util.files import cache_folder, explained, make_folder
 from fastunet.errors import ImageReadError
 from fastunet.io.images import read_npy
 
-Arrays = tuple[np.ndarray, ...]
+Arrays = tuple[np.ndarray, np.ndarray]  # an image and its mask
 Cache = Literal["auto", "ram", "disk"]
 
 MEMORY_SHARE = 0.4  # of the memory that is free, at most
@@ -53,6 +53,7 @@ class MemoryCache:
         self._spilled: tuple[str, dict[Hashable, list]] | None = None
 
     def get(self, key: Hashable) -> Arrays | None:
+        """What was kept under a key, if anything."""
         return self._kept.get(key)
 
     def put(self, key: Hashable, arrays: Arrays) -> bool:
@@ -84,7 +85,7 @@ class MemoryCache:
             return whole[offset : offset + size].view(dtype).reshape(shape)
 
         self._kept = {
-            key: tuple(at(*place) for place in places) for key, places in state["places"].items()
+            key: (at(*image), at(*mask)) for key, (image, mask) in state["places"].items()
         }
 
     def _spill(self) -> tuple[str, dict[Hashable, list]]:
@@ -93,8 +94,7 @@ class MemoryCache:
         with tempfile.NamedTemporaryFile(prefix="fastunet-", suffix=".cache", delete=False) as file:
             weakref.finalize(self, _remove, file.name)
             for key, arrays in self._kept.items():
-                places[key] = [(array.dtype.str, _append(file, array), array.shape)
-                               for array in arrays]  # fmt: skip
+                places[key] = [(one.dtype.str, _append(file, one), one.shape) for one in arrays]
         return file.name, places
 
 
@@ -125,8 +125,9 @@ class DiskCache:
         self._whole: set[Path] = set()  # files whose checksum was compared by this process
 
     def get(self, key: str) -> Arrays | None:
-        arrays = [self._read(self._file(key, i)) for i in range(2)]
-        return None if any(array is None for array in arrays) else tuple(arrays)
+        """What was written under a key, mapped from the files; None where it is not whole."""
+        image, mask = (self._read(self._file(key, i)) for i in range(2))
+        return None if image is None or mask is None else (image, mask)
 
     def put(self, key: str, arrays: Arrays) -> bool:
         """Write arrays; False, with nothing written, where the room is used up.
@@ -159,7 +160,7 @@ class DiskCache:
             return None
         try:
             array = read_npy(file, lazily=True)
-            expected = array.offset + array.nbytes + _CHECKSUM
+            expected = array.offset + array.nbytes + _CHECKSUM  # type: ignore[attr-defined] # mapped
             if file.stat().st_size != expected:
                 return None
             if file not in self._whole:
@@ -190,7 +191,7 @@ def _save(file: BinaryIO, array: np.ndarray) -> None:
 def _is_whole(file: Path) -> bool:
     content = np.memmap(file, np.uint8, "r")
     stored = int.from_bytes(content[-_CHECKSUM:].tobytes(), "little")
-    return zlib.crc32(content[:-_CHECKSUM]) == stored
+    return zlib.crc32(content[:-_CHECKSUM].data) == stored
 
 
 def fingerprint(files: Iterable[Path], *made_by: dict) -> str:

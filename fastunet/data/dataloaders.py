@@ -32,9 +32,10 @@ from fastunet.data.augment import Albumentations, Augmentation, augmentation_of
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
 from fastunet.data.cache import Cache, room_in_memory
 from fastunet.data.loader import SECOND_NORMALISATION
-from fastunet.data.reader import PairReader
+from fastunet.data.reader import PairReader, Tile
 from fastunet.data.transforms import NormalisePixels
 from fastunet.errors import AuditError, FastunetError, SplitError, TrainingError
+from fastunet.io.conventions import Orientation, Scaling
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import unused_void
 from fastunet.masks.codec import MaskCodec
@@ -45,7 +46,7 @@ from fastunet.pairs.groups import propose_groups
 from fastunet.pairs.pair import Pair
 from fastunet.pairs.split import k_fold, split_pairs
 from fastunet.pairs.stated_split import StatedSplit, split_as_stated
-from fastunet.preprocess import Orientation, Preprocess, Scaling
+from fastunet.preprocess import Preprocess
 from fastunet.scan.decoded import DecodedFiles
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class ImageMaskDataLoaders(DataLoaders):
         `SizeMismatchError`. Warns where the masks lose a class at the network's size.
         """
         pairs = as_pairs(pairs, missing_ok=skip_bad)
-        size, patch = two_sides("size", size), two_sides("patch", patch)
+        whole, part = two_sides("size", size), two_sides("patch", patch)
         augment = augmentation_of(augment)
         batch_tfms = L(batch_tfms)
         if any(map(_is_normalize, batch_tfms)):
@@ -187,7 +188,7 @@ class ImageMaskDataLoaders(DataLoaders):
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
         stated_classes = classes if classes is not None else getattr(pairs, "classes", None)
         stated_void = void if void is not None else getattr(pairs, "void", None) or None
-        every, skipped = pairs, []
+        every, skipped = pairs, list[Skipped]()
         files = DecodedFiles(room_in_memory())
         if skip_bad:
             pairs, skipped = without_bad_pairs(every, progress, files)
@@ -203,11 +204,12 @@ class ImageMaskDataLoaders(DataLoaders):
                 files=files,
             )
             _refuse(report, AuditError)
-            stats = report.material.facts
+            stats = report.material.facts if report.material else []
         else:
             stats = refuse_bad_pairs(pairs, progress)
+        chosen: Orientation = "upright"
         if preprocess is None:
-            orientation = choose_orientation(stats, orientation, progress, files)
+            chosen = choose_orientation(stats, orientation, progress, files)
         present, drawn = None, is_drawn(pairs, split, fold, test_pct)
         if codec is None or drawn:
             masks, present = Survey.telling(mask_stats(stats, files, progress))
@@ -229,13 +231,13 @@ class ImageMaskDataLoaders(DataLoaders):
         if preprocess is None:
             preprocess = Preprocess.infer(
                 [pair.image_files for pair in parts["train"]],
-                size if patch is None else patch,
+                part or whole or 256,
                 channels,
                 "resize" if patch is None else "patch",
                 scale,
                 scaling,
                 progress=progress,
-                orientation=orientation,
+                orientation=chosen,
                 read=files.image,
             )
         channel_files = max((len(pair.image_files) for pair in pairs), default=1)
@@ -253,9 +255,10 @@ class ImageMaskDataLoaders(DataLoaders):
         kept = reader.keep([*train, *valid], cache, progress)
         if resolution.lost:
             warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=3)
+        shown: list[Pair | Tile] = list(valid)
         if preprocess.policy == "patch":
             train = [pair for pair in train for _ in reader.tiles(pair)]
-            valid = [tile for pair in valid for tile in reader.tiles(pair)]
+            shown = [tile for pair in valid for tile in reader.tiles(pair)]
         if bs is None:
             bs = min(16, len(train), max(2, len(train) // 4))
         if not 1 <= bs <= len(train):
@@ -270,12 +273,12 @@ class ImageMaskDataLoaders(DataLoaders):
             processes = isinstance(augment, Albumentations)
         block = DataBlock(
             blocks=(PairImageBlock(reader, augment), PairMaskBlock(reader)),
-            splitter=IndexSplitter(range(len(train), len(train) + len(valid))),
+            splitter=IndexSplitter(range(len(train), len(train) + len(shown))),
             batch_tfms=list(batch_tfms),
         )
         # path stays ".": a Learner writes its models there, never into the data folder
         made = block.dataloaders(
-            [*train, *valid],
+            [*train, *shown],
             bs=bs,
             device=device,
             num_workers=num_workers if processes else 0,

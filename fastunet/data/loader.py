@@ -69,8 +69,9 @@ class PairDL(TfmdDL):
             yield from super().create_batches(samples)
             return
         rng = random.Random(self.rng.getrandbits(64) + self.offs)  # a process has its own offset
-        seeded = ((indices, [rng.getrandbits(64) for _ in indices])
-                  for indices in self.chunkify(samples))  # fmt: skip
+        seeded = (
+            (indices, [rng.getrandbits(64) for _ in indices]) for indices in self.chunkify(samples)
+        )
         if not self.threads:
             yield from starmap(self._made, seeded)
             return

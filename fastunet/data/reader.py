@@ -17,11 +17,12 @@ from fastunet.data.cache import (
     room_on_disk,
 )
 from fastunet.errors import OutputError, SizeMismatchError
+from fastunet.io.conventions import Orientation
 from fastunet.io.images import image_sizes, refuse_not_finite
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
-from fastunet.preprocess import Orientation, Preprocess
+from fastunet.preprocess import Preprocess
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 from fastunet.tiling import grid, pad
 

@@ -70,7 +70,7 @@ def _legend(figure, codec: MaskCodec, masks: Sequence[np.ndarray]) -> None:
 
     present = set().union(*(np.unique(mask).tolist() for mask in masks))
     entries = [
-        Patch(facecolor=np.array(colour) / 255, edgecolor="grey", label=name)
+        Patch(facecolor=tuple(np.array(colour) / 255), edgecolor="grey", label=name)
         for index, (name, colour) in enumerate(zip(codec.classes, codec.colours, strict=True))
         if index in present
     ][:_MAX_LEGEND]

@@ -54,10 +54,8 @@ class LoadImage(Transform):
 
     def __call__(self, item, **_):
         if isinstance(item, Pair | Tile):
-            image, _ = self.reader.read(item)
-        else:
-            image = self.preprocess.resize(self.preprocess.prepare(item))
-        return image.view(Pixels)
+            return self.reader.read(item)[0].view(Pixels)
+        return self.preprocess.resize(self.preprocess.prepare(item)).view(Pixels)
 
 
 class LoadMask(Transform):

@@ -13,9 +13,10 @@ from typing import get_args
 
 from fastunet._util.terminal import is_printable, shown
 from fastunet.errors import BundleError
+from fastunet.io.conventions import Orientation
 from fastunet.labels import MAX_CLASSES, VOID
 from fastunet.masks.raw import Palette
-from fastunet.preprocess import Orientation, Policy
+from fastunet.preprocess import Policy
 
 _SIDE = 16_384  # pixels of an input's height or width
 _CHANNELS = 4096

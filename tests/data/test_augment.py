@@ -174,12 +174,14 @@ def test_settings_that_are_none_are_refused():
 def test_any_albumentations_transform_keeps_classes_and_void():
     import albumentations
 
-    transform = albumentations.Compose([
-        albumentations.D4(p=1.0),
-        albumentations.Affine(scale=(0.5, 1.5), rotate=(-90, 90), p=1.0),
-        albumentations.ElasticTransform(alpha=30, p=1.0),
-        albumentations.RandomBrightnessContrast(p=1.0),
-    ])  # fmt: skip
+    transform = albumentations.Compose(
+        [
+            albumentations.D4(p=1.0),
+            albumentations.Affine(scale=(0.5, 1.5), rotate=(-90, 90), p=1.0),
+            albumentations.ElasticTransform(alpha=30, p=1.0),
+            albumentations.RandomBrightnessContrast(p=1.0),
+        ]
+    )
     image, mask = quadrants()
     mask[:4] = VOID
     for _ in range(10):

@@ -184,8 +184,10 @@ def test_a_spawned_process_maps_the_same_file_which_goes_with_the_cache(tmp_path
     (tmp_path / "spill").mkdir()
     done = subprocess.run(
         [sys.executable, tmp_path / "spawns.py", tmp_path / "spill"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.splitlines() == ["276.0 6 True", "1", "0"], done.stderr
 
 

@@ -192,8 +192,10 @@ def test_workers_that_are_spawned_share_the_cache(write_pairs, tmp_path, monkeyp
     (tmp_path / "spawned.py").write_text(SPAWNED)
     done = subprocess.run(
         [sys.executable, tmp_path / "spawned.py", write_pairs(10), cache],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stdout.split() == ["8", "2"], done.stderr
     assert (tmp_path / "cache" / "decoded").is_dir() == (cache == "disk")
 
