@@ -1,22 +1,41 @@
-"""The options of a run, each written once: its type, its default, its help, how it is typed.
+"""What a run does, as data: each option written once, with its type, its default and its help.
 
 `ImageMaskDataLoaders.from_pairs`, the command line and `plan.json` are made from these fields.
 Light to import: neither PyTorch nor fastai.
 """
 
-import difflib
-import functools
-import inspect
-import math
-import os
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field
+from importlib.metadata import version
 from numbers import Integral, Real
+from os import PathLike
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args
 
+from fastunet._util.files import read_small, write_atomically
+from fastunet._util.kinds import (
+    Classes,
+    Count,
+    File,
+    Flag,
+    Fold,
+    Groups,
+    Kind,
+    Minutes,
+    Number,
+    Positive,
+    Rate,
+    Sides,
+    Split,
+    Text,
+    Values,
+    Whole,
+    checked,
+    clean_if,
+)
+from fastunet._util.options import Options, flat, option, types_of, unknown_options
+from fastunet._util.options import takes as takes
 from fastunet.errors import OptionError
 
 Cache = Literal["auto", "ram", "disk"]
@@ -26,261 +45,20 @@ Preset = Literal["none", "light", "scene", "free"]
 Scaling = Literal["auto", "dtype", "percentile"]
 Unknown = Literal["error", "void"]
 
-# --- kinds of values ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What values an option takes, and how one is typed."""
-
-    expected: str  # what a message says of it
-    clean: Callable[[Any], Any]  # the value in its usual form; `ValueError` where it is none
-    parse: Callable[[str], Any] = str  # what was typed as a value; `ValueError` likewise
-    typed: str = ""  # what a message says to those who type; "": `expected`
-    metavar: str = "TEXT"
-
-
-def _clean(fits: Callable[[Any], object]) -> Callable[[Any], Any]:
-    """Values for which `fits` is true, as they are."""
-
-    def clean(value: Any) -> Any:
-        if not fits(value):
-            raise ValueError
-        return value
-
-    return clean
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _sides(value: Any) -> tuple[int, int]:
-    sides = (value, value) if isinstance(value, Integral) else value
-    if not isinstance(sides, Sequence) or isinstance(sides, str) or len(sides) != 2:
-        raise ValueError
-    if not all(isinstance(side, Integral) and int(side) >= 1 for side in sides):
-        raise ValueError
-    return int(sides[0]), int(sides[1])
-
-
-def _parse_sides(text: str) -> tuple[int, int]:
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdigit() for side in sides):
-        raise ValueError
-    return int(sides[0]), int(sides[-1])
-
-
-def _fold(value: Any) -> tuple[int, int]:
-    if not isinstance(value, Sequence) or len(value) != 2:
-        raise ValueError
-    if not all(isinstance(number, Integral) for number in value):
-        raise ValueError
-    return int(value[0]), int(value[1])
-
-
-def _parse_fold(text: str) -> tuple[int, int]:
-    number, _, k = text.partition("/")
-    if not (number.isdigit() and k.isdigit() and 1 <= int(number) <= int(k) >= 2):
-        raise ValueError
-    return int(number) - 1, int(k)
-
-
-def _are_classes(value: object) -> bool:
-    listed = isinstance(value, Sequence) and not isinstance(value, str)
-    names = list(value) if isinstance(value, Mapping | Sequence) else []
-    return (listed or isinstance(value, Mapping)) and all(isinstance(name, str) for name in names)
-
-
-def _parse_classes(text: str) -> list[str] | dict[str, list[str]]:
-    """The names, or the values of each; a name that is given twice has two."""
-    names = [name.strip() for name in text.split(",")]
-    if not any("=" in name for name in names):
-        return names
-    if not all("=" in name for name in names):
-        raise ValueError
-    values: dict[str, list[str]] = {}
-    for name, value in (entry.split("=", 1) for entry in names):
-        values.setdefault(name, []).append(value)
-    return values
-
-
-def _parse_rate(text: str) -> float | str:
-    return text if text == "find" else float(text)
-
-
-def _path(value: Any) -> Path:
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError
-    return Path(value)
-
-
-def _is_positive(value: object) -> bool:
-    return _is_number(value) and 0 < value < math.inf  # type: ignore[operator] # it is a number
-
-
-Text = Annotated[str, Kind("a text was expected", _clean(lambda value: isinstance(value, str)))]
-Flag = Annotated[bool, Kind("True or False was expected", _clean(lambda v: v in (True, False)))]
-Whole = Annotated[
-    int,
-    Kind(
-        "a whole number was expected",
-        _clean(lambda value: isinstance(value, Integral)),
-        int,
-        metavar="INTEGER",
-    ),
-]
-Count = Annotated[
-    int,
-    Kind(
-        "a whole number above 0 was expected",
-        _clean(lambda value: isinstance(value, Integral) and value > 0),
-        int,
-        metavar="INTEGER",
-    ),
-]
-Number = Annotated[float, Kind("a number was expected", _clean(_is_number), float, metavar="FLOAT")]
-Magnification = Annotated[
-    float,
-    Kind(
-        "a number above 0 was expected, 0.5 for half", _clean(_is_positive), float, metavar="FLOAT"
-    ),
-]
-Minutes = Annotated[
-    float,
-    Kind("there is no time to train", _clean(_is_positive), float, metavar="FLOAT"),
-]
-Rate = Annotated[
-    float | Literal["find"],
-    Kind(
-        'a rate above 0, such as 0.003, or "find" was expected',
-        _clean(lambda value: value == "find" or _is_positive(value)),
-        _parse_rate,
-    ),
-]
-Sides = Annotated[
-    tuple[int, int],
-    Kind(
-        "pixels were expected, one whole number or (height, width)",
-        _sides,
-        _parse_sides,
-        "a number (256) or HEIGHTxWIDTH (192x256) was expected",
-    ),
-]
-Fold = Annotated[
-    tuple[int, int],
-    Kind(
-        "(which, of how many) was expected, (0, 5) for one",
-        _fold,
-        _parse_fold,
-        "a fold and their number, such as 1/5, was expected",
-    ),
-]
-Classes = Annotated[
-    Sequence[str] | Mapping[str, Any],
-    Kind(
-        'names were expected, ["background", "cell"], or a dict of name: value, '
-        '{"background": 0, "cell": 255}',
-        _clean(_are_classes),
-        _parse_classes,
-        "give a value to each name, or to none",
-    ),
-]
-Values = Annotated[
-    int | str | Sequence[int | str | Sequence[int]],
-    Kind(
-        "mask values (11) or colours (#ff0000) were expected",
-        _clean(lambda value: isinstance(value, Integral | str | Sequence)),
-    ),
-]
-Groups = Annotated[
-    str | re.Pattern | Callable[[Any], str],
-    Kind(
-        '"auto", an expression or a function was expected',
-        _clean(lambda value: isinstance(value, str | re.Pattern) or callable(value)),
-    ),
-]
-Split = Annotated[Any, Kind("a split was expected", lambda value: value, metavar="FILE")]
 Views = Annotated[
     Any,
     Kind(
         f"a preset ({', '.join(get_args(Preset))}), an Augment, or a transform of Albumentations "
         "was expected",
-        _clean(lambda value: value in get_args(Preset) or not isinstance(value, str)),
+        clean_if(lambda value: value in get_args(Preset) or not isinstance(value, str)),
         metavar="|".join(get_args(Preset)),
     ),
 ]
-File = Annotated[Path, Kind("a path was expected", _path, metavar="PATH")]
-
-
-def kind_of(annotation: Any) -> Kind:
-    """The kind of an option's type; `None` besides is passed over."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return next(extra for extra in annotation.__metadata__ if isinstance(extra, Kind))
-    if origin in (Union, UnionType):
-        return kind_of(next(one for one in get_args(annotation) if one is not type(None)))
-    choices = get_args(annotation)
-    words = f"one of {', '.join(choices)} was expected"
-    return Kind(words, _clean(lambda value: value in choices), metavar="|".join(choices))
-
-
-# --- options and their groups ---------------------------------------------------------------------
 
 _DATA, _SEEN, _SPLIT = "What the data are", "What the network sees", "The split"
 _NETWORK, _TRAINING = "The network", "The training"
 
-
-def option(
-    default: Any,
-    help: str,  # a sentence, in a terminal and in Python alike
-    panel: str,  # of the help in a terminal
-    shown: str | None = None,  # as the default, in place of None
-    typed: bool = True,  # the command line has it
-) -> Any:
-    """A field that is an option."""
-    extra = {"help": help, "panel": panel, "shown": shown, "typed": typed}
-    return field(default=default, metadata=extra)
-
-
-@dataclass(frozen=True)
-class Options:
-    """A group of options. Raises `OptionError` for a value that is not of its option's kind."""
-
-    def __post_init__(self):
-        for name, annotation in types_of(type(self)).items():
-            value = getattr(self, name)
-            if value is not None or not is_optional(annotation):
-                object.__setattr__(self, name, _checked(kind_of(annotation), name, value))
-
-
-def _checked(kind: Kind, name: str, value: object) -> Any:
-    try:
-        return kind.clean(value)
-    except (ValueError, TypeError):
-        raise OptionError(f"{name}={value!r}; {kind.expected}.") from None
-
-
-def parse(
-    kind: Kind,
-    name: str,  # of the option
-    text: str,  # as it was typed
-) -> Any:
-    """The value that was typed. Raises `OptionError` where it is none of its kind."""
-    try:
-        return kind.clean(kind.parse(text))
-    except ValueError:
-        raise OptionError(f"{name}={text!r}; {kind.typed or kind.expected}.") from None
-
-
-def types_of(group: type[Options]) -> dict[str, Any]:
-    """The type of each option, with its `Kind`."""
-    return get_type_hints(group, include_extras=True)
-
-
-def is_optional(annotation: Any) -> bool:
-    """Whether None is a value of the type."""
-    return type(None) in get_args(annotation)
+EPOCHS = 20  # where neither epochs nor minutes are given
 
 
 @dataclass(frozen=True)
@@ -341,8 +119,7 @@ class SplitOptions(Options):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.split is not None and self.fold is not None:
-            raise OptionError("split= and fold= were both given; one of them says who validates.")
+        refuse_both(flat(self), "fold", "split")
         if self.test_pct and (self.split is not None or self.fold is not None):
             raise OptionError(
                 "test_pct= draws a test part, which split= and fold= do not. Name its images in "
@@ -360,7 +137,7 @@ class InputOptions(Options):
     patch: Sides | None = option(
         None, "Instead of the whole image: random patches of this size, as size.", _SEEN
     )
-    scale: Magnification = option(
+    scale: Positive = option(
         1.0, "Share of the image's resolution at which patches are cut.", _SEEN
     )
     channels: Count | None = option(
@@ -394,83 +171,290 @@ class InputOptions(Options):
     )
 
 
-# --- functions that take groups -------------------------------------------------------------------
+@dataclass(frozen=True)
+class ModelOptions(Options):
+    """Which network is trained."""
 
-_Returned = TypeVar("_Returned")
+    arch: Text = option(
+        "unet",
+        '"unet", any timm encoder ("resnet34"; see fastunet encoders), or '
+        '"fastai:resnet34", the network of fastai\'s unet_learner.',
+        _NETWORK,
+    )
+    width: Count | None = option(
+        None, 'Channels of "unet" at full resolution.', _NETWORK, shown="32; on a CPU 16"
+    )
+    pretrained: Flag = option(True, "Start an encoder from ImageNet weights.", _NETWORK)
+    weights: File | None = option(
+        None,
+        "A file with the encoder's weights (.safetensors, .pth), instead of a download.",
+        _NETWORK,
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.width is not None and self.arch != "unet":
+            raise OptionError(f'width={self.width} belongs to arch="unet", not to {self.arch}.')
+        if self.weights is not None and self.arch == "unet":
+            raise OptionError(
+                f'weights="{self.weights}" are those of an encoder; arch="unet" has none. Name the '
+                'encoder that they belong to: arch="resnet34".'
+            )
+        if self.weights is not None and not self.pretrained:
+            raise OptionError(
+                "weights= and pretrained=False were both given; one of them says how to start."
+            )
 
 
-def takes(
-    **groups: type[Options],  # by the name of the parameter that gets the group
-) -> Callable[[Callable[..., _Returned]], Callable[..., _Returned]]:
-    """Give a function the options of the groups as keywords; it gets them as one object a group.
+@dataclass(frozen=True)
+class FitOptions(Options):
+    """How long and how the network is trained."""
 
-    Its signature and the end of its docstring show them. An unknown keyword is a `TypeError` that
-    names near ones, a wrong value an `OptionError`. In the function itself the groups are keywords
-    (behind `*`); its `stacklevel`s count one frame more.
+    epochs: Count | None = option(
+        None, "Passes over the training part.", _TRAINING, shown=str(EPOCHS)
+    )
+    minutes: Minutes | None = option(
+        None, "Wall-clock time of the whole command, instead.", _TRAINING
+    )
+    lr: Rate = option(3e-3, 'Peak learning rate, or "find" to ask lr_find.', _TRAINING)
+    lr_batches: Count = option(100, "Batches that lr_find takes.", _TRAINING, typed=False)
+    precision: Precision = option(
+        "auto", "auto (what is fast on the device), bf16, fp16 or fp32.", _TRAINING
+    )
+    monitor: Text | None = option(
+        None,
+        'What says which epoch is the best and kept, such as "valid_loss" or "mean_iou".',
+        _TRAINING,
+        shown="dice",
+    )
+    device: Text | None = option(
+        None, '"cpu", "cuda" or "mps".', _TRAINING, shown="the fastest there is"
+    )
+    threads: Count | None = option(
+        None,
+        "CPU threads. As many give the same weights again; others nearly the same.",
+        _TRAINING,
+        shown="as PyTorch chooses",
+    )
 
-    >>> @takes(held=MaskOptions)
-    ... def read(path, *, held: MaskOptions): ...
-    >>> read("masks", void=9)  # held.void is 9
+
+GROUPS: dict[str, type[Options]] = {  # by the name of the plan's field
+    "files": FileOptions,
+    "mask": MaskOptions,
+    "split": SplitOptions,
+    "input": InputOptions,
+    "model": ModelOptions,
+    "fit": FitOptions,
+}
+
+
+# --- what contradicts itself ----------------------------------------------------------------------
+
+_ONE_OF_TWO = {
+    ("size", "patch"): "the network sees one of them",
+    ("epochs", "minutes"): "one of them says how long",
+    ("fold", "split"): "one of them says who validates",
+}
+_REPLACES = {  # options that an earlier plan has for another choice, by the option that is new
+    "size": ("patch", "scale"),
+    "patch": ("size",),
+    "epochs": ("minutes",),
+    "minutes": ("epochs",),
+    "fold": ("split", "test_pct"),
+    "split": ("fold", "test_pct"),
+    "arch": ("width", "weights"),
+}
+
+
+def refuse_both(values: Mapping[str, Any], one: str, other: str) -> None:
+    """Raise `OptionError` where both options have a value."""
+    if values.get(one) is not None and values.get(other) is not None:
+        raise OptionError(f"{one}= and {other}= were both given; {_ONE_OF_TWO[one, other]}.")
+
+
+def refuse_contradictions(
+    values: Mapping[str, Any],  # options by name; those that are left out have no value
+) -> None:
+    """Raise `OptionError` where options leave open what is meant."""
+    for one, other in _ONE_OF_TWO:
+        refuse_both(values, one, other)
+    if values.get("scale", 1) != 1 and values.get("patch") is None:
+        raise OptionError("scale= goes with patch=; size= sets the resolution by itself.")
+
+
+# --- the plan -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What the clock decided in a run of so many minutes: when epochs ended, and the schedule."""
+
+    batches: int  # about so many an epoch, which the loader draws for
+    steps: tuple[tuple[int, ...], ...]  # by epoch: each batch's place in the schedule, millionths
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that a run is asked to do; written after it, all that was decided.
+
+    Raises `OptionError` where options contradict each other.
+
+    >>> plan = Plan.of(data="cells", size=128, epochs=30)
+    >>> plan.save("plan.json")
     """
-    known = {one.name: one for group in groups.values() for one in fields(group)}
 
-    def decorate(function: Callable[..., _Returned]) -> Callable[..., _Returned]:
-        parameters = []
-        for parameter in inspect.signature(function).parameters.values():
-            group = groups.get(parameter.name)
-            parameters += [parameter] if group is None else _parameters(group)
-        names = {parameter.name for parameter in parameters}
+    files: FileOptions
+    mask: MaskOptions = field(default_factory=MaskOptions)
+    split: SplitOptions = field(default_factory=SplitOptions)
+    input: InputOptions = field(default_factory=InputOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    fit: FitOptions = field(default_factory=FitOptions)
+    clock: Clock | None = None  # of a run of so many minutes that is to be repeated
 
-        @functools.wraps(function)
-        def with_options(*args: Any, **kwargs: Any) -> _Returned:
-            if unknown := sorted(kwargs.keys() - names):
-                raise TypeError(f"{function.__qualname__}: {_unknown(unknown, names)}")
-            given = {name: kwargs.pop(name) for name in known if name in kwargs}
-            made = {
-                name: group(**{key: given[key] for key in types_of(group) if key in given})
-                for name, group in groups.items()
-            }
-            return function(*args, **kwargs, **made)
+    def __post_init__(self):
+        refuse_contradictions(self.options)
 
-        signature = inspect.signature(function)
-        with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        lines = "\n".join(f"    {name}: {one.metadata['help']}" for name, one in known.items())
-        with_options.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nOptions:\n{lines}\n"
-        return with_options
+    @property
+    def options(self) -> dict[str, Any]:
+        """Every option by its name."""
+        return flat(*(getattr(self, name) for name in GROUPS))
 
-    return decorate
+    @classmethod
+    def of(
+        cls,
+        clock: Clock | None = None,
+        **options: Any,  # of any group, by name
+    ) -> "Plan":
+        """The plan with these options. Raises `OptionError` for one that does not exist."""
+        known = [name for group in GROUPS.values() for name in types_of(group)]
+        if unknown := sorted(options.keys() - set(known)):
+            raise OptionError(unknown_options(unknown, known))
+        if "data" not in options:
+            raise OptionError("data= is missing: the folder of images and masks was expected.")
+        made: dict[str, Any] = {
+            name: group(**{key: options[key] for key in types_of(group) if key in options})
+            for name, group in GROUPS.items()
+        }
+        return cls(**made, clock=clock)
+
+    def but(
+        self,
+        **options: Any,  # that take the place of this plan's
+    ) -> "Plan":
+        """Another plan. An option also replaces those that go with another choice: size a patch.
+
+        What the clock decided stays only where no option changes.
+        """
+        if not options:
+            return self
+        replaced = {name for new in options for name in _REPLACES.get(new, ())}
+        kept = {name: value for name, value in self.options.items() if name not in replaced}
+        return Plan.of(**kept | options)
+
+    # as a file
+
+    def to_json(self) -> str:
+        """Readable JSON, an option a line. Raises `OptionError` for what only Python can hold."""
+        document: dict[str, Any] = {"format": FORMAT, "fastunet": version("fastunet")}
+        for group in GROUPS:
+            values = flat(getattr(self, group))
+            document[group] = {name: _as_json(name, value) for name, value in values.items()}
+        if self.clock is not None:
+            document["clock"] = {"batches": self.clock.batches, "steps": self.clock.steps}
+        return _lines(document) + "\n"
+
+    @classmethod
+    def from_json(
+        cls,
+        text: str | bytes,
+        name: str = "The plan",  # of the file, in messages
+    ) -> "Plan":
+        """The plan that `to_json` wrote, or a person; what is left out has its default.
+
+        Raises `OptionError` that names what is unknown or wrong, and says what was expected.
+        """
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            raise OptionError(f"{name} is no JSON.") from None
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
+            raise OptionError(
+                f'{name} is no plan of this fastunet: "format": {FORMAT} was expected.'
+            )
+        known = {"format", "fastunet", "clock", *GROUPS}
+        if unknown := document.keys() - known:
+            raise OptionError(f"{name} has {_unknown_group(sorted(unknown))}")
+        try:
+            values: dict[str, Any] = {}
+            for group, options in GROUPS.items():
+                values |= _options_in(group, document.get(group, {}), types_of(options))
+            return cls.of(clock=_clock_in(document.get("clock")), **values)
+        except OptionError as error:
+            raise OptionError(f"{name}: {error}") from None
+
+    def save(self, path: str | PathLike) -> None:
+        """Write it, whole or not at all."""
+        write_atomically(Path(path), self.to_json().encode())
+
+    @classmethod
+    def load(cls, path: str | PathLike) -> "Plan":
+        """Read it. Raises `OptionError` as `from_json` does, and where there is no such file."""
+        return cls.from_json(read_small(Path(path), _MAX_BYTES, OptionError), str(path))
 
 
-def _parameters(group: type[Options]) -> list[inspect.Parameter]:
-    return [
-        inspect.Parameter(
-            one.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=inspect.Parameter.empty if one.default is MISSING else one.default,
-            annotation=plain(types_of(group)[one.name]),
-        )
-        for one in fields(group)
-    ]
+FORMAT = 1
+_MAX_BYTES = 100_000_000  # the clock's steps are many
 
 
-def plain(annotation: Any) -> Any:
-    """A type without the `Kind` in it."""
-    if get_origin(annotation) is Annotated:
-        return get_args(annotation)[0]
-    if get_origin(annotation) in (Union, UnionType):
-        return Union[tuple(map(plain, get_args(annotation)))]  # noqa: UP007 # of a list
-    return annotation
+def _as_json(name: str, value: object) -> Any:
+    """A value as JSON has it. Raises `OptionError` for a function and the like."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, PathLike):
+        return str(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(key): _as_json(name, one) for key, one in value.items()}
+    if isinstance(value, Sequence):
+        return [_as_json(name, one) for one in value]
+    raise OptionError(
+        f"{name}={value!r} cannot be written to a plan; name it by a text or numbers."
+    )
 
 
-def _unknown(names: Sequence[str], known: set[str]) -> str:
-    """What to say of options that do not exist: those that are spelled alike."""
-    said = []
-    for name in names:
-        near = difflib.get_close_matches(name, sorted(known), 3, 0.6)
-        said.append(f"{name!r}" + (f" (did you mean {' or '.join(near)}?)" if near else ""))
-    return f"unknown option{'s' if len(said) > 1 else ''}: {', '.join(said)}"
+def _lines(document: Mapping[str, Any], indent: str = "") -> str:
+    """JSON with a line for each entry of a mapping, and for each list."""
+    entries = []
+    for key, value in document.items():
+        deeper = isinstance(value, Mapping) and not indent
+        shown = _lines(value, " ") if deeper else json.dumps(value, ensure_ascii=False)
+        entries.append(f"{indent} {json.dumps(key)}: {shown}")
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
 
 
-def flat(*groups: Options) -> dict[str, Any]:
-    """The options of the groups by name, as a function that `takes` them wants them."""
-    return {one.name: getattr(group, one.name) for group in groups for one in fields(group)}
+def _unknown_group(names: Sequence[str]) -> str:
+    return f"unknown entries: {', '.join(names)}; expected {', '.join(GROUPS)}."
+
+
+def _options_in(group: str, given: object, known: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise OptionError(f'"{group}" is {given!r}; options by name were expected.')
+    if unknown := given.keys() - known.keys():
+        words = unknown_options(sorted(unknown), known.keys())
+        raise OptionError(f'"{group}" has {words}; expected {", ".join(known)}.')
+    return {name: checked(known[name], name, value) for name, value in given.items()}
+
+
+def _clock_in(given: Any) -> Clock | None:
+    if given is None:
+        return None
+    try:
+        steps = tuple(tuple(map(int, epoch)) for epoch in given["steps"])
+        return Clock(int(given["batches"]), steps)
+    except (KeyError, TypeError, ValueError):
+        raise OptionError(
+            '"clock" is not what a run wrote; remove it to let the clock decide anew.'
+        ) from None
