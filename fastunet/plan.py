@@ -70,10 +70,15 @@ class FileOptions(Options):
         None, "Folder of images, for layouts that are not recognised.", _DATA
     )
     masks: File | None = option(
-        None, "Folder of masks, by its name where there are several, or with images.", _DATA
+        None, "Folder of masks, by its name where there are several, or with images=.", _DATA
     )
     prefix: Text | None = option(None, "What a mask's name has before the image's.", _DATA)
     suffix: Text | None = option(None, "What a mask's name has behind the image's.", _DATA)
+
+    @property
+    def words(self) -> tuple[Path, Path | None, Path | None, str | None, str | None]:
+        """As `find_pairs` takes them."""
+        return self.data, self.images, self.masks, self.prefix, self.suffix
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ class MaskOptions(Options):
     )
     instances: Flag = option(False, "The masks number objects: all are the foreground.", _DATA)
     unknown: Unknown = option(
-        "error", 'Mask values that classes does not name: "error" or "void".', _DATA
+        "error", 'Mask values that classes= does not name: "error" or "void".', _DATA
     )
 
 
@@ -135,7 +140,7 @@ class InputOptions(Options):
         None, "Network input: 256, or HEIGHTxWIDTH.", _SEEN, shown="256; on a CPU 128"
     )
     patch: Sides | None = option(
-        None, "Instead of the whole image: random patches of this size, as size.", _SEEN
+        None, "Instead of the whole image: random patches of this size, as size=.", _SEEN
     )
     scale: Positive = option(
         1.0, "Share of the image's resolution at which patches are cut.", _SEEN

@@ -75,10 +75,7 @@ def train(
     the test part where there is one, else on the validation part.
     """
     started = time.perf_counter() if started is None else started
-    check_network(plan)
-    if plan.fit.threads:
-        torch.set_num_threads(plan.fit.threads)
-    set_seed(plan.split.seed)
+    begin(plan)
     dls = load(plan)
     write_atomically(folder.work / "command.txt", (command + "\n").encode())
     save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
@@ -126,17 +123,22 @@ def train(
 # --- from the plan to a learner -------------------------------------------------------------------
 
 
+def begin(plan: Plan) -> None:
+    """Find a mistyped network before the data are read; set threads and random numbers."""
+    arch, weights = plan.model.arch, plan.model.weights
+    if weights is not None and not weights.is_file():
+        raise OptionError(f'weights="{weights}": there is no file {weights}.')
+    if arch != "unet" and architecture(arch) == arch:
+        check_name(arch)
+    if plan.fit.threads:
+        torch.set_num_threads(plan.fit.threads)
+    set_seed(plan.split.seed)
+
+
 def load(plan: Plan) -> ImageMaskDataLoaders:
     """Find, read and split the data, and say what was understood."""
     files, device = plan.files, device_of(plan.fit.device, default_device())
-    pairs = find_pairs(
-        files.data,
-        files.images,
-        files.masks,
-        files.prefix,
-        files.suffix,
-        missing_ok=plan.input.skip_bad,
-    )
+    pairs = find_pairs(*files.words, missing_ok=plan.input.skip_bad)
     options = flat(plan.mask, plan.split, plan.input)
     options["size"] = options["size"] or default_side(device.type)
     dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device)
@@ -204,15 +206,6 @@ def architecture(name: str) -> str | Callable:
     if encoder not in known:
         raise OptionError(f'arch="{name}" is unknown; fastai has {", ".join(sorted(known))}.')
     return known[encoder]
-
-
-def check_network(plan: Plan) -> None:
-    """Find a mistyped network, or weights that are not there, before the data are read."""
-    arch, weights = plan.model.arch, plan.model.weights
-    if weights is not None and not weights.is_file():
-        raise OptionError(f'weights="{weights}": there is no file {weights}.')
-    if arch != "unet" and architecture(arch) == arch:
-        check_name(arch)
 
 
 def decided(

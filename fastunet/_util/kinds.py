@@ -22,6 +22,7 @@ class Kind:
     parse: Callable[[str], Any] = str  # what was typed as a value; `ValueError` likewise
     typed: str = ""  # what a message says to those who type; "": `expected`
     metavar: str = "TEXT"
+    repeats: bool = False  # it is typed several times, for several values
 
 
 def clean_if(fits: Callable[[Any], object]) -> Callable[[Any], Any]:
@@ -160,6 +161,7 @@ Values = Annotated[
     Kind(
         "mask values (11) or colours (#ff0000) were expected",
         clean_if(lambda value: isinstance(value, Integral | str | Sequence)),
+        repeats=True,
     ),
 ]
 Groups = Annotated[
