@@ -95,9 +95,7 @@ class MaskOptions(Options):
         None, "Mask value (11) or colour (#ffffff) that does not count. May be repeated.", _DATA
     )
     instances: Flag = option(False, "The masks number objects: all are the foreground.", _DATA)
-    unknown: Unknown = option(
-        "error", 'Mask values that classes= does not name: "error" or "void".', _DATA
-    )
+    unknown: Unknown = option("error", "What mask values are that classes= does not name.", _DATA)
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ class SplitOptions(Options):
         0.2, "Share held out, where the data have no split of their own.", _SPLIT
     )
     test_pct: Number = option(0.0, "Share kept for the end, where they have no test part.", _SPLIT)
-    seed: Whole = option(42, "Of the split, the weights and the augmentation.", _TRAINING)
+    seed: Whole = option(42, "Seed of the split, the weights and the augmentation.", _TRAINING)
     groups: Groups | None = option(
         None,
         'What stays in one part: "auto" (found from the names), or a regular expression '
@@ -124,7 +122,7 @@ class SplitOptions(Options):
 
     def __post_init__(self):
         super().__post_init__()
-        refuse_both(flat(self), "fold", "split")
+        refuse_both(flat(self), "split", "fold")
         if self.test_pct and (self.split is not None or self.fold is not None):
             raise OptionError(
                 "test_pct= draws a test part, which split= and fold= do not. Name its images in "
@@ -137,7 +135,7 @@ class InputOptions(Options):
     """How images are read, and what the network sees of them."""
 
     size: Sides | None = option(
-        None, "Network input: 256, or HEIGHTxWIDTH.", _SEEN, shown="256; on a CPU 128"
+        None, "Network input, pixels: 256, or HEIGHTxWIDTH.", _SEEN, shown="256; on a CPU 128"
     )
     patch: Sides | None = option(
         None, "Instead of the whole image: random patches of this size, as size=.", _SEEN
@@ -146,29 +144,31 @@ class InputOptions(Options):
         1.0, "Share of the image's resolution at which patches are cut.", _SEEN
     )
     channels: Count | None = option(
-        None, "Of the network's input.", _SEEN, shown="1 or 3, as the images are; or their bands"
+        None,
+        "Channels of the network's input.",
+        _SEEN,
+        shown="1 or 3, as the images are; or their bands",
     )
     scaling: Scaling = option(
         "auto",
-        'Numbers of images of several types or ranges: "dtype" (the largest of each type is '
-        'white), "percentile" (they mean the same in all files) or "auto".',
+        "What numbers of images of several types or ranges mean: dtype (the largest of each type "
+        "is white) or percentile (they mean the same in all files).",
         _DATA,
     )
     orientation: Orientation | None = option(
         None,
-        'Photos turned by EXIF whose masks fit both ways: "upright" or as "stored".',
+        "How photos are read that EXIF turns and whose masks fit both ways.",
         _DATA,
         shown="found out, or asked",
     )
     augment: Views | None = option(
         None,
-        '"scene" (has an up and a down), "free" (microscopy, aerial), "light" or "none".',
+        "Training views: scene (it has an up and a down), free (microscopy, aerial), light, or "
+        "none but the picture itself.",
         _SEEN,
         shown="scene",
     )
-    cache: Cache | None = option(
-        "auto", 'Decoded pixels are kept: "auto", "ram", "disk" or "none".', _SEEN
-    )
+    cache: Cache | None = option("auto", "Where decoded pixels are kept.", _SEEN)
     bs: Whole | None = option(None, "Batch size.", _SEEN, shown="16, fewer for few images")
     strict: Flag = option(False, "Refuse data in which the audit finds an error.", _DATA)
     skip_bad: Flag = option(
@@ -224,7 +224,7 @@ class FitOptions(Options):
     lr: Rate = option(3e-3, 'Peak learning rate, or "find" to ask lr_find.', _TRAINING)
     lr_batches: Count = option(100, "Batches that lr_find takes.", _TRAINING, typed=False)
     precision: Precision = option(
-        "auto", "auto (what is fast on the device), bf16, fp16 or fp32.", _TRAINING
+        "auto", "Number format of the training; auto is what is fast on the device.", _TRAINING
     )
     monitor: Text | None = option(
         None,
@@ -233,11 +233,11 @@ class FitOptions(Options):
         shown="dice",
     )
     device: Text | None = option(
-        None, '"cpu", "cuda" or "mps".', _TRAINING, shown="the fastest there is"
+        None, "Where it runs: cpu, cuda or mps.", _TRAINING, shown="the fastest there is"
     )
     threads: Count | None = option(
         None,
-        "CPU threads. As many give the same weights again; others nearly the same.",
+        "CPU threads; as many again give the same weights again.",
         _TRAINING,
         shown="as PyTorch chooses",
     )
@@ -258,7 +258,7 @@ GROUPS: dict[str, type[Options]] = {  # by the name of the plan's field
 _ONE_OF_TWO = {
     ("size", "patch"): "the network sees one of them",
     ("epochs", "minutes"): "one of them says how long",
-    ("fold", "split"): "one of them says who validates",
+    ("split", "fold"): "one of them says who validates",
 }
 _REPLACES = {  # options that an earlier plan has for another choice, by the option that is new
     "size": ("patch", "scale"),

@@ -21,7 +21,7 @@ class Kind:
     clean: Callable[[Any], Any]  # the value in its usual form; `ValueError` where it is none
     parse: Callable[[str], Any] = str  # what was typed as a value; `ValueError` likewise
     typed: str = ""  # what a message says to those who type; "": `expected`
-    metavar: str = "TEXT"
+    metavar: str = "<str>"
     repeats: bool = False  # it is typed several times, for several values
 
 
@@ -106,11 +106,11 @@ def _is_positive(value: object) -> bool:
 
 def _whole(expected: str, fits: Callable[[Any], object]) -> Kind:
     clean = clean_if(lambda value: isinstance(value, Integral) and fits(value))
-    return Kind(expected, clean, int, metavar="INTEGER")
+    return Kind(expected, clean, int, metavar="<int>")
 
 
 def _number(expected: str, fits: Callable[[Any], object]) -> Kind:
-    return Kind(expected, clean_if(fits), float, metavar="NUMBER")
+    return Kind(expected, clean_if(fits), float, metavar="<float>")
 
 
 Text = Annotated[str, Kind("a text was expected", clean_if(lambda v: isinstance(v, str)))]
@@ -135,6 +135,7 @@ Sides = Annotated[
         _sides,
         _parse_sides,
         "a number (256) or HEIGHTxWIDTH (192x256) was expected",
+        "<size>",
     ),
 ]
 Fold = Annotated[
@@ -144,6 +145,7 @@ Fold = Annotated[
         _fold,
         _parse_fold,
         "a fold and their number, such as 1/5, was expected",
+        "<fold>",
     ),
 ]
 Classes = Annotated[
@@ -171,8 +173,8 @@ Groups = Annotated[
         clean_if(lambda value: isinstance(value, str | re.Pattern) or callable(value)),
     ),
 ]
-Split = Annotated[Any, Kind("a split was expected", lambda value: value, metavar="FILE")]
-File = Annotated[Path, Kind("a path was expected", _path, metavar="PATH")]
+Split = Annotated[Any, Kind("a split was expected", lambda value: value, metavar="<path>")]
+File = Annotated[Path, Kind("a path was expected", _path, metavar="<path>")]
 
 
 def kind_of(
@@ -221,7 +223,7 @@ def parsed(
     try:
         return kind.clean(kind.parse(text))
     except ValueError:
-        raise OptionError(f"{name}={text!r}; {kind.typed or kind.expected}.") from None
+        raise OptionError(f"{name}={text!r}: {kind.typed or kind.expected}.") from None
 
 
 def is_optional(annotation: Any) -> bool:

@@ -39,12 +39,12 @@ def audit(
     """
     refuse_contradictions(given.options)
     from fastunet._util.files import Output, check_outputs
-    from fastunet.checks import audit as checks
+    from fastunet.checks.audit import audit as look_at
 
     if html is not None:
         check_outputs([Output(html, "the page")], data_files(given.files), overwrite, "--html")
     options = dict(given.options)
-    report = checks.audit(options.pop("data"), **options, quick=quick)
+    report = look_at(options.pop("data"), **options, quick=quick)
     say(dumps(report.to_dict(), indent=2) if json else as_words(str(report)))
     if html is not None:
         report.to_html(html)

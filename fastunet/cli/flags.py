@@ -5,9 +5,11 @@ import inspect
 import shlex
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fastunet._util.kinds import kind_of, parsed, plain
 from fastunet._util.options import Options, types_of
@@ -43,11 +45,14 @@ class Given:
         without: tuple[str, ...] = (),  # options that it gets otherwise
     ) -> str:
         """What was typed and another command takes too, for its line."""
-        assert self.context.parent is not None
-        following = self.context.parent.command.get_command(self.context.parent, command)
-        known = {p.name for p in following.params if p.param_type_name == "option"}
+        above = self.context.parent
+        assert above is not None
+        assert isinstance(above.command, TyperGroup)
+        following = above.command.get_command(above, command)
+        assert following is not None
+        known = {param.name for param in following.params} - {*without}
         typed = {name: self.context.params[name] for name in self.options if name in known}
-        return shlex.join(options({n: value for n, value in typed.items() if n not in without}))
+        return shlex.join(options(typed))
 
 
 def takes_flags(
@@ -105,8 +110,8 @@ def _flag(field: Field, annotation: Any, need_data: bool) -> inspect.Parameter:
     if field.default is MISSING:
         argument = typer.Argument(help=said["help"], show_default=False, metavar=field.name.upper())
         if need_data:
-            return _parameter(field.name, Annotated[str, argument])
-        return _parameter(field.name, Annotated[str | None, argument], None)
+            return _parameter(field.name, Annotated[Path, argument])
+        return _parameter(field.name, Annotated[Path | None, argument], None)
     names = [f"--{field.name.replace('_', '-')}"] if field.default is not True else []
     is_switch = plain(annotation) is bool
     option = typer.Option(

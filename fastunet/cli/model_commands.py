@@ -4,16 +4,16 @@ import sys
 from itertools import chain
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from fastunet._util.kinds import parsed
 from fastunet._util.terminal import hide_bars, say
 from fastunet.cli.application import one_line
 from fastunet.cli.flags import Given, Json, Replace, takes_flags
 from fastunet.cli.inputs import bundle_files, data_files
 from fastunet.cli.training_commands import quiet_plots, quoted
-from fastunet.errors import OptionError
 from fastunet.plan import FileOptions
 
 Bundle = Annotated[Path, typer.Argument(help="A run folder, or what save_bundle wrote.")]
@@ -117,8 +117,7 @@ def predict(
 
     Example: fastunet predict cells-unet photos --out photo-masks
     """
-    if values not in ("index", "original"):
-        raise OptionError(f"--values {values}: one of index, original was expected.")
+    encoding = parsed(Literal["index", "original"], "values", values)
     from tqdm import tqdm
 
     from fastunet._util.files import check_outputs
@@ -133,7 +132,7 @@ def predict(
     written = 0
     planned = folder.planned_outputs(sources, out, overlay)
     check_outputs(planned, chain(files, bundle_files(bundle)), overwrite)
-    predicted = folder.predict_files(segmenter, sources, out, overlay, values)
+    predicted = folder.predict_files(segmenter, sources, out, overlay, encoding)
     try:
         with gathered_messages():
             for failure in tqdm(
@@ -144,7 +143,7 @@ def predict(
     finally:
         _list_failures(failures)
     many = "s" if written != 1 else ""
-    meanings = folder.legend(segmenter.codec, values)
+    meanings = folder.legend(segmenter.codec, encoding)
     say(f"{written} mask{many} in {out}/; pixel values: {meanings}")
     if failures:
         raise typer.Exit(1)

@@ -62,9 +62,9 @@ def demo(
 @takes_flags(
     FitOptions,
     ModelOptions,
-    InputOptions,
     MaskOptions,
     FileOptions,
+    InputOptions,
     SplitOptions,
     need_data=False,
 )
@@ -110,9 +110,9 @@ def train(
 @takes_flags(
     *("seed", "precision", "device", "threads"),
     ModelOptions,
-    InputOptions,
     MaskOptions,
     FileOptions,
+    InputOptions,
 )
 def lr_find(
     given: Given,
