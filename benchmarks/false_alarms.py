@@ -1,8 +1,8 @@
-"""How often `inspect` is wrong about near-duplicates and exchanged masks, on real data sets.
+"""How often `audit` is wrong about near-duplicates and exchanged masks, on real data sets.
 
 `python -m benchmarks.false_alarms --data FOLDER [--sets dsb2018,camvid] [--copies 30]`
 
-Each folder in FOLDER is inspected twice: as it is, where hardly anything should be reported, and in
+Each folder in FOLDER is audited twice: as it is, where hardly anything should be reported, and in
 a temporary folder with links to the same files, into which altered copies of images have been put
 and in which the masks of a tenth of the pairs have been passed on to the next image of the same
 size. The first gives the false alarms, the second the hits and misses.

@@ -1,135 +1,151 @@
-"""One training run: a data folder in, a run folder out. What `fastunet train` and `demo` do.
+"""One training run: a plan in, a run folder out. What `fastunet train` and `demo` do.
 
-A run folder holds the bundle (`bundle.json`, `model.safetensors`), `history.csv`, the pictures,
-`split.json` (which image was in which part), `skipped.json` (which pairs `skip_bad` left out, and
-why), `evaluation/` (the scores with their intervals, as
-JSON, tables and a picture), `command.txt`, and `run.json`, which says whether the run is finished;
-until then `best/` is a bundle of the best epoch so far.
+A run folder holds the bundle (`bundle.json`, `model.safetensors`), `plan.json` (what was done, to
+be repeated), `history.csv`, the pictures, `split.json` (which image was in which part),
+`skipped.json` (which pairs `skip_bad` left out, and why), `evaluation/` (the scores with their
+intervals, as JSON, tables and a picture), `command.txt`, and `run.json`, which says whether the run
+is finished; until then `best/` is a bundle of the best epoch so far.
 """
 
+import hashlib
 import io
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
 from fastai.vision.learner import model_meta
 
 from fastunet._util.files import write_atomically
+from fastunet._util.options import flat
 from fastunet._util.terminal import say
 from fastunet._util.text import listing
 from fastunet.callback.best_bundle import SaveBestBundle
+from fastunet.callback.clock import ClockRecord, fit_again
 from fastunet.callback.epoch_log import EpochLog
+from fastunet.callback.random_numbers import same_random_numbers
 from fastunet.callback.time_budget import measure
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
-from fastunet.data.cache import Cache
+from fastunet.data.arguments import device_of
+from fastunet.data.cache import MemoryCache, room_in_memory
 from fastunet.data.dataloaders import ImageMaskDataLoaders
-from fastunet.errors import ArchitectureError
+from fastunet.errors import OptionError
 from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
-from fastunet.io.conventions import Orientation, Scaling
+from fastunet.inference import Segmenter
+from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
-from fastunet.masks.raw import Value
+from fastunet.models.timm_encoders import check_name
+from fastunet.models.unet import UNet
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.split import save_split
-from fastunet.precision import Precision, training_dtype
-from fastunet.runs.contents import BEST, SKIPPED, SPLIT
+from fastunet.plan import EPOCHS, Clock, Plan, Precision
+from fastunet.precision import training_dtype
+from fastunet.runs.contents import BEST, PLAN, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
 
-EPOCHS = 20  # where neither epochs nor minutes are given
-LR_FIND_BATCHES = 100
 _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 _LEAST = 1.0  # seconds of training, however little was asked for
+_PRECISIONS: dict[torch.dtype, Precision] = {
+    torch.bfloat16: "bf16",
+    torch.float16: "fp16",
+    torch.float32: "fp32",
+}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a run is asked to do; None leaves the choice to fastunet, which prints it."""
+def train(
+    plan: Plan,
+    folder: RunFolder,
+    started: float | None = None,  # by `time.perf_counter`, from when minutes count; None: now
+    command: str = "",  # what the user typed, for the record
+) -> Evaluation:
+    """Train, evaluate at the images' own size, write the run folder and finish it.
 
-    data: Path
-    images: Path | None = None  # folder of images, where the layout is none that is recognised
-    masks: Path | None = None
-    prefix: str | None = None  # of mask names
-    suffix: str | None = None
-    classes: Sequence[str] | Mapping[str, Value] | None = None
-    void: Sequence[Value] | None = None
-    instances: bool = False  # masks number objects; all of them are the foreground
-    unknown: Literal["error", "void"] = "error"  # mask values that `classes` does not name
-    scaling: Scaling = "auto"  # of images of several types or ranges
-    orientation: Orientation | None = None  # of photos whose masks fit upright and as stored
-    strict: bool = False  # refuse data in which the audit finds an error
-    skip_bad: bool = False  # leave out pairs that cannot be read or do not fit
-    arch: str = "unet"
-    pretrained: bool = True
-    weights: Path | None = None  # of the encoder, instead of those that are published
-    width: int | None = None
-    epochs: int | None = None
-    minutes: float | None = None  # wall clock of the whole run
-    size: tuple[int, int] | None = None  # (height, width); None: 256, or 128 on a CPU
-    patch: tuple[int, int] | None = None  # instead of the whole image: patches of this size
-    scale: float = 1.0  # of the image's own resolution, at which patches are cut
-    augment: str | None = None  # a preset
-    cache: Cache | None = "auto"
-    bs: int | None = None
-    lr: float | None = None  # None: the default
-    find_lr: int = 0  # ask lr_find, with so many batches, and draw its curve
-    valid_pct: float = 0.2
-    groups: str | None = None  # "auto", or a regular expression on names
-    fold: tuple[int, int] | None = None  # (1, 5): validate on the second of five parts
-    split: Path | None = None  # a split.json of an earlier run
-    seed: int = 42
-    precision: Precision = "auto"  # of training
-    monitor: str | None = None  # what says which epoch is the best; None: Dice
-    command: str = ""  # what the user typed, for the record
-    device: torch.device = field(default_factory=default_device)
+    At every moment the best epoch so far is a bundle in `folder.best`. Returns the evaluation on
+    the test part where there is one, else on the validation part.
+    """
+    started = time.perf_counter() if started is None else started
+    begin(plan)
+    dls = load(plan)
+    write_atomically(folder.work / "command.txt", (command + "\n").encode())
+    save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
+    if dls.skipped:
+        save_skipped(dls.skipped, folder.work / SKIPPED)
+        say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
+    learn = learner(plan, dls, folder.work)
+    folder.check_space(_bytes_needed(learn.model))
+    rate = _peak_rate(plan, learn, folder.work / "lr_find.png", started)
+    plan = decided(plan, learn, rate)
+    plan.save(folder.work / PLAN)
+    training = {
+        "command": command,
+        "arch": plan.model.arch,
+        "lr_max": rate,
+        "bs": dls.bs,
+        "seed": plan.split.seed,
+        "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
+    }
+    clock, facts = _fit(plan, learn, rate, folder, training, started)
+    replace(plan, clock=clock).save(folder.work / PLAN)
+
+    scores = score(learn)
+    final = scores.get("test", scores["valid"])
+    learn.show_results(max_n=4)
+    save_figure(folder.work / "results.png")
+    final.save(folder.work / "evaluation")
+    others = {part: one.to_dict() for part, one in scores.items() if one is not final}
+    learn.save_bundle(folder.work, {**final.to_dict(), **others}, training | facts)
+    left_over = folder.finish()
+
+    kept = f"the best epoch by {facts['best_by']} on the validation part"
+    if facts["best_epoch"] is None:
+        kept = f"no epoch was the best by {facts['best_by']}: the last one"
+    say(f"Trained for {facts['seconds']:.0f} s; {kept} was kept.\n")
+    say(final)
+    if final.split == "valid":
+        chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
+        say(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
+    if left_over:
+        say(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
+    return final
 
 
-def load(settings: Settings) -> ImageMaskDataLoaders:
+# --- from the plan to a learner -------------------------------------------------------------------
+
+
+def begin(plan: Plan) -> None:
+    """Find a mistyped network before the data are read; set threads and random numbers."""
+    arch, weights = plan.model.arch, plan.model.weights
+    if weights is not None and not weights.is_file():
+        raise OptionError(f'weights="{weights}": there is no file {weights}.')
+    if arch != "unet" and architecture(arch) == arch:
+        check_name(arch)
+    if plan.fit.threads:
+        torch.set_num_threads(plan.fit.threads)
+    set_seed(plan.split.seed)
+
+
+def load(plan: Plan) -> ImageMaskDataLoaders:
     """Find, read and split the data, and say what was understood."""
-    pairs = find_pairs(
-        settings.data,
-        settings.images,
-        settings.masks,
-        settings.prefix,
-        settings.suffix,
-        missing_ok=settings.skip_bad,
-    )
-    dls = ImageMaskDataLoaders.from_pairs(
-        pairs,
-        size=settings.size or default_side(settings.device.type),
-        patch=settings.patch,
-        scale=settings.scale,
-        bs=settings.bs,
-        valid_pct=settings.valid_pct,
-        seed=settings.seed,
-        groups=settings.groups,
-        fold=settings.fold,
-        split=settings.split,
-        classes=settings.classes,
-        void=settings.void,
-        instances=settings.instances,
-        unknown=settings.unknown,
-        scaling=settings.scaling,
-        orientation=settings.orientation,
-        strict=settings.strict,
-        skip_bad=settings.skip_bad,
-        augment=settings.augment,
-        cache=settings.cache,
-        device=settings.device,
-    )
+    files, device = plan.files, device_of(plan.fit.device, default_device())
+    pairs = find_pairs(*files.words, missing_ok=plan.input.skip_bad)
+    options = flat(plan.mask, plan.split, plan.input)
+    options["size"] = options["size"] or default_side(device.type)
+    dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device)
     parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
     pre = dls.preprocess
     channels = {1: "grey", 3: "RGB"}.get(pre.channels, f"{pre.channels} channels")
-    say(f"Data:    {settings.data} ({pairs.layout}): {parts}")
+    say(f"Data:    {files.data} ({pairs.layout}): {parts}")
     say(f"Masks:   {dls.codec.describe()}")
     size = f"{pre.size[0]}x{pre.size[1]}"
     way = f"resized to {size}"
@@ -144,164 +160,158 @@ def load(settings: Settings) -> ImageMaskDataLoaders:
 
 
 def learner(
-    settings: Settings,
+    plan: Plan,
     dls: ImageMaskDataLoaders,
     path: Path = Path(),  # where its history goes
 ) -> SegmentationLearner:
     """The learner of a run, all of it trainable, with progress for terminals."""
+    arch = plan.model.arch
+    width: dict[str, Any] = {} if plan.model.width is None else {"width": plan.model.width}
     learn = segmentation_learner(
         dls,
-        architecture(settings.arch),
-        pretrained=settings.pretrained,
-        weights=settings.weights,
-        precision=settings.precision,
-        monitor=settings.monitor,
+        architecture(arch),
+        pretrained=plan.model.pretrained,
+        weights=plan.model.weights,
+        precision=plan.fit.precision,
+        monitor=plan.fit.monitor,
         path=path,
-        **({} if settings.width is None else {"width": settings.width}),
+        **width,
     )
     learn.unfreeze()
     learn.remove_cb(ProgressCallback)
     learn.add_cb(EpochLog())
     count = sum(p.numel() for p in learn.model.parameters())
-    dtype = training_dtype(learn.model, settings.device, settings.precision)
-    width = f" of width {learn.model.config['width']}" if settings.arch == "unet" else ""
-    where = f"{settings.device.type}, {str(dtype).removeprefix('torch.')}"
-    if settings.device.type == "cpu":
+    dtype = training_dtype(learn.model, dls.device, plan.fit.precision)
+    of_width = f" of width {_width(learn)}" if arch == "unet" else ""
+    where = f"{dls.device.type}, {str(dtype).removeprefix('torch.')}"
+    if dls.device.type == "cpu":
         where += f", {torch.get_num_threads()} threads"
-    say(f"Network: {settings.arch}{width}, {count:,} parameters; {where}")
+    say(f"Network: {arch}{of_width}, {count:,} parameters; {where}")
     return learn
 
 
-_FASTAI = "fastai:"  # --arch fastai:resnet34 is the network of fastai's unet_learner
+def _width(learn: SegmentationLearner) -> int | None:
+    return int(learn.model.config["width"]) if isinstance(learn.model, UNet) else None
+
+
+_FASTAI = "fastai:"  # arch="fastai:resnet34" is the network of fastai's unet_learner
 
 
 def architecture(name: str) -> str | Callable:
-    """The `arch` of `segmentation_learner` that is typed so; raises `ArchitectureError`."""
+    """The `arch` of `segmentation_learner` that is written so. Raises `OptionError`."""
     if not name.startswith(_FASTAI):
         return name
     known = {builder.__name__: builder for builder in model_meta}
     encoder = name.removeprefix(_FASTAI)
     if encoder not in known:
-        raise ArchitectureError(f"--arch {name} is unknown; fastai has {', '.join(sorted(known))}.")
+        raise OptionError(f'arch="{name}" is unknown; fastai has {", ".join(sorted(known))}.')
     return known[encoder]
 
 
-def find_lr(settings: Settings, learn: SegmentationLearner, picture: Path) -> float:
+def decided(
+    plan: Plan,
+    learn: SegmentationLearner,
+    rate: float,  # the peak learning rate
+) -> Plan:
+    """The plan with all that was chosen for this run, to repeat it from any folder."""
+    dls, files, model, fit = learn.dls, plan.files, plan.model, plan.fit
+    by_size = dls.preprocess.policy == "resize"
+    split = plan.split.split
+    split = Path(split).absolute() if isinstance(split, str | PathLike) else split
+    return replace(
+        plan,
+        files=replace(files, data=files.data.absolute()),
+        split=replace(plan.split, split=split),
+        input=replace(
+            plan.input,
+            size=dls.preprocess.size if by_size else None,
+            bs=dls.bs,
+            augment=plan.input.augment or "scene",
+        ),
+        model=replace(
+            model,
+            width=_width(learn),
+            weights=model.weights and model.weights.absolute(),
+        ),
+        fit=replace(
+            fit,
+            epochs=None if fit.minutes else fit.epochs or EPOCHS,
+            lr=rate,
+            precision=_PRECISIONS[training_dtype(learn.model, dls.device, fit.precision)],
+            device=dls.device.type,
+            threads=torch.get_num_threads(),
+        ),
+    )
+
+
+# --- learning rate and fit ------------------------------------------------------------------------
+
+
+def find_lr(plan: Plan, learn: SegmentationLearner, picture: Path) -> float:
     """fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
-    place = learn.model_dir
-    with tempfile.TemporaryDirectory(prefix="fastunet-") as scratch:
+    model_dir = learn.model_dir
+    with (
+        tempfile.TemporaryDirectory(prefix="fastunet-") as scratch,
+        same_random_numbers(learn.dls),
+    ):
         learn.model_dir = scratch  # where fastai keeps the weights from before
         try:
-            rate = float(learn.lr_find(num_it=settings.find_lr).valley)
+            rate = float(learn.lr_find(num_it=plan.fit.lr_batches).valley)
         finally:
-            learn.model_dir = place
+            learn.model_dir = model_dir
     save_figure(picture)
     say(f"lr_find: {rate:.2g} (the curve is in {picture})")
     return rate
 
 
-def train(
-    settings: Settings,
-    folder: RunFolder,
-    started: float | None = None,  # by `time.perf_counter`, from when minutes count; None: now
-) -> Evaluation:
-    """Train, evaluate at the images' own size, write the run folder and finish it.
-
-    At every moment the best epoch so far is a bundle in `folder.best`. Returns the evaluation on
-    the test part where there is one, else on the validation part.
-    """
-    started = time.perf_counter() if started is None else started
-    set_seed(settings.seed)
-    dls = load(settings)
-    write_atomically(folder.work / "command.txt", (settings.command + "\n").encode())
-    save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
-    if dls.skipped:
-        save_skipped(dls.skipped, folder.work / SKIPPED)
-        say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
-    learn = learner(settings, dls, folder.work)
-    folder.check_space(_bytes_needed(learn.model))
-    rate = settings.lr or learn.lr
-    if settings.find_lr and _has_time_for_lr_find(settings, learn, started):
-        rate = find_lr(settings, learn, folder.work / "lr_find.png")
-    training = {
-        "command": settings.command,
-        "arch": settings.arch,
-        "lr_max": rate,
-        "bs": dls.bs,
-        "seed": settings.seed,
-        "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
-    }
-    training |= _fit(settings, learn, rate, folder, training, started)
-
-    if dls.task == "binary":
-        learn.threshold = best_threshold(learn, dls.pairs["valid"])
-    segmenter = learn.segmenter()
-    scores = {
-        part: evaluate(segmenter, dls.pairs[part], part)
-        for part in ("valid", "test")
-        if dls.pairs[part]
-    }
-    final = scores.get("test", scores["valid"])
-    learn.show_results(max_n=4)
-    save_figure(folder.work / "results.png")
-    final.save(folder.work / "evaluation")
-    learn.save_bundle(folder.work, {**final.to_dict(), **_others(scores, final)}, training)
-    left_over = folder.finish()
-
-    kept = f"the best epoch by {training['best_by']} on the validation part"
-    if training["best_epoch"] is None:
-        kept = f"no epoch was the best by {training['best_by']}: the last one"
-    say(f"Trained for {training['seconds']:.0f} s; {kept} was kept.\n")
-    say(final)
-    if final.split == "valid":
-        chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
-        say(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
-    if left_over:
-        say(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
-    return final
-
-
-def _has_time_for_lr_find(settings: Settings, learn: SegmentationLearner, started: float) -> bool:
-    if not settings.minutes:
-        return True
-    left = started + 60 * settings.minutes - time.perf_counter()
-    needed = settings.find_lr * measure(learn, limit=0.05 * left).train
-    if needed <= left / 3:
-        return True
-    say(
-        f"lr_find: left out, since its {settings.find_lr} batches would take {needed:.0f} of the "
-        f"{left:.0f} s that are left. The default rate is taken."
-    )
-    return False
+def _peak_rate(plan: Plan, learn: SegmentationLearner, picture: Path, started: float) -> float:
+    if plan.fit.lr != "find":
+        return plan.fit.lr
+    if plan.fit.minutes:
+        left = started + 60 * plan.fit.minutes - time.perf_counter()
+        with same_random_numbers(learn.dls):
+            needed = plan.fit.lr_batches * measure(learn, limit=0.05 * left).train
+        if needed > left / 3:
+            say(
+                f"lr_find: left out, since its {plan.fit.lr_batches} batches would take "
+                f"{needed:.0f} of the {left:.0f} s that are left. The default rate is taken."
+            )
+            return float(learn.lr)
+    return find_lr(plan, learn, picture)
 
 
 def _fit(
-    settings: Settings,
+    plan: Plan,
     learn: SegmentationLearner,
     rate: float,
     folder: RunFolder,
     facts: dict,  # for the bundle of the best epoch
     started: float,
-) -> dict:
-    """Train as long as was asked for. Returns what there is to say of it."""
+) -> tuple[Clock | None, dict]:
+    """Train as long as was asked for. Returns what the clock decided, and what there is to say."""
     monitor = learn.monitor or (learn.metrics[0].name if learn.metrics else "valid_loss")
     best = SaveBestBundle(folder.work / BEST, monitor, {**facts, "best_by": monitor})
     callbacks = [CSVLogger(fname="history.csv"), best]
+    clock, minutes = plan.clock, plan.fit.minutes
     begun = time.perf_counter()
-    if settings.minutes:
-        rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * settings.minutes))
-        left = started + 60 * settings.minutes - rest - time.perf_counter()
+    at_a_rate = f"at a peak learning rate of {rate:.2g}"
+    if clock is not None:
+        batches = sum(map(len, clock.steps))
+        say(f"Training for {batches} batches {at_a_rate}, as the clock had them before")
+        fit_again(learn, clock, rate, callbacks)
+    elif minutes:
+        rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * minutes))
+        left = started + 60 * minutes - rest - time.perf_counter()
         seconds = max(left, _LEAST)
-        say(
-            f"Training for {seconds:.0f} of the {60 * settings.minutes:.0f} s at a peak learning "
-            f"rate of {rate:.2g}"
-        )
-        learn.fit_minutes(seconds / 60, rate, cbs=callbacks)
+        say(f"Training for {seconds:.0f} of the {60 * minutes:.0f} s {at_a_rate}")
+        record = ClockRecord()
+        schedule = learn.fit_minutes(seconds / 60, rate, cbs=[*callbacks, record])
+        clock = record.clock(schedule.batches)
     else:
-        epochs = settings.epochs or EPOCHS
-        say(f"Training for {epochs} epochs at a peak learning rate of {rate:.2g}")
+        epochs = plan.fit.epochs or EPOCHS
+        say(f"Training for {epochs} epochs {at_a_rate}")
         learn.fit_one_cycle(epochs, rate, cbs=callbacks)
-    return {
+    return clock, {
         "best_by": monitor,
         "best_epoch": best.best_epoch,
         "epochs": len(learn.recorder.values),
@@ -309,43 +319,73 @@ def _fit(
     }
 
 
+# --- what follows on the training -----------------------------------------------------------------
+
+
+class PredictOnce(Segmenter):
+    """A segmenter that predicts an image once, as far as there is memory for its probabilities."""
+
+    @classmethod
+    def of(cls, learn: SegmentationLearner) -> "PredictOnce":
+        """The learner's own, as its weights are now."""
+        own = learn.segmenter()
+        made = cls(own.model, own.codec, own.preprocess, threshold=own.threshold)
+        made._kept = MemoryCache(room_in_memory())
+        return made
+
+    _kept: MemoryCache
+
+    def probabilities(self, image: Source | None = None, **channels) -> np.ndarray:
+        """As `Segmenter.probabilities`."""
+        if not isinstance(image, np.ndarray):
+            return super().probabilities(image, **channels)
+        key = (image.shape, image.dtype.str, hashlib.blake2b(image.tobytes()).digest())
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = (super().probabilities(image),)
+            self._kept.put(key, kept)
+        return kept[0]
+
+
+def score(learn: SegmentationLearner) -> dict[str, Evaluation]:
+    """Choose the threshold on the validation part, and evaluate it and the test part."""
+    parts = learn.dls.pairs
+    once = PredictOnce.of(learn)
+    if learn.dls.task == "binary":
+        learn.threshold = once.threshold = best_threshold(once, parts["valid"])
+    scores = {"valid": evaluate(once, parts["valid"], "valid")}
+    if parts["test"]:
+        scores["test"] = evaluate(learn.segmenter(), parts["test"], "test")
+    return scores
+
+
 def seconds_after(
     learn: SegmentationLearner,
     allowance: float,  # seconds that finding out may take
 ) -> float:
     """What follows on the training, in seconds, by some images: scores, pictures, files."""
-    parts = learn.dls.pairs
-    images = [*parts["valid"], *parts["test"]]
-    segmenter = learn.segmenter()
-    segmenter.probabilities(images[0].image_files)  # the first time takes longer
-    passes: list[tuple[Callable, int]] = [(partial(evaluate, n_boot=0), len(images))]
-    if learn.dls.task == "binary":
-        passes.append((best_threshold, len(parts["valid"])))
+    images = [*learn.dls.pairs["valid"], *learn.dls.pairs["test"]]
+    learn.segmenter().probabilities(images[0].image_files)  # the first time takes longer
 
-    def seconds_each(count: int) -> list[float]:
+    def seconds_each(count: int) -> float:
         some = [images[i * len(images) // count] for i in range(count)]
         some = [replace(pair, split="valid") for pair in dict.fromkeys(some)]
-        times = []
-        for score, _ in passes:
-            start = time.perf_counter()
-            score(segmenter, some, progress=False)
-            times.append((time.perf_counter() - start) / len(some))
-        return times
+        start, once = time.perf_counter(), PredictOnce.of(learn)
+        if learn.dls.task == "binary":
+            best_threshold(once, some, progress=False)
+        evaluate(once, some, n_boot=0, progress=False)
+        return (time.perf_counter() - start) / len(some)
 
     each = seconds_each(min(2, len(images)))
-    more = min(len(images), int(allowance / sum(each)))
+    more = min(len(images), int(allowance / each))
     if more > 2:
         each = seconds_each(more)
-    return sum(seconds * count for seconds, (_, count) in zip(each, passes, strict=True)) + _REST
+    return each * len(images) + _REST
 
 
 def _bytes_needed(model: torch.nn.Module) -> int:
     """Three times the weights (the best epoch, its successor, the bundle), and pictures."""
     return 3 * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
-
-
-def _others(scores: dict[str, Evaluation], final: Evaluation) -> dict:
-    return {part: s.to_dict() for part, s in scores.items() if s is not final}
 
 
 def save_figure(path: Path) -> None:

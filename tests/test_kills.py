@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fastunet import training as runs
+from fastunet.plan import Plan
 from fastunet.runs.contents import unfinished
 from fastunet.runs.run_folder import RunFolder
 
@@ -43,17 +44,9 @@ def made(tmp_path_factory) -> Path:
         cv2.imwrite(str(folder / f"data/masks/{i}.png"), mask)
         image = np.clip(40 + 0.6 * mask + noise, 0, 255).astype(np.uint8)
         cv2.imwrite(str(folder / f"data/images/{i}.png"), image)
-    settings = runs.Settings(
-        folder / "data",
-        size=(32, 32),
-        bs=2,
-        width=4,
-        lr=0.03,
-        epochs=EPOCHS_BEFORE,
-        command="fastunet train",
-    )
+    plan = Plan.of(data=folder / "data", size=32, bs=2, width=4, lr=0.03, epochs=EPOCHS_BEFORE)
     with RunFolder.claim(folder / "old") as claimed:
-        runs.train(settings, claimed)
+        runs.train(plan, claimed, command="fastunet train")
     return folder
 
 

@@ -20,6 +20,8 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastcore.foundation import L
 
+from fastunet.callback.random_numbers import same_random_numbers
+
 _WARM_UP, _TIMED = 3, 8  # batches
 _FEW = 30  # batches in all, with which nothing is learned
 _SPARE = 4  # times the batches of an epoch that its loader has, in case they are faster
@@ -223,7 +225,8 @@ def fit_for(
     Warns where so few batches fit that nothing is learned.
     """
     ends = time.perf_counter() + seconds
-    timing = measure(learn, limit=0.05 * seconds)
+    with same_random_numbers(learn.dls):
+        timing = measure(learn, limit=0.05 * seconds)
     plan = schedule(timing, ends - time.perf_counter(), len(learn.dls.train), len(learn.dls.valid))
     if plan.epochs * plan.batches < _FEW:
         warnings.warn(

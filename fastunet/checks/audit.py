@@ -201,13 +201,13 @@ def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding
             warnings.simplefilter("always")  # what is left over becomes a finding of its own
             found = find_pairs(root, images, masks, prefix, suffix)
     except AmbiguousPairingError as error:
-        return Finding("error", "which-masks", str(error), "Say which, then inspect again."), []
+        return Finding("error", "which-masks", str(error), "Say which, then audit again."), []
     except PairingError as error:
         folders = [root / folder for folder in (images, masks) if folder is not None]
         known = all(map(Path.is_dir, folders)) if len(folders) == 2 else not folders
         if not root.is_dir() or not known or not (folders or recognise(root)):
             raise
-        return Finding("error", "nothing-pairs", str(error), "Mend this, then inspect again."), []
+        return Finding("error", "nothing-pairs", str(error), "Mend this, then audit again."), []
     outlines = [str(one.message) for one in said if issubclass(one.category, OutlineWarning)]
     remedy = "Nothing, if that is meant; mend the annotations otherwise."
     return found, [

@@ -56,7 +56,7 @@ def next_steps(audit: "Audit") -> list[str]:
     data = f"{shlex.quote(str(audit.source))} {audit.options}".rstrip()
     if not audit.ok:
         n = len(audit.errors)
-        return [f"{n} error{'' if n == 1 else 's'} to mend. Then: fastunet inspect {data}"]
+        return [f"{n} error{'' if n == 1 else 's'} to mend. Then: fastunet audit {data}"]
     looked = "No errors in names and headers" if audit.quick else "No errors"
     return [f"{looked}. Next: fastunet train {data}"]
 

@@ -1,5 +1,5 @@
 """`python -m fastunet.cli`."""
 
-from fastunet.cli.commands import main
+from fastunet.cli import main
 
 main()

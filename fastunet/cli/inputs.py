@@ -5,32 +5,30 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fastunet.errors import PairingError
+from fastunet.plan import FileOptions
 
 
 def data_files(
-    data: Path,  # a data set, and what was said of it
-    images: Path | None = None,
-    masks: Path | None = None,
-    prefix: str | None = None,
-    suffix: str | None = None,
+    files: FileOptions,  # of a data set
 ) -> Iterator[Path]:
     """Every file that reading a data set may open; looked for only when the first is asked for."""
     from fastunet.pairs.find import find_pairs
     from fastunet.pairs.matching import list_files, path_of
 
-    if data.is_file():
-        yield data
+    if files.data.is_file():
+        yield files.data
     wanted: Callable[[str], bool] = _is_table
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the command itself warns
-            pairs = find_pairs(data, images, masks, prefix, suffix)
+            pairs = find_pairs(*files.words)
         for pair in pairs:
             yield from (*pair.image_files, pair.mask)
         yield from (*pairs.unpaired_images, *pairs.unpaired_masks)
     except PairingError:
         wanted = bool  # which files matter is not known: all of them do
-    for folder in {data, *(data / folder for folder in (images, masks) if folder)}:
+    inner_folders = [files.data / one for one in (files.images, files.masks) if one]
+    for folder in {files.data, *inner_folders}:
         if folder.is_dir():
             for inner, names in list_files(folder, wanted).items():
                 yield from (path_of(folder, (inner, name)) for name in names)

@@ -167,7 +167,7 @@ def without_strays(
         rest = survey.without(strays)
         raise MaskValueError(
             f"Beside {survey.spell(rest.codes)} the masks hold {survey.evidence(unstated, 5)}: too "
-            "few files and pixels to be a class. Mend these files (fastunet inspect lists them "
+            "few files and pixels to be a class. Mend these files (fastunet audit lists them "
             'all), pass unknown="void" to leave such pixels out, or name all classes in classes=.'
         )
     return survey.without(strays)

@@ -14,6 +14,7 @@ from fastunet.errors import OutputError
 RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
 BEST = "best"  # a bundle of the best epoch so far
 SPLIT = "split.json"
+PLAN = "plan.json"  # what was done, to be repeated
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 FORMAT = 1
 MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
@@ -25,7 +26,7 @@ _BUNDLE = (BUNDLE_JSON, "model.safetensors", "model-????????.safetensors")
 _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.csv")
 _FILES = {  # that a run writes, by folder
     "": (
-        *(RUN_JSON, SPLIT, SKIPPED, *_BUNDLE),
+        *(RUN_JSON, PLAN, SPLIT, SKIPPED, *_BUNDLE),
         *("history.csv", "results.png", "lr_find.png", "command.txt"),
     ),
     BEST: _BUNDLE,

@@ -48,7 +48,7 @@ class RunFolder:
     before that, a run with a model in `best/` is kept as unfinished, any other is removed.
 
     >>> with RunFolder.claim("cells") as folder:
-    ...     train(settings, folder)
+    ...     train(plan, folder)
     """
 
     def __init__(self, path: Path, place: Path, command: str):

@@ -37,7 +37,7 @@ def load(root, **how):
     return ImageMaskDataLoaders.from_folder(root, size=32, bs=2, progress=False, **how)
 
 
-def test_mixed_depths_are_told_by_inspect_and_by_training(folder):
+def test_mixed_depths_are_told_by_audit_and_by_training(folder):
     root = folder(in_turn)
     finding = found(root)["mixed-depth"]
     assert finding.severity == "warning"
@@ -48,7 +48,7 @@ def test_mixed_depths_are_told_by_inspect_and_by_training(folder):
     assert dict(dls.preprocess.full_scale) == {"uint8": 255, "uint16": 65_535}
 
 
-def test_what_is_refused_in_training_is_an_error_of_inspect_until_it_is_answered(folder):
+def test_what_is_refused_in_training_is_an_error_of_audit_until_it_is_answered(folder):
     root = folder(lambda i, file, image: np.save(f"{file}.npy", image / (255.0 if i < 2 else 1)))
     finding = found(root)["mixed-range"]
     assert finding.severity == "error"
@@ -86,10 +86,10 @@ def test_eight_bit_images_are_not_asked(folder):
 
 def test_the_command_line_says_and_takes_it(folder, run, in_tmp):
     folder(lambda i, file, image: np.save(f"{file}.npy", image / (255.0 if i < 2 else 1)))
-    code, out, _ = run("inspect", "data")
+    code, out, _ = run("audit", "data")
     assert code == 1
     assert "--scaling percentile" in out
-    code, out, _ = run("inspect", "data", "--scaling", "percentile")
+    code, out, _ = run("audit", "data", "--scaling", "percentile")
     assert code == 0
     assert out.splitlines()[-1] == "No errors. Next: fastunet train data --scaling percentile"
     code, out, err = run(

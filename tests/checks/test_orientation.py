@@ -47,7 +47,7 @@ def load(root, **how):
 
 
 @pytest.mark.parametrize("orientation", [2, 3, 5, 6])
-def test_masks_that_fit_as_stored_are_a_question_in_training_and_in_inspect(photos, orientation):
+def test_masks_that_fit_as_stored_are_a_question_in_training_and_in_audit(photos, orientation):
     root = photos("stored", orientation)
     said = r"6 of the photos .*: 0\.jpg.*fit the photos with the pixels as stored"
     with pytest.raises(PairingError, match=said + '.*orientation="stored"'):
@@ -123,10 +123,10 @@ def test_photos_decide_together():
 
 def test_the_command_line_takes_the_answer(photos, run, in_tmp):
     photos("stored")
-    code, out, _ = run("inspect", "data")
+    code, out, _ = run("audit", "data")
     assert code == 1
     assert "--orientation stored" in out
-    code, out, _ = run("inspect", "data", "--orientation", "stored")
+    code, out, _ = run("audit", "data", "--orientation", "stored")
     assert code == 0
     assert out.splitlines()[-1] == "No errors. Next: fastunet train data --orientation stored"
     code, _, err = run("train", "data", "--orientation", "left")

@@ -1,4 +1,4 @@
-"""What `fastunet inspect` says of real data sets, written down by looking at them."""
+"""What `fastunet audit` says of real data sets, written down by looking at them."""
 
 import json
 import sys
@@ -100,13 +100,13 @@ _SAID: dict[tuple, tuple[int, dict]] = {}
 
 
 @pytest.fixture
-def inspect(monkeypatch, capsys):
-    """`fastunet inspect ... --json`: (exit code, the JSON object). Each is run once."""
+def audit(monkeypatch, capsys):
+    """`fastunet audit ... --json`: (exit code, the JSON object). Each is run once."""
 
     def command(*words):
         if words in _SAID:
             return _SAID[words]
-        monkeypatch.setattr(sys, "argv", ["fastunet", "inspect", *map(str, words), "--json"])
+        monkeypatch.setattr(sys, "argv", ["fastunet", "audit", *map(str, words), "--json"])
         code = 0
         try:
             cli.main()
@@ -119,30 +119,30 @@ def inspect(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("name", TRUE)
-def test_inspect_tells_the_truth_about(shared, inspect, name):
-    code, said = inspect(shared(name), *SIZE)
+def test_audit_tells_the_truth_about(shared, audit, name):
+    code, said = audit(shared(name), *SIZE)
     assert {key: said[key] for key in TRUE[name]} == TRUE[name]
     assert {f["code"]: f["severity"] for f in said["findings"]} == FINDINGS[name]
     assert code == 0
     assert said.keys() == {*TRUE[name], "findings", "class_frequencies", "resolution"}
 
 
-def test_the_videos_that_camvid_tears_apart(shared, inspect):
-    _, said = inspect(shared("camvid"), "--quick")  # names are enough
+def test_the_videos_that_camvid_tears_apart(shared, audit):
+    _, said = audit(shared("camvid"), "--quick")  # names are enough
     (torn,) = said["findings"]
     assert "0001TP in train, test; 0016E5 in train, valid" in torn["message"]
     assert torn["count"] == 2
     assert len(torn["files"]) == 62 + 62 + 204 + 101  # counted in the folders
 
 
-def test_the_grey_pictures_of_dsb2018(shared, inspect):
-    _, said = inspect(shared("dsb2018"), *SIZE)
+def test_the_grey_pictures_of_dsb2018(shared, audit):
+    _, said = audit(shared("dsb2018"), *SIZE)
     assert said["findings"][0]["count"] == 201
 
 
-def test_class_frequencies_are_those_counted_by_hand(shared, inspect):
+def test_class_frequencies_are_those_counted_by_hand(shared, audit):
     """Pixels per class counted with numpy.unique over all mask files."""
-    _, said = inspect(shared("cwfid"), *SIZE)
+    _, said = audit(shared("cwfid"), *SIZE)
     total = 13_750_624 + 251_822 + 1_020_786
     assert said["class_frequencies"]["all"] == {
         "#000000": round(13_750_624 / total, 6),
@@ -152,13 +152,13 @@ def test_class_frequencies_are_those_counted_by_hand(shared, inspect):
 
 
 @pytest.mark.parametrize("name", ["dsb2018", "isbi2012", "cwfid", "carvana"])
-def test_sets_that_train_well_at_128_pixels_keep_their_classes(shared, inspect, name):
-    _, said = inspect(shared(name), *SIZE)
+def test_sets_that_train_well_at_128_pixels_keep_their_classes(shared, audit, name):
+    _, said = audit(shared(name), *SIZE)
     assert 0.85 < min(said["resolution"]["best_dice"].values()) < 1
 
 
-def test_camvid_with_its_names_and_void(shared, inspect):
-    code, said = inspect(shared("camvid"), "--classes", CAMVID_NAMES, "--void", 11, *SIZE)
+def test_camvid_with_its_names_and_void(shared, audit):
+    code, said = audit(shared("camvid"), "--classes", CAMVID_NAMES, "--void", 11, *SIZE)
     assert code == 0
     assert said["classes"] == CAMVID_NAMES.split(",")
     assert said["void"] == [11]

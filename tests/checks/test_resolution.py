@@ -243,7 +243,7 @@ def test_lines_that_survive_at_one_size_by_luck_are_no_reason_to_name_it(tmp_pat
     assert any(not found.lost for side, found in sides.items() if side < named)
 
 
-# --- what inspect says ----------------------------------------------------------------------------
+# --- what audit says ------------------------------------------------------------------------------
 
 
 def test_the_audit_finds_the_loss_and_its_numbers_are_plain_json(tmp_path):

@@ -1,4 +1,4 @@
-"""`fastunet inspect`, as a person types it."""
+"""`fastunet audit`, as a person types it."""
 
 import json
 import warnings
@@ -10,7 +10,7 @@ import pytest
 
 def test_good_data_end_in_the_next_command_and_exit_code_0(run, write_pairs, in_tmp):
     write_pairs(6, size=(96, 128))
-    code, out, err = run("inspect", "data")
+    code, out, err = run("audit", "data")
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == "No errors. Next: fastunet train data"
     assert "binary, 2 classes: background, foreground" in out
@@ -20,27 +20,27 @@ def test_good_data_end_in_the_next_command_and_exit_code_0(run, write_pairs, in_
 def test_errors_end_in_exit_code_1_and_say_what_to_do(run, write_pairs):
     root = write_pairs(6, size=(96, 128))
     (root / "masks/02.png").write_bytes(b"")
-    code, out, err = run("inspect", "data")
+    code, out, err = run("audit", "data")
     assert (code, err) == (1, "")
     assert "Errors (1)\n  empty-file: " in out
     assert "masks/02.png" in out
     assert "      -> Copy" in out
-    assert out.splitlines()[-1] == "1 error to mend. Then: fastunet inspect data"
+    assert out.splitlines()[-1] == "1 error to mend. Then: fastunet audit data"
 
 
 def test_warnings_alone_are_no_failure_and_unpaired_files_are_told_once(run, write_pairs):
     root = write_pairs(6, size=(96, 128))
     cv2.imwrite(str(root / "images/lonely.png"), np.zeros((9, 9), np.uint8))
-    code, out, err = run("inspect", "data")
+    code, out, err = run("audit", "data")
     assert (code, err) == (0, "")
     assert out.count("images/lonely.png") == 1
 
 
 def test_json_is_one_object_and_nothing_else(run, write_pairs):
     root = write_pairs(6, size=(96, 128))
-    assert run("inspect", "data", "--json")[0] == 0
+    assert run("audit", "data", "--json")[0] == 0
     (root / "masks/02.png").write_bytes(b"")
-    code, out, _ = run("inspect", "data", "--json", "--html", "page.html")
+    code, out, _ = run("audit", "data", "--json", "--html", "page.html")
     assert code == 1
     said = json.loads(out)
     assert list(said) == [
@@ -55,7 +55,7 @@ def test_json_is_one_object_and_nothing_else(run, write_pairs):
 
 def test_a_page_is_written_beside_the_report(run, write_pairs, in_tmp):
     write_pairs(6, size=(96, 128))
-    code, out, _ = run("inspect", "data", "--html", "page.html")
+    code, out, _ = run("audit", "data", "--html", "page.html")
     assert code == 0
     assert "page.html" in out
     assert (in_tmp / "page.html").read_text().startswith("<!doctype html>")
@@ -65,18 +65,18 @@ def test_classes_void_and_folders_are_taken_as_in_train(run, write_pairs):
     root = write_pairs(6, (0, 1, 9), (96, 128))
     (root / "masks").rename(root / "truth")
     words = ("--images", "images", "--masks", "truth", "--classes", "soil=0,crop=1", "--void", 9)
-    code, out, _ = run("inspect", "data", "--json", *words)
+    code, out, _ = run("audit", "data", "--json", *words)
     said = json.loads(out)
     assert (code, said["classes"], said["void"]) == (0, ["soil", "crop"], [9])
-    assert run("inspect", "data", "--json", *words[:4], "--classes", "soil=0,crop=1")[0] == 1
+    assert run("audit", "data", "--json", *words[:4], "--classes", "soil=0,crop=1")[0] == 1
 
 
 def test_instances_and_quick(run, write_pairs):
     root = write_pairs(6, (0, 1, 2), (96, 128))
-    code, out, _ = run("inspect", "data", "--json", "--instances")
+    code, out, _ = run("audit", "data", "--json", "--instances")
     assert json.loads(out)["encoding"] == "instance map"
     (root / "masks/02.png").write_bytes(b"")
-    code, out, _ = run("inspect", "data", "--quick")
+    code, out, _ = run("audit", "data", "--quick")
     assert code == 1
     assert "empty-file" in out
 
@@ -93,7 +93,7 @@ def test_instances_and_quick(run, write_pairs):
 )
 def test_a_mistake_is_one_line_and_exit_code_2(run, write_pairs, words, message):
     write_pairs(4)
-    code, out, err = run("inspect", *words)
+    code, out, err = run("audit", *words)
     assert (code, out) == (2, "")
     assert err.startswith("fastunet: error: ")
     assert message in err
@@ -114,13 +114,13 @@ def write_lines(root):
 
 def test_the_size_that_train_would_take_is_judged(run, in_tmp):
     write_lines(in_tmp / "data")
-    code, out, _ = run("inspect", "data", "--size", 64)
+    code, out, _ = run("audit", "data", "--size", 64)
     assert code == 0
     assert "resolution-loss: " in out
     assert "--patch 64" in out
     assert out.splitlines()[-1] == "No errors. Next: fastunet train data --size 64"
     for words in (("--patch", 64), ("--size", "256x288")):
-        out = run("inspect", "data", *words)[1]
+        out = run("audit", "data", *words)[1]
         assert "resolution-loss" not in out
         assert out.splitlines()[-1].endswith(f"train data {words[0]} {words[1]}")
 
@@ -130,7 +130,7 @@ def test_the_size_that_train_would_take_is_judged(run, in_tmp):
 )
 def test_what_the_network_sees_is_checked_as_in_train(run, in_tmp, words):
     write_lines(in_tmp / "data")
-    code, out, err = run("inspect", "data", *words)
+    code, out, err = run("audit", "data", *words)
     assert (code, out) == (2, "")
     assert words[0] in err
 
@@ -150,4 +150,4 @@ def test_training_says_what_its_size_loses(run, in_tmp):
 
 
 def test_help_names_the_command(run):
-    assert "--html" in run("inspect", "--help")[1]
+    assert "--html" in run("audit", "--help")[1]

@@ -25,9 +25,9 @@ def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp)
     code, out, _ = run("train", root, "--epochs", 2, "--out", "r", *FAST)
     assert code == 0
     assert {f.name for f in (in_tmp / "r").iterdir()} == {
-        "bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt",
-        "split.json", "evaluation", "run.json",
-    }  # fmt: skip
+        *("bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt"),
+        *("plan.json", "split.json", "evaluation", "run.json"),
+    }
     assert "6 train, 2 valid" in out
     assert "foreground" in out
 
@@ -157,26 +157,27 @@ def test_channels_in_files_of_their_own_train_and_predict(run, write_pairs, in_t
 
 
 def test_minutes_are_those_of_the_whole_run(write_pairs, in_tmp, capsys):
-    from fastunet import training as runs
+    from fastunet import training
+    from fastunet.plan import Plan
     from fastunet.runs.run_folder import RunFolder
 
-    settings = runs.Settings(write_pairs(8), size=(32, 32), bs=2, width=4, minutes=0.12)
+    plan = Plan.of(data=write_pairs(8), size=32, bs=2, width=4, minutes=0.12)
     start = time.perf_counter()
     with RunFolder.claim("r") as folder:
-        runs.train(settings, folder, start - 2)  # so long ago the command was typed
-    assert 4 < 2 + time.perf_counter() - start < 1.1 * 60 * settings.minutes
+        training.train(plan, folder, start - 2)  # so long ago the command was typed
+    assert 4 < 2 + time.perf_counter() - start < 1.1 * 60 * 0.12
     assert "epoch" in capsys.readouterr().out
 
 
 def test_a_learning_rate_is_not_looked_for_where_there_is_no_time(write_pairs, in_tmp, capsys):
-    from fastunet import training as runs
+    from fastunet import training
+    from fastunet.plan import Plan
     from fastunet.runs.run_folder import RunFolder
 
-    settings = runs.Settings(
-        write_pairs(8), size=(32, 32), bs=2, width=4, minutes=0.05, find_lr=100_000
-    )
+    hurried = {"minutes": 0.05, "lr": "find", "lr_batches": 100_000}
+    plan = Plan.of(data=write_pairs(8), size=32, bs=2, width=4, **hurried)
     with RunFolder.claim("r") as folder:
-        runs.train(settings, folder)
+        training.train(plan, folder)
     assert "lr_find: left out" in capsys.readouterr().out
 
 
@@ -218,7 +219,7 @@ def test_any_command_that_is_stopped_ends_at_once_and_quietly(run, in_tmp, monke
 
     monkeypatch.setattr("fastunet.checks.audit.audit", stopped)
     before = signal.getsignal(number)
-    assert run("inspect", "data") == (128 + number, "", "")
+    assert run("audit", "data") == (128 + number, "", "")
     assert signal.getsignal(number) is before
 
 
@@ -256,7 +257,7 @@ MISTAKES = {
         ["train", "data", "--arch", "test_resnet", "--weights", "no.pth"], None, "no file no.pth",
     ),
     "a width of another network": (
-        ["train", "data", "--arch", "test_resnet", "--width", "8"], None, '--arch "unet"',
+        ["train", "data", "--arch", "test_resnet", "--width", "8"], None, "--arch unet",
     ),
     "unreadable size": (["train", "data", "--size", "big"], None, "--size big"),
     "unreadable rate": (["train", "data", "--lr", "-1"], None, "--lr -1"),
@@ -329,7 +330,7 @@ def test_encoders_are_listed_with_what_one_chooses_by(run):
 
 
 WRITERS = {
-    "inspect": (["inspect", "data", "--html"], "page.html", "--html"),
+    "audit": (["audit", "data", "--html"], "page.html", "--html"),
     "lr-find": (["lr-find", "data", *FAST, "--out"], "curve.png", "--out"),
     "evaluate": (["evaluate", "b", "data", "--out"], "evaluation.json", "--out"),
 }
@@ -355,7 +356,7 @@ def test_what_exists_is_replaced_only_when_asked_for(
     assert (in_tmp / "out/mine.txt").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("command", ["inspect", "lr-find"])
+@pytest.mark.parametrize("command", ["audit", "lr-find"])
 def test_the_data_are_never_replaced(run, write_pairs, in_tmp, command):
     root = write_pairs(8)
     (in_tmp / "link.png").symlink_to(root / "masks/01.png")
@@ -499,7 +500,7 @@ def test_the_next_command_repeats_what_was_typed(run, write_pairs, in_tmp):
     (root / "images").rename(root / "pictures")
     said = ("--images", "pictures", "--masks", "masks", "--classes", "soil,sugar beet", "--void", 9)
     typed = "--images pictures --masks masks --classes 'soil,sugar beet' --void 9"
-    _, out, _ = run("inspect", "my data", *said)
+    _, out, _ = run("audit", "my data", *said)
     assert out.splitlines()[-1].endswith(f"Next: fastunet train 'my data' {typed}")
     words = ("--out", "a curve.png", "--no-pretrained", *FAST, *said)
     _, out, _ = run("lr-find", "my data", *words)

@@ -72,7 +72,7 @@ def test_messages_of_many_files_are_one_line_with_their_number(noisy, capfd):
         lambda root: audit(root, progress=False),
         lambda root: ImageMaskDataLoaders.from_folder(root, size=32, progress=False),
     ],
-    ids=["inspect", "from_folder"],
+    ids=["audit", "from_folder"],
 )
 def test_a_whole_data_set_is_read_with_one_line_and_later_epochs_with_none(noisy, capfd, read):
     with pytest.warns(UserWarning, match="image libraries said") as told:

@@ -31,7 +31,7 @@ _OUTSIDE = 0.1  # share of the outlines that may reach mostly out of the picture
 
 
 class OutlineWarning(UserWarning):
-    """Something about outlines that the user should know; `inspect` makes a note of it."""
+    """Something about outlines that the user should know; `audit` makes a note of it."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,184 @@
+"""The commands that train: demo, train, lr-find."""
+
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastunet._util.terminal import say
+from fastunet.cli.flags import Given, Replace, takes_flags
+from fastunet.cli.inputs import data_files
+from fastunet.errors import OptionError
+from fastunet.plan import (
+    FileOptions,
+    FitOptions,
+    InputOptions,
+    MaskOptions,
+    ModelOptions,
+    Plan,
+    SplitOptions,
+)
+from fastunet.runs.run_folder import RunFolder
+
+_START_UP = 15  # seconds that Python may take to come to a command
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the results go.")] = Path("fastunet-demo"),
+    seconds: Annotated[float, typer.Option(help="Time for all of it.", min=5)] = 75,
+):
+    """Train on built-in data and look at the results, in under two minutes.
+
+    Draws synthetic microscopy pictures, asks lr_find for a learning rate,
+    trains a U-Net, measures it on pictures it has not been trained on, and
+    writes all of it to one folder. An earlier demo there is written over.
+    """
+    started = _start_of_process()
+    with _run_folder(out, out, overwrite=True) as folder:
+        quiet_plots()
+        from fastunet import samples, training
+
+        data = samples.nuclei()
+        say(
+            "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to "
+            "compare."
+        )
+        plan = Plan.of(data=data, bs=8, minutes=seconds / 60, lr="find", lr_batches=50)
+        training.train(plan, folder, started, _command_line())
+    say(
+        f"\nIn {out}/: results.png, lr_find.png, history.csv, and the model (bundle.json, "
+        "model.safetensors).\nLook at results.png, then type:\n"
+        f"  fastunet predict {quoted(out)} {quoted(data / 'images' / '000.png')} --overlay\n"
+        "  fastunet train YOUR-DATA"
+    )
+
+
+@takes_flags(
+    FitOptions,
+    ModelOptions,
+    MaskOptions,
+    FileOptions,
+    InputOptions,
+    SplitOptions,
+    need_data=False,
+)
+def train(
+    given: Given,
+    out: Annotated[
+        Path | None, typer.Option(help="The run folder.", show_default="runs/DATA-1, -2, ...")
+    ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            help="The plan.json of a run, to repeat it exactly. DATA and options beside it take "
+            "the place of its own."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run in the --out folder.")
+    ] = False,
+):
+    """Train a U-Net on a folder of images and masks; write model, scores and pictures.
+
+    The split of the data is used where it has one (train/, val/, test/).
+    Scores are measured at the images' own size. The run folder's plan.json
+    says all that was decided; with --plan it is done again, on a CPU bit for
+    bit. A run of so many minutes is repeated batch by batch, unless an option
+    changes: then the clock decides anew.
+
+    Example: fastunet train cells --minutes 10 --out cells-unet
+    """
+    started = _start_of_process()
+    if plan is None and "data" not in given.options:
+        raise OptionError("DATA is missing: fastunet train DATA, or --plan with a run's plan.json.")
+    asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
+    with _run_folder(out, asked.files.data, overwrite) as folder:
+        quiet_plots()
+        from fastunet import training
+
+        training.train(asked, folder, started, _command_line())
+    out = folder.path
+    say(f"\nThe run is in {out}/. Next: fastunet predict {quoted(out)} IMAGES...")
+
+
+@takes_flags(
+    *("seed", "precision", "device", "threads"),
+    ModelOptions,
+    MaskOptions,
+    FileOptions,
+    InputOptions,
+)
+def lr_find(
+    given: Given,
+    out: Annotated[Path, typer.Option(help="Where the curve goes, a PNG.")] = Path("lr_find.png"),
+    overwrite: Replace = False,
+):
+    """Find a learning rate: the loss against a growing rate, as a picture.
+
+    Take the suggestion, or a point on the steepest part of the curve:
+    fastunet train DATA --lr ...
+    """
+    plan = Plan.of(**given.options)
+    quiet_plots()
+    from fastunet import training
+    from fastunet._util.files import Output, check_outputs, make_folder
+
+    check_outputs([Output(out, "the curve")], data_files(plan.files), overwrite)
+    training.begin(plan)
+    dls = training.load(plan)
+    make_folder(out.parent)
+    rate = training.find_lr(plan, training.learner(plan, dls), out)
+    more = given.again("train", without=("data",))
+    say(f"Next: fastunet train {quoted(plan.files.data)} --lr {rate:.2g} {more}".rstrip())
+
+
+# --- folders, time, pictures ----------------------------------------------------------------------
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell reads it."""
+    return shlex.quote(str(path))
+
+
+def _command_line() -> str:
+    return shlex.join(["fastunet", *sys.argv[1:]])
+
+
+@contextmanager
+def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFolder]:
+    """The folder of a run, claimed; what is left of one that does not come to its end is told."""
+    name = data.stem if data.is_file() else data.resolve().name
+    claim = (
+        RunFolder.claim(out, overwrite, _command_line())
+        if out
+        else RunFolder.claim_next(Path("runs"), name, _command_line())
+    )
+    with claim as folder:
+        try:
+            yield folder
+        except BaseException as stop:
+            if folder.has_model or isinstance(stop, KeyboardInterrupt):
+                say(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
+            raise
+
+
+def _start_of_process() -> float:
+    """When the command was typed, by `time.perf_counter`; now within a program that runs longer."""
+    import psutil
+
+    age = time.time() - psutil.Process().create_time()
+    return time.perf_counter() - (age if 0 < age < _START_UP else 0)
+
+
+def quiet_plots() -> None:
+    """Draw to files, on machines without a screen or a home folder too."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells where its own cache lies
+    import matplotlib
+
+    matplotlib.use("Agg")
