@@ -63,7 +63,7 @@ def test_an_option_is_in_one_group_and_says_what_it_is():
         ({"size": 64, "patch": 32}, "size= and patch= were both given"),
         ({"epochs": 1, "minutes": 1}, "epochs= and minutes= were both given"),
         ({"scale": 0.5}, "scale= goes with patch="),
-        ({"split": "s.json", "fold": (0, 2)}, "split= were both given"),
+        ({"split": "s.json", "fold": (0, 2)}, "split= and fold= were both given"),
         ({"width": 8, "arch": "resnet18"}, "belongs to"),
         ({"weights": "w.pth"}, "those of an encoder"),
     ],
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_plan_says_why(text, message):
 
 
 def test_what_only_python_can_hold_is_not_written():
-    with pytest.raises(OptionError, match="groups=.* cannot be written to a plan"):
+    with pytest.raises(OptionError, match=r"groups=.* cannot be written to a plan"):
         Plan.of(data="cells", groups=lambda pair: "a").to_json()
 
 
