@@ -139,7 +139,7 @@ def test_a_file_that_is_no_plan_says_why(text, message):
 
 
 def test_what_only_python_can_hold_is_not_written():
-    with pytest.raises(OptionError, match="groups=.* cannot be written to a plan"):
+    with pytest.raises(OptionError, match=r"groups=.* cannot be written to a plan"):
         Plan.of(data="cells", groups=lambda pair: "a").to_json()
 
 
