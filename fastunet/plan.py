@@ -32,6 +32,7 @@ from fastunet._util.kinds import (
     Values,
     Whole,
     checked,
+    choice,
     clean_if,
 )
 from fastunet._util.options import Options, flat, option, types_of, unknown_options
@@ -168,7 +169,7 @@ class InputOptions(Options):
         _SEEN,
         shown="scene",
     )
-    cache: Cache | None = option("auto", "Where decoded pixels are kept.", _SEEN)
+    cache: Annotated[Cache | None, choice(Cache, or_none=True)] = option("auto", "Where decoded pixels are kept.", _SEEN)
     bs: Whole | None = option(None, "Batch size.", _SEEN, shown="16, fewer for few images")
     strict: Flag = option(False, "Refuse data in which the audit finds an error.", _DATA)
     skip_bad: Flag = option(
