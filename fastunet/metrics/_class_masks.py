@@ -15,13 +15,19 @@ class Shaped(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
-def check_sizes(predicted: Shaped, truth: Shaped) -> None:
+def check_sizes(
+    predicted: Shaped,  # (H, W), or (B, H, W)
+    truth: Shaped,  # the same
+    name: str = "",  # of the image, for the message
+) -> None:
     """Raise `SizeMismatchError` unless both have one shape."""
     if predicted.shape != truth.shape:
         ours, theirs = (" x ".join(map(str, mask.shape)) for mask in (predicted, truth))
+        order = "images x height x width" if len(truth.shape) == 3 else "height x width"
         raise SizeMismatchError(
-            f"The prediction is {ours} and the mask {theirs}: equal sizes were expected. Resize "
-            "one of them."
+            f"{name + ': t' if name else 'T'}he prediction is {ours} and the mask {theirs} "
+            f"({order}); equal sizes were expected. Predict at the image's own size, or resize one "
+            "of them."
         )
 
 
