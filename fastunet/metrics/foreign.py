@@ -7,6 +7,7 @@ every model: they see the two channels (0, x) instead. Pixels that are void are 
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from fastai.learner import Metric
@@ -34,9 +35,6 @@ _OURS = {
 class ForeignMetric(Metric):
     """A metric of another kind; a subclass says what that is given of each batch."""
 
-    higher_is_better: bool | None = None  # None: as the name suggests
-    decides: bool = True  # it compares classes: what the learner's threshold decides, binary
-
     def __init__(self, title: str):
         self.title = title
         self.seen = False
@@ -44,6 +42,16 @@ class ForeignMetric(Metric):
     @property
     def name(self) -> str:
         return self.title
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        """None: as the name suggests."""
+        return None
+
+    @property
+    def decides(self) -> bool:
+        """Whether it compares classes, of two those that the learner's threshold decides."""
+        return True
 
     def reset(self):
         self.seen = False
@@ -67,14 +75,16 @@ class ForeignMetric(Metric):
         counts: Tensor,  # (B, H, W) bool: not void
         learn,
     ) -> None:
+        """Count a batch in which some pixels count."""
         raise NotImplementedError
 
-    def compute(self) -> object:
+    def compute(self) -> Any:
+        """One number, or what can be made one; None where there is none."""
         raise NotImplementedError
 
     @property
     def value(self) -> float:
-        """nan where nothing was counted, or the metric gives no number."""
+        """The number; nan where nothing was counted, or the metric gives none."""
         value = self.compute() if self.seen else None
         if isinstance(value, list | tuple | dict) or (isinstance(value, Tensor) and value.ndim):
             raise TypeError('it gives several numbers; one is needed, as average="macro" makes it')
@@ -229,6 +239,7 @@ def _counting(logits: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, T
 
 
 def innermost(function: Callable) -> Callable:
+    """The function inside partial ones."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
@@ -244,4 +255,5 @@ def _kind(cls: type) -> str | None:
 
 
 def ours_like(name: str) -> str:
+    """Our metric that says what one of that name does, as it is typed."""
     return next((ours for word, ours in _OURS.items() if word in name), "DiceScore() or MeanIoU()")
