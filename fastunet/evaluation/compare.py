@@ -71,41 +71,31 @@ def compare(
     bootstrap = bootstrap or a.bootstrap
     of_a, of_b = _by_name(a), _by_name(b)
     _check_alike(a, b, of_a, of_b)
-    rows_a, rows_b = a.rows.values[of_a], b.rows.values[of_b]
+    rows = np.stack([a.rows.values[of_a], b.rows.values[of_b]])  # (2, N, K), as below
     units = [a.units[index] for index in of_a]
-    both = sum_by_group(np.concatenate([rows_a, rows_b], axis=1), units)
-    drawn_a, drawn_b = np.split(bootstrap.sums(both), 2, axis=1)
-    total = [_scores(rows.sum(0), a.classes) for rows in (rows_a, rows_b)]
-    drawn = [_scores(rows, a.classes) for rows in (drawn_a, drawn_b)]
+    both = sum_by_group(np.concatenate(rows, axis=1), units)
+    total = _scores(rows.sum(1), a.classes)
+    resampled = _scores(np.stack(np.split(bootstrap.sums(both), 2, axis=1)), a.classes)
+    differences = []
+    for name, (of_all_a, of_all_b) in total.items():
+        changes = resampled[name][0] - resampled[name][1]
+        known = changes[~np.isnan(changes)]
+        difference = Difference(
+            score=name,
+            a=float(of_all_a),
+            b=float(of_all_b),
+            difference=float(of_all_a - of_all_b),
+            interval=bootstrap.interval(changes),
+            a_better=float((known > 0).mean()) if len(known) else None,
+        )
+        differences.append(difference)
     return Comparison(
         images=a.images,
         units=len(both),
         grouped=any(a.groups),
-        differences=tuple(
-            _difference(name, [s[name] for s in total], [s[name] for s in drawn], bootstrap)
-            for name in total[0]
-        ),
+        differences=tuple(differences),
         moved=_moved(a, of_a, b, of_b),
         bootstrap=bootstrap,
-    )
-
-
-def _difference(
-    score: str,
-    total: Sequence[np.ndarray],  # () each, of a and of b
-    drawn: Sequence[np.ndarray],  # (R,) each
-    bootstrap: Bootstrap,
-) -> Difference:
-    a, b = map(float, total)
-    changes = drawn[0] - drawn[1]
-    known = changes[~np.isnan(changes)]
-    return Difference(
-        score=score,
-        a=a,
-        b=b,
-        difference=a - b,
-        interval=bootstrap.interval(changes),
-        a_better=float((known > 0).mean()) if len(known) else None,
     )
 
 

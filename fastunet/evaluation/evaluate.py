@@ -230,22 +230,17 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         return pairs
     file = split_of(bundle)
     if file is None:
-        warnings.warn(
-            f"{bundle} does not say which images it was trained on: it has no {SPLIT}. All of "
-            "these are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=5,
-        )
-        return pairs
-    try:
-        parts = load_split(pairs, file)
-    except SplitError:
-        warnings.warn(
-            f"{bundle} was trained on other images than these, by its split.json; all of these "
-            "are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=5,
-        )
-        return pairs
-    return [pair for part in parts.values() for pair in part]
+        why = f"{bundle} does not say which images it was trained on: it has no {SPLIT}"
+    else:
+        try:
+            return [pair for part in load_split(pairs, file).values() for pair in part]
+        except SplitError:
+            why = f"{bundle} was trained on other images than these, by its {SPLIT}"
+    warnings.warn(
+        f"{why}. All of these are evaluated. If some were trained on, their scores are too good.",
+        stacklevel=5,
+    )
+    return pairs
 
 
 def _names(pairs: Sequence[Pair]) -> list[str]:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from fastunet.evaluation.score_types import ClassScores, Probabilities
 
 _BLUE, _ORANGE, _GREY = "#0072B2", "#D55E00", "#7f7f7f"
-_NUMBERED = 12  # classes, up to which the cells of the confusion carry numbers
+_NUMBERED = 12  # with more classes the cells of the confusion have no numbers
 
 
 def draw(

@@ -19,7 +19,7 @@ def shown(value: float | None, interval: Interval = None) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Lines of a table; the first column is flush left, the others right."""
+    """Lines of a table; the first column is aligned left, the rest right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for first, *rest in rows:
         cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +151,7 @@ class Evaluation:
     def _method(self) -> str:
         return self.bootstrap.method(len(set(self.units)), any(self.groups))
 
-    # what others see of it
+    # printed, drawn and saved
 
     def __str__(self) -> str:
         """A table for people."""
@@ -204,8 +204,7 @@ class Evaluation:
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """All of it as JSON, from which `load` makes it again; written to `path` if given."""
-        own = {each.name: getattr(self, each.name) for each in fields(self)}
-        text = as_json(self.to_dict(), own)
+        text = as_json(self.to_dict(), vars(self))
         if path is not None:
             write_atomically(Path(path), (text + "\n").encode())
         return text

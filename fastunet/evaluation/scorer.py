@@ -62,7 +62,7 @@ class Scorer:
         """Count an image. Void pixels of the truth are left out.
 
         Raises `SizeMismatchError` and `MaskValueError`, naming the image, where the masks differ
-        in size or hold what is no class, and `ValueError` where the name is taken, or where
+        in size or hold what is no class, and `OptionError` where the name is taken, or where
         probabilities are of another shape or come with some images only.
         """
         predicted, truth = np.asarray(predicted), np.asarray(truth)
@@ -73,7 +73,10 @@ class Scorer:
         self._confusion += table
         self._outcomes.append(np.stack(Outcomes.of(table)))
         if probabilities is not None:
-            self._judge(torch.from_numpy(probabilities)[None], torch.from_numpy(truth)[None])
+            batch = torch.from_numpy(probabilities)[None], torch.from_numpy(truth)[None]
+            self._calibration.update(*batch)
+            if len(self.classes) == 2:
+                self._curve.update(*batch)
         if self._objects is not None:
             self._objects += count_objects(predicted, truth)
         if self.boundary:
@@ -99,7 +102,7 @@ class Scorer:
             outcomes=Outcomes(*outcomes.swapaxes(0, 1)),
             confusion=self._confusion.copy(),
             threshold=threshold,
-            probabilities=self._worth() if self._has_probabilities else None,
+            probabilities=self._probabilities() if self._has_probabilities else None,
             objects=self._objects,
             boundary=np.array(self._outlines).reshape(n, c, 3) if self.boundary else None,
             bootstrap=bootstrap or Bootstrap(),
@@ -116,12 +119,7 @@ class Scorer:
                 f"{name}: probabilities of shape {probabilities.shape}; {expected} was expected."
             )
 
-    def _judge(self, probabilities: torch.Tensor, truth: torch.Tensor) -> None:
-        self._calibration.update(probabilities, truth)
-        if len(self.classes) == 2:
-            self._curve.update(probabilities, truth)
-
-    def _worth(self) -> Probabilities:
+    def _probabilities(self) -> Probabilities:
         bins = self._calibration.reliability()
         curve = self._curve.score(scores.dice) if len(self.classes) == 2 else torch.empty(0)
         return Probabilities(
@@ -139,7 +137,7 @@ def _confusion(name: str, predicted: np.ndarray, truth: np.ndarray, n_classes: i
 
     One `bincount` of 16-bit cells: ten times as fast on a CPU as counts that stay on a device.
     """
-    check_sizes(predicted, truth, name)
+    check_sizes(predicted.shape, truth.shape, name)
     wrong = (truth < 0) | ((truth >= n_classes) & (truth != VOID))
     unknown = {*predicted[(predicted < 0) | (predicted >= n_classes)], *truth[wrong]}
     if unknown:

@@ -45,7 +45,7 @@ def plain(
 
 def as_json(
     summary: Mapping[str, Any],  # `Evaluation.to_dict()`
-    fields: Mapping[str, Any],  # the evaluation's own, as `fields_in` gives them
+    fields: Mapping[str, Any],  # of the `Evaluation`, by name
 ) -> str:
     """One line of JSON."""
     probabilities, boundary = fields["probabilities"], fields["boundary"]

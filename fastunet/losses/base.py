@@ -193,10 +193,7 @@ class SegmentationLoss(nn.Module):
         return decide(probabilities, self.threshold)
 
 
-def weighted_sum(
-    weights: Iterable[float],
-    losses: Iterable[Tensor],  # as many; one at least
-) -> Tensor:
+def weighted_sum(weights: Iterable[float], losses: Iterable[Tensor]) -> Tensor:
     """The sum of the losses, each times its weight."""
     first, *rest = (weight * loss for weight, loss in zip(weights, losses, strict=True))
     return sum(rest, first)

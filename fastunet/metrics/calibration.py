@@ -60,7 +60,7 @@ class Calibration:
 
         Raises `SizeMismatchError` where the two differ in size.
         """
-        check_sizes(probabilities[:, 0], target)
+        check_sizes(probabilities[:, 0].shape, target.shape)
         probs = probabilities.detach().as_subclass(Tensor).float()
         target = target.as_subclass(Tensor).long()
         self._bins = bins = Bins(self.n_bins + 1, max(2, probs.shape[1]))

@@ -53,7 +53,7 @@ class Confusion:
 
         Raises `SizeMismatchError` where the shapes differ.
         """
-        check_sizes(predicted, target)
+        check_sizes(predicted.shape, target.shape)
         if target.ndim < 3:
             predicted, target = predicted[None], target[None]
         predicted, target = predicted.long(), target.long()

@@ -35,6 +35,9 @@ _OURS = {
 class ForeignMetric(Metric):
     """A metric of another kind; a subclass says what that is given of each batch."""
 
+    higher_is_better: bool | None = None  # None: as the name suggests
+    decides: bool = True  # it compares classes: what the learner's threshold decides, binary
+
     def __init__(self, title: str):
         self.title = title
         self.seen = False
@@ -42,16 +45,6 @@ class ForeignMetric(Metric):
     @property
     def name(self) -> str:
         return self.title
-
-    @property
-    def higher_is_better(self) -> bool | None:
-        """None: as the name suggests."""
-        return None
-
-    @property
-    def decides(self) -> bool:
-        """Whether it compares classes, of two those that the learner's threshold decides."""
-        return True
 
     def reset(self):
         self.seen = False
@@ -151,6 +144,9 @@ class TorchMetric(ForeignMetric):
         self.metric = metric
         kinds = [_kind(c) for c in type(metric).__mro__]
         self.kind = next(filter(None, kinds), None)
+        self.higher_is_better = metric.higher_is_better
+        # areas under curves and calibration have none
+        self.decides = self.kind != "Binary" or hasattr(metric, "threshold")
         classes = max(2, n_out)
         number = getattr(metric, "num_classes", None)
         alone = self.kind == "segmentation" and n_out == number == 1  # the foreground's channel
@@ -167,15 +163,6 @@ class TorchMetric(ForeignMetric):
             f"fastunet's {ours_like(self.title)}, or a metric of torchmetrics.classification for "
             f"{'two classes (Binary...)' if n_out == 1 else f'{classes} classes (Multiclass...)'}."
         )
-
-    @property
-    def higher_is_better(self) -> bool | None:
-        return self.metric.higher_is_better
-
-    @property
-    def decides(self) -> bool:
-        """Binary ones that do not (areas under curves, calibration) have no threshold."""
-        return self.kind != "Binary" or hasattr(self.metric, "threshold")
 
     def reset(self):
         super().reset()

@@ -49,7 +49,7 @@ class ThresholdCurve:
                 "binary network has a threshold."
             )
         probs = probabilities[:, 0].detach().as_subclass(Tensor).float()
-        check_sizes(probs, target)
+        check_sizes(probs.shape, target.shape)
         target = target.as_subclass(Tensor).long()
         below = (probs * STEPS).ceil().long().clamp(0, STEPS)
         counts = _BINS.count(_BINS.assign(target * (STEPS + 1) + below, target)).sum(dim=0)
