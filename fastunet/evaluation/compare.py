@@ -69,7 +69,7 @@ def compare(
     >>> print(compare(Evaluation.load("new"), Evaluation.load("old")))
     """
     bootstrap = bootstrap or a.bootstrap
-    of_a, of_b = _by_name(a), _by_name(b)
+    of_a, of_b = (np.argsort(each.names, kind="stable") for each in (a, b))  # in order of names
     _check_alike(a, b, of_a, of_b)
     rows = np.stack([a.rows.values[of_a], b.rows.values[of_b]])  # (2, N, K), as below
     units = [a.units[index] for index in of_a]
@@ -97,11 +97,6 @@ def compare(
         moved=_moved(a, of_a, b, of_b),
         bootstrap=bootstrap,
     )
-
-
-def _by_name(evaluation: Evaluation) -> np.ndarray:
-    """(N,) where the images are, in the order of their names."""
-    return np.argsort(evaluation.names, kind="stable")
 
 
 def _check_alike(a: Evaluation, b: Evaluation, of_a: np.ndarray, of_b: np.ndarray) -> None:

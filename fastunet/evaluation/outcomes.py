@@ -15,13 +15,8 @@ from fastunet.evaluation.bootstrap import Bootstrap, sum_by_group
 from fastunet.metrics import scores
 from fastunet.metrics.scores import Score
 
-SCORES: dict[str, Score] = {
-    "dice": scores.dice,
-    "iou": scores.iou,
-    "precision": scores.precision,
-    "recall": scores.recall,
-    "specificity": scores.specificity,
-}
+_FORMULAS = (scores.dice, scores.iou, scores.precision, scores.recall, scores.specificity)
+SCORES: dict[str, Score] = {formula.__name__: formula for formula in _FORMULAS}
 _PIXELS, _DICE, _IOU, _SCORED = range(-4, 0)  # columns of `ScoreRows` after those of the classes
 
 
@@ -97,25 +92,17 @@ class ScoreRows:
         have the outcomes of the classes added up first; those with `per_image` are means over the
         images in which any of the classes is true or predicted.
         """
-        tables = self._tables()
+        tables, values = self._tables(), self.values
         if tables.shape[-3] == 2:
             tables = tables[..., 1:, :, :]
         pooled = tables.sum(-3)
-
-        def mean(score: Score) -> np.ndarray:
-            return score(tables)[..., 1].nanmean(-1).numpy()
-
-        def micro(score: Score) -> np.ndarray:
-            return score(pooled)[..., 1].numpy()
-
-        values = self.values
         with np.errstate(invalid="ignore"):  # 0 / 0 is nan: there is no such score
             return {
-                "dice": mean(scores.dice),
-                "mean_iou": mean(scores.iou),
+                "dice": scores.dice(tables)[..., 1].nanmean(-1).numpy(),
+                "mean_iou": scores.iou(tables)[..., 1].nanmean(-1).numpy(),
                 "pixel_accuracy": self.outcomes.tp.sum(-1) / values[..., _PIXELS],
-                "dice_micro": micro(scores.dice),
-                "iou_micro": micro(scores.iou),
+                "dice_micro": scores.dice(pooled)[..., 1].numpy(),
+                "iou_micro": scores.iou(pooled)[..., 1].numpy(),
                 "dice_per_image": values[..., _DICE] / values[..., _SCORED],
                 "iou_per_image": values[..., _IOU] / values[..., _SCORED],
             }

@@ -196,11 +196,11 @@ class Evaluation:
         return document
 
     def _class_rows(self) -> list[dict[str, Any]]:
-        rows = []
-        for index, scores in enumerate(self.per_class):
-            outlines = {name: float(means[index]) for name, means in self.outlines.items()}
-            rows.append(plain({**asdict(scores), **outlines}, _DIGITS))
-        return rows
+        rows = [asdict(scores) for scores in self.per_class]
+        for name, means in self.outlines.items():
+            for row, mean in zip(rows, means.tolist(), strict=True):
+                row[name] = mean
+        return plain(rows, _DIGITS)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """All of it as JSON, from which `load` makes it again; written to `path` if given."""

@@ -62,8 +62,8 @@ class AdaptedLoss(SegmentationLoss):
         device: str | torch.device = "cpu",
     ) -> Way:
         """Find how the loss is called for logits of `n_out` channels, by trying."""
-        way, loss = self.way, _ = find_way(self.loss, n_out, device)
-        void = self.ignore_index
+        way, loss = find_way(self.loss, n_out, device)
+        self.way, void = way, self.ignore_index
         self._sees_void = getattr(self.loss, "ignore_index", None) == void and leaves_void_alone(
             loss, way, n_out, void
         )
