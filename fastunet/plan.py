@@ -169,7 +169,9 @@ class InputOptions(Options):
         _SEEN,
         shown="scene",
     )
-    cache: Annotated[Cache | None, choice(Cache, or_none=True)] = option("auto", "Where decoded pixels are kept.", _SEEN)
+    cache: Annotated[Cache | None, choice(Cache, or_none=True)] = option(
+        "auto", "Where decoded pixels are kept.", _SEEN
+    )
     bs: Whole | None = option(None, "Batch size.", _SEEN, shown="16, fewer for few images")
     strict: Flag = option(False, "Refuse data in which the audit finds an error.", _DATA)
     skip_bad: Flag = option(
