@@ -11,7 +11,7 @@ from importlib.metadata import version
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from fastunet._util.files import read_small, write_atomically
 from fastunet._util.kinds import (
@@ -37,14 +37,10 @@ from fastunet._util.kinds import (
 )
 from fastunet._util.options import Options, flat, option, types_of, unknown_options
 from fastunet._util.options import takes as takes
+from fastunet.choices import Cache, Orientation, Precision, Preset, Scaling, Unknown
 from fastunet.errors import OptionError
 
-Cache = Literal["auto", "ram", "disk"]
-Orientation = Literal["upright", "stored"]
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
-Preset = Literal["none", "light", "scene", "free"]
-Scaling = Literal["auto", "dtype", "percentile"]
-Unknown = Literal["error", "void"]
+Kept = Annotated[Cache | None, choice(Cache, or_none=True)]
 
 Views = Annotated[
     Any,

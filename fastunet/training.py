@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
-from fastai.vision.learner import model_meta
 
 from fastunet._util.files import write_atomically
 from fastunet._util.options import flat
@@ -35,6 +34,7 @@ from fastunet.callback.random_numbers import same_random_numbers
 from fastunet.callback.time_budget import measure
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
+from fastunet.choices import Precision
 from fastunet.data.arguments import device_of
 from fastunet.data.cache import MemoryCache, room_in_memory
 from fastunet.data.dataloaders import ImageMaskDataLoaders
@@ -44,11 +44,10 @@ from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
 from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
-from fastunet.models.timm_encoders import check_name
 from fastunet.models.unet import UNet
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.split import save_split
-from fastunet.plan import EPOCHS, Clock, Plan, Precision
+from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.precision import training_dtype
 from fastunet.runs.contents import BEST, PLAN, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
@@ -129,6 +128,8 @@ def begin(plan: Plan) -> None:
     if weights is not None and not weights.is_file():
         raise OptionError(f'weights="{weights}": there is no file {weights}.')
     if arch != "unet" and architecture(arch) == arch:
+        from fastunet.models.timm_encoders import check_name  # timm takes a while
+
         check_name(arch)
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
@@ -201,6 +202,8 @@ def architecture(name: str) -> str | Callable:
     """The `arch` of `segmentation_learner` that is written so. Raises `OptionError`."""
     if not name.startswith(_FASTAI):
         return name
+    from fastai.vision.learner import model_meta  # torchvision takes a while
+
     known = {builder.__name__: builder for builder in model_meta}
     encoder = name.removeprefix(_FASTAI)
     if encoder not in known:
@@ -333,7 +336,7 @@ class PredictOnce(Segmenter):
         made._kept = MemoryCache(room_in_memory())
         return made
 
-    _kept: MemoryCache
+    _kept: MemoryCache[tuple[np.ndarray]]
 
     def probabilities(self, image: Source | None = None, **channels) -> np.ndarray:
         """As `Segmenter.probabilities`."""

@@ -23,8 +23,8 @@ from fastunet.checks.examine import Facts, examine, examine_headers
 from fastunet.checks.finding import Finding, Material
 from fastunet.checks.report import as_text
 from fastunet.checks.understand import content, infer_codec
+from fastunet.choices import Orientation, Scaling
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
-from fastunet.io.conventions import Orientation, Scaling
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import Classes, Void
 from fastunet.masks.raw import parse_value, spell

@@ -8,7 +8,7 @@ from typing import Literal
 from fastunet._util.text import listing
 from fastunet.checks.examine import Facts
 from fastunet.checks.understand import Content
-from fastunet.io.conventions import Orientation, Scaling
+from fastunet.choices import Orientation, Scaling
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
 

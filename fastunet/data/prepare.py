@@ -17,9 +17,9 @@ from fastunet.checks.bad_pairs import (
 from fastunet.checks.examine import Facts, mask_stats
 from fastunet.checks.orientation import choose_orientation
 from fastunet.checks.resolution import Resolution, measure_resolution
+from fastunet.choices import Orientation
 from fastunet.data.cache import room_in_memory
 from fastunet.errors import AuditError, SplitError
-from fastunet.io.conventions import Orientation
 from fastunet.masks.classes import Classes, Void, unused_void
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.statistics import Survey

@@ -12,8 +12,8 @@ from pathlib import PureWindowsPath
 from typing import get_args
 
 from fastunet._util.terminal import is_printable, shown
+from fastunet.choices import Orientation
 from fastunet.errors import BundleError
-from fastunet.io.conventions import Orientation
 from fastunet.labels import MAX_CLASSES, VOID
 from fastunet.masks.raw import Palette
 from fastunet.preprocess import Policy
