@@ -204,7 +204,7 @@ class ImageMaskDataLoaders(DataLoaders):
                 files=files,
             )
             _refuse(report, AuditError)
-            stats = report.material.facts if report.material else []
+            stats = list(report.context.facts)
         else:
             stats = refuse_bad_pairs(pairs, progress)
         chosen: Orientation = "upright"
