@@ -26,7 +26,7 @@ setup(
     license=settings["license"],
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["fastunet", "fastunet.*"]),
-    package_data={"fastunet": ["py.typed"], "": ["*.pyi"]},
+    package_data={"fastunet": ["py.typed"], "": ["*.pyi", "*.jinja"]},
     install_requires=lines("requirements"),
     extras_require={
         option.removeprefix("extra_"): lines(option)

@@ -1,7 +1,7 @@
 from .callback.auto_precision import AutoPrecision as AutoPrecision
 from .callback.best_model import SaveBestModel as SaveBestModel
-from .checks.audit import Audit as Audit
 from .checks.audit import audit as audit
+from .checks.report import Audit as Audit
 from .data.augment import Albumentations as Albumentations
 from .data.augment import Augment as Augment
 from .data.blocks import PairImageBlock as PairImageBlock

@@ -80,13 +80,19 @@ def find_offset(
     surface = cv2.matchTemplate(edges, template, cv2.TM_CCOEFF_NORMED)
     if not np.isfinite(surface).all():
         return None
-    y, x = np.unravel_index(int(surface.argmax()), surface.shape)
-    best = float(surface[y, x])
+    top, left = divmod(int(surface.argmax()), surface.shape[1])
+    y, x = top - reach, left - reach
+    best = float(surface[top, left])
     return Offset(
-        (int(y) - reach) * step, (int(x) - reach) * step, best,
-        best - float(surface[reach, reach]), step,
-        bool(max(abs(y - reach), abs(x - reach)) < reach), _kept(edges), _kept(borders),
-    )  # fmt: skip
+        y * step,
+        x * step,
+        agreement=best,
+        gain=best - float(surface[reach, reach]),
+        step=step,
+        inside=max(abs(y), abs(x)) < reach,
+        edges=_kept(edges),
+        borders=_kept(borders),
+    )
 
 
 def _kept(levels: np.ndarray) -> np.ndarray:  # (64, 64) uint8
@@ -97,11 +103,10 @@ def _kept(levels: np.ndarray) -> np.ndarray:  # (64, 64) uint8
 def _edges(grey: np.ndarray, size: tuple[int, int], share: float) -> np.ndarray:
     """How steep a picture is, (H, W) float32; the steepest `share`, at most 1/20, counts alike."""
     small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    small = cv2.GaussianBlur(small, (0, 0), 1)
-    steep = cv2.magnitude(cv2.Sobel(small, cv2.CV_32F, 1, 0), cv2.Sobel(small, cv2.CV_32F, 0, 1))
-    return np.minimum(
-        steep, np.float32(np.percentile(steep[::2, ::2], 100 * (1 - min(share, 0.05))))
-    )
+    smooth = cv2.GaussianBlur(small, (0, 0), 1)
+    steep = cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    limit = np.percentile(steep[::2, ::2], 100 * (1 - min(share, 0.05)))
+    return np.minimum(steep, np.float32(limit))
 
 
 def common_offset(
@@ -131,7 +136,7 @@ def is_misplaced(
     """Whether one mask is off, in a set whose masks lie right, beyond any doubt."""
     if len(others) < 5:
         return False
-    right = np.mean([o.distance <= 2 * o.step for o in others]) >= 0.75
+    right = bool(np.mean([o.distance <= 2 * o.step for o in others]) >= 0.75)
     usual = float(np.median([o.agreement for o in others]))
     return (
         right

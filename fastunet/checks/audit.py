@@ -4,24 +4,25 @@ import os
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import get_args
 
 import numpy as np
 
 from fastunet._util.terminal import options
+from fastunet._util.text import plural
 from fastunet._util.threads import in_threads
-from fastunet.checks import check_alignment as placement_checks
-from fastunet.checks import check_classes as class_checks
-from fastunet.checks import check_detail as detail_check
-from fastunet.checks import check_files as file_checks
-from fastunet.checks import check_values as value_checks
-from fastunet.checks.examine import Facts, examine, examine_headers
-from fastunet.checks.finding import Finding, Material
-from fastunet.checks.report import as_text
+from fastunet.checks.all_checks import run_checks
+from fastunet.checks.check import CheckContext
+from fastunet.checks.check_classes import class_frequencies
+from fastunet.checks.check_detail import measure_detail
+from fastunet.checks.check_files import size_text
+from fastunet.checks.examine import ImageFacts, examine, examine_headers
+from fastunet.checks.finding import Finding, Severity
+from fastunet.checks.report import Audit
 from fastunet.checks.understand import content, infer_codec
 from fastunet.choices import Orientation, Scaling
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
@@ -34,73 +35,7 @@ from fastunet.pairs.formats.registry import recognise
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
-if TYPE_CHECKING:
-    from fastunet.checks.resolution import Resolution
-
-_SIZES = 20  # listed one by one
-_SEVERITIES = ("error", "warning", "note")
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What a data set is and what is wrong with it: `print(audit)`; `audit.ok` is the verdict.
-
-    Where the audit was quick, or nothing could be decoded, `task`, `encoding`, `channels` and
-    `bit_depth` are None.
-    """
-
-    source: Path  # what was looked at: a folder, or a table
-    root: Path  # file names of findings are relative to it
-    layout: str
-    pairs: int  # how many
-    splits: dict[str, int]  # pairs per part, "train", "valid", "test"; empty where there is none
-    findings: tuple[Finding, ...]  # errors first
-    task: str | None = None  # "binary" or "multiclass"
-    encoding: str | None = None  # "two values", "class indices", "colours", ...
-    classes: tuple[str, ...] = ()  # names, without void
-    void: tuple[str | int, ...] = ()  # values and colours that do not count
-    channels: int | tuple[int, ...] | None = None  # of the images; several where they differ
-    bit_depth: int | tuple[int, ...] | None = None  # 8, 16, 32; several where the images differ
-    sizes: dict[str, int] = field(default_factory=dict)  # "480x360" (height x width) -> images
-    class_frequencies: dict[str, dict[str, float]] = field(default_factory=dict)
-    mean: tuple[float, ...] = ()  # per channel over all pixels, in the images' own numbers
-    std: tuple[float, ...] = ()  # per channel, likewise
-    resolution: "Resolution | None" = None  # what is left of the masks at the network's size
-    quick: bool = False  # only names and headers were looked at
-    options: str = ""  # what was said of the data, as it is typed in the next command
-    material: Material | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def errors(self) -> tuple[Finding, ...]:
-        """The findings with which training fails, or is worthless."""
-        return tuple(finding for finding in self.findings if finding.severity == "error")
-
-    @property
-    def ok(self) -> bool:
-        return not self.errors
-
-    def __str__(self) -> str:
-        return as_text(self)
-
-    def to_dict(self) -> dict:
-        """Plain JSON values."""
-        lists = {"classes", "void", "channels", "bit_depth"}
-        names = ("layout", "pairs", "splits", "task", "encoding", "classes", "void", "channels",
-                 "bit_depth", "sizes", "class_frequencies")  # fmt: skip
-        values = {name: getattr(self, name) for name in names}
-        for name in lists:
-            values[name] = list(values[name]) if isinstance(values[name], tuple) else values[name]
-        values["resolution"] = self.resolution.to_dict() if self.resolution else None
-        return {**values, "findings": [finding.to_dict() for finding in self.findings]}
-
-    def to_html(
-        self,
-        path: str | os.PathLike,  # one file, which shows pairs and the files of each finding
-    ) -> Path:
-        """Write the report as a page that needs nothing beside it."""
-        from fastunet.checks.html import write_page
-
-        return write_page(self, Path(path))
+_SIZES = 20  # counted one by one
 
 
 @gathered_messages()
@@ -142,8 +77,8 @@ def audit(
         "instances": instances or None,
         "scaling": None if scaling == "auto" else scaling,
         "orientation": orientation,
-        "size": _spelled(size),
-        "patch": _spelled(patch),
+        "size": _as_typed(size),
+        "patch": _as_typed(patch),
         "scale": None if scale == 1 else f"{scale:g}",
     }
     typed = shlex.join(options(stated_by_user))
@@ -153,45 +88,66 @@ def audit(
         root = source if source.is_dir() else source.parent
         if isinstance(found, Finding):
             return Audit(source, root, "nothing pairs", 0, {}, (found,), quick=quick, options=typed)
+        given: Sequence[Pair] = found
     else:
-        found, said = path_or_pairs, []
-        source = root = _common_folder(found)
-    pairs = list(found)
-    stated = found if isinstance(found, PairList) else PairList(pairs, "pairs")
-    typed_void = void
-    classes = classes if classes is not None else stated.classes
-    void = void if void is not None else (stated.void or None)
+        given, said = path_or_pairs, []
+        source = root = _common_folder(given)
+    stated = given if isinstance(given, PairList) else PairList(list(given), "pairs")
+    context, misread = look_at(
+        stated,
+        root,
+        classes,
+        void,
+        instances,
+        scaling,
+        orientation,
+        quick=quick,
+        progress=progress,
+        files=files,
+    )
+    findings = [*_unpaired(context, stated), *said, *misread]
+    if context.codec:
+        detail = measure_detail(context, size, patch, scale, progress)
+        context = replace(context, resolution=detail)
+    findings += run_checks(context)
+    findings.sort(key=lambda finding: get_args(Severity).index(finding.severity))
+    return _report(context, findings, source, stated.layout, typed)
 
+
+def look_at(
+    pairs: PairList,
+    root: Path,  # names in findings are relative to it
+    classes: Classes,  # these, as in `audit`
+    void: Void,
+    instances: bool,
+    scaling: Scaling,
+    orientation: Orientation | None,
+    *,
+    quick: bool = False,
+    progress: bool = True,
+    files: DecodedFiles = NOTHING_KEPT,
+) -> tuple[CheckContext, list[Finding]]:
+    """What the checks look at, each file looked at once; and where masks are not understood."""
+    typed_void = void
+    classes = classes if classes is not None else pairs.classes
+    void = void if void is not None else (pairs.void or None)
     _check_colours(classes, void)
     look = partial(examine_headers, orientation=orientation)
     if not quick:
         look = partial(examine, orientation=orientation, files=files)
     facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
-    material = Material(root, pairs, facts, scaling=scaling, orientation=orientation)
-    findings = [*_unpaired(material, stated), *said]
-    if not quick:
-        material, understood = _understand(material, classes, void, instances)
-        findings += [
-            found
-            for found in understood
-            if found.code != "unused-void" or typed_void is not None  # a layout's may be unused
-        ]
-    findings += _check(material, quick)
-    resolution = None
-    if material.codec:
-        resolution = detail_check.measure(material, size, patch, scale, progress)
-        findings += detail_check.check_resolution(material, resolution)
-    findings.sort(key=lambda finding: _SEVERITIES.index(finding.severity))
-    summary = _summary(material, source, stated.layout, tuple(findings), quick)
-    return replace(summary, options=typed, resolution=resolution)
+    context = CheckContext(
+        root, pairs, facts, quick=quick, scaling=scaling, orientation=orientation, files=files
+    )
+    return (context, []) if quick else _with_codec(context, classes, void, instances, typed_void)
 
 
-def _spelled(size: int | tuple[int, int] | None) -> str | None:
-    """A size as it is typed: 256, or 192x256."""
+def _as_typed(size: int | tuple[int, int] | None) -> str | None:
+    """256, or 192x256 (height x width)."""
     if size is None:
         return None
     height, width = (size, size) if isinstance(size, int) else size
-    return str(height) if height == width else f"{height}x{width}"
+    return str(height) if height == width else size_text((height, width))
 
 
 def _find(root: Path, images, masks, prefix, suffix) -> tuple[PairList | Finding, list[Finding]]:
@@ -234,91 +190,83 @@ def _common_folder(pairs: Sequence[Pair]) -> Path:
         return Path()
 
 
-def _understand(
-    material: Material, classes: Classes, void: Void, instances: bool
-) -> tuple[Material, list[Finding]]:
-    """The material with its codec and what each mask holds by it."""
-    masks = {f.pair.mask: f.mask for f in material.facts if f.mask}
-    findings = []
-    codec = None
-    if masks:
-        try:
-            codec, unused = infer_codec(masks, classes, void, instances)
-            if unused:
-                findings.append(material.find(
-                    "warning", "unused-void", unused,
-                    "Correct void=, or leave it out.",
-                ))  # fmt: skip
-        except MaskValueError as error:
-            stated = classes is not None or void is not None or instances
-            findings.append(material.find(
-                "error", "classes-do-not-fit" if stated else "masks-not-understood",
-                str(error).replace(f"{material.root}{os.sep}", ""),
+def _with_codec(
+    context: CheckContext, classes: Classes, void: Void, instances: bool, typed_void: Void
+) -> tuple[CheckContext, list[Finding]]:
+    """The context with its codec and what each mask holds by it; and what does not fit."""
+    masks = {f.pair.mask: f.mask for f in context.facts if f.mask}
+    if not masks:
+        return context, []
+    try:
+        codec, unused = infer_codec(masks, classes, void, instances)
+    except MaskValueError as error:
+        stated = classes is not None or void is not None or instances
+        return context, [
+            context.make_finding(
+                "error",
+                "classes-do-not-fit" if stated else "masks-not-understood",
+                str(error).replace(f"{context.root}{os.sep}", ""),
                 "Say what the masks hold: classes=, void= or instances=True; or mend them.",
-            ))  # fmt: skip
-    contents = {path: content(mask, codec) for path, mask in masks.items()} if codec else {}
-    return replace(material, codec=codec, contents=contents), findings
-
-
-def _unpaired(material: Material, pairs: PairList) -> list[Finding]:
-    kinds = (
-        ("unpaired-image", "images have no mask", "masks for them", pairs.unpaired_images),
-        ("unpaired-mask", "masks have no image", "their images", pairs.unpaired_masks),
-    )
-    return [
-        material.find(
-            "warning",
-            code,
-            f"{{n}} {what} and are left out: {{files}}.",
-            f"Add {missing}, or take these files out.",
-            files,
-        )
-        for code, what, missing, files in kinds
-        if files
-    ]
-
-
-def _check(material: Material, quick: bool) -> list[Finding]:
-    run = [
-        file_checks.check_files,
-        file_checks.check_sizes,
-        value_checks.check_orientation,
-        file_checks.check_groups,
-    ]
-    if not quick:
-        run += [
-            value_checks.check_values,
-            file_checks.check_pixels,
-            file_checks.check_duplicates,
-            placement_checks.check_placement,
+            )
         ]
-        run += [class_checks.check_lossy]
-    if material.codec:
-        run += [class_checks.check_values, class_checks.check_empty, class_checks.check_classes]
-    return [finding for check in run for finding in check(material)]
+    contents = {path: content(mask, codec) for path, mask in masks.items()}
+    context = replace(context, codec=codec, contents=contents)
+    if not unused or typed_void is None:  # a layout's void may be unused
+        return context, []
+    remedy = "Correct void=, or leave it out."
+    return context, [context.make_finding("warning", "unused-void", unused, remedy)]
 
 
-def _summary(
-    material: Material, source: Path, layout: str, findings: tuple[Finding, ...], quick: bool
+def _unpaired(context: CheckContext, pairs: PairList) -> Iterator[Finding]:
+    if images := pairs.unpaired_images:
+        yield context.make_finding(
+            "warning",
+            "unpaired-image",
+            f"{plural(len(images), 'image has no mask and is', 'images have no mask and are')} "
+            "left out: {files}.",
+            "Add masks for them, or take these files out.",
+            images,
+        )
+    if masks := pairs.unpaired_masks:
+        yield context.make_finding(
+            "warning",
+            "unpaired-mask",
+            f"{plural(len(masks), 'mask has no image and is', 'masks have no image and are')} "
+            "left out: {files}.",
+            "Add their images, or take these files out.",
+            masks,
+        )
+
+
+def _report(
+    context: CheckContext, findings: Sequence[Finding], source: Path, layout: str, typed: str
 ) -> Audit:
-    codec = material.codec
-    images = [f.image for f in material.facts if f.image]
-    parts = Counter(pair.split for pair in material.pairs)
-    mean, std = _over_all(material.facts)
+    codec = context.codec
+    images = [] if context.quick else [image for _, image in context.images]
+    parts = Counter[str](pair.split for pair in context.pairs)
+    mean, std = _over_all(images)
     return Audit(
-        source, material.root, layout, len(material.pairs),
-        {part: parts[part] for part in material.splits},
-        findings,
+        source,
+        context.root,
+        layout,
+        len(context.pairs),
+        {part: parts[part] for part in context.splits},
+        tuple(findings),
         task=codec.task if codec else None,
         encoding=codec.encoding if codec else None,
         classes=codec.classes if codec else (),
         void=tuple(spell(code, codec.colour) for code in codec.void) if codec else (),
-        channels=None if quick else _one_or_all({image.channels for image in images}),
-        bit_depth=None if quick else _one_or_all({image.dtype.itemsize * 8 for image in images}),
-        sizes=_sizes([image.size for image in images]),
-        class_frequencies=class_checks.class_frequencies(material) if codec else {},
-        mean=mean, std=std, quick=quick, material=material,
-    )  # fmt: skip
+        channels=_one_or_all({image.channels for image in images}),
+        bit_depth=_one_or_all({image.dtype.itemsize * 8 for image in images}),
+        sizes=_sizes([image.size for _, image in context.images]),
+        class_frequencies=class_frequencies(context) if codec else {},
+        mean=mean,
+        std=std,
+        resolution=context.resolution,
+        quick=context.quick,
+        options=typed,
+        context=context,
+    )
 
 
 def _one_or_all(values: set[int]) -> int | tuple[int, ...] | None:
@@ -326,14 +274,13 @@ def _one_or_all(values: set[int]) -> int | tuple[int, ...] | None:
 
 
 def _sizes(sizes: Sequence[tuple[int, int]]) -> dict[str, int]:
-    common = Counter(map(file_checks.spell_size, sizes)).most_common()
+    common = Counter(map(size_text, sizes)).most_common()
     rest = sum(count for _, count in common[_SIZES:])
     return dict(common[:_SIZES]) | ({"other": rest} if rest else {})
 
 
-def _over_all(facts: Sequence[Facts]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _over_all(images: Sequence[ImageFacts]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of all pixels, where the images are of one kind."""
-    images = [f.image for f in facts if f.image and len(f.image.mean)]
     if len({(image.channels, image.dtype) for image in images}) != 1:
         return (), ()
     weights = np.array([image.size[0] * image.size[1] for image in images], np.float64)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fastunet._util.files import write_atomically
 from fastunet._util.threads import in_threads
+from fastunet.checks.check import CheckContext
 from fastunet.checks.check_files import check_files, check_sizes
 from fastunet.checks.examine import Facts, Fault, examine_headers, faults_of
-from fastunet.checks.finding import Material
 from fastunet.errors import ImageReadError, MaskValueError, SizeMismatchError
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair, PairList
@@ -45,8 +45,8 @@ def refuse_bad_pairs(
     `SizeMismatchError` where nothing but sizes is wrong, else `ImageReadError`.
     """
     facts = list(in_threads(examine_headers, pairs, "Reading headers", progress))
-    material = Material(Path(), pairs, facts)
-    findings = [*check_files(material), *check_sizes(material)]
+    context = CheckContext(Path(), pairs, facts)
+    findings = [*check_files(context), *check_sizes(context)]
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
         bad = sum(bool(f.faults) or f.fits == "no" for f in facts)

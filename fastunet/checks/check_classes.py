@@ -1,173 +1,196 @@
-"""Checks of what masks say: unknown values, empty masks, classes that are rare or missing."""
+"""Checks of what masks hold: unknown values, empty masks, classes that are rare or missing."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from fastunet._util.text import listing, plural
-from fastunet.checks.examine import Facts
-from fastunet.checks.finding import Finding, Material
+from fastunet.checks.check import CheckContext, check
+from fastunet.checks.examine import MaskFacts
+from fastunet.checks.finding import Finding
 from fastunet.checks.understand import Content
+from fastunet.pairs.pair import Pair
 
 _RARE_SHARE = 0.001  # of the pixels that count
 _RARE_IMAGES = 3
 _MANY = 10  # images or classes, before few of them mean something
+_LISTED = 8  # unknown values that a message names
 
-Read = list[tuple[Facts, Content]]
+
+@check(needs="pixels")
+def check_lossy(context: CheckContext) -> Iterator[Finding]:
+    """Masks saved as JPEG, which blurs values along borders."""
+    lossy = [f.pair.mask for f in context.facts if f.mask and f.mask.lossy]
+    if lossy:
+        yield context.make_finding(
+            "warning",
+            "lossy-mask",
+            f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}, which blurs "
+            "class values along borders: {files}. Each pixel is read as the nearest class, so "
+            "borders are uncertain by some pixels.",
+            "Export the masks again as PNG.",
+            lossy,
+        )
 
 
-def check_values(material: Material) -> Iterator[Finding]:
+@check(needs="codec")
+def check_unknown_values(context: CheckContext) -> Iterator[Finding]:
     """Values and colours that the encoding does not know, with their pixels and files."""
+    codec = context.known_codec
+    pixels = Counter[str | int]()
+    files: dict[str | int, list[Path]] = defaultdict(list)
     holders = []
-    pixels, files = Counter[str | int](), defaultdict(list)
-    for facts, content in _read(material):
-        if content.unknown and not facts.mask.is_image:
-            holders.append(facts.pair.mask)
+    for pair, mask, content in _contents(context):
+        if content.unknown and not mask.is_image:
+            holders.append(pair.mask)
             pixels.update(content.unknown)
             for value in content.unknown:
-                files[value].append(facts.pair.mask)
-    if not holders:
-        return
-    kind = "colours" if material.codec.colour else "values"
-    spelled = listing(
-        [
-            f"{value} ({plural(count, 'pixel')} in {listing(material.names(files[value]), 2)})"
-            for value, count in pixels.most_common(8)
-        ],
-        8,
-    )
-    more = f" and {len(pixels) - 8} more {kind}" if len(pixels) > 8 else ""
-    known = listing(material.codec.to_dict()["values"], 12)
-    yield material.find(
-        "error", "unknown-value",
-        f"{plural(len(holders), 'mask holds', 'masks hold')} {kind} that stand for no class: "
-        f"{spelled}{more}. The classes are {known}.",
-        "Mend these masks; or, if the values are meant, name them with classes= or void=.",
-        holders,
-    )  # fmt: skip
+                files[value].append(pair.mask)
+    if holders:
+        kind = "colours" if codec.colour else "values"
+        counted = ", ".join(
+            f"{value} ({plural(count, 'pixel')} in {listing(context.names(files[value]), 2)})"
+            for value, count in pixels.most_common(_LISTED)
+        )
+        more = f" and {len(pixels) - _LISTED} more {kind}" if len(pixels) > _LISTED else ""
+        yield context.make_finding(
+            "error",
+            "unknown-value",
+            f"{plural(len(holders), 'mask holds', 'masks hold')} {kind} that stand for no class: "
+            f"{counted}{more}. The classes are {listing(codec.to_dict()['values'], 12)}.",
+            "Mend these masks; or, if the values are meant, name them with classes= or void=.",
+            holders,
+        )
 
 
-def check_lossy(material: Material) -> Iterator[Finding]:
-    """Masks saved as JPEG, whose borders ring."""
-    lossy = [f.pair.mask for f in material.facts if f.mask and f.mask.lossy]
-    if lossy:
-        yield material.find(
-            "warning", "lossy-mask",
-            "{n} of the masks are JPEG files, which blur class values along borders: {files}. Each "
-            "pixel is read as the nearest class, so borders are uncertain by some pixels.",
-            "Export the masks again as PNG.", lossy,
-        )  # fmt: skip
-
-
-def check_empty(material: Material) -> Iterator[Finding]:
+@check(needs="codec")
+def check_empty(context: CheckContext) -> Iterator[Finding]:
     """Masks with nothing but background, or nothing but void."""
-    empty, void = [], []
-    for facts, content in _read(material):
-        if not content.classes.any():
-            if content.void and not content.unknown:
-                void.append(facts.pair.mask)
-        elif not content.classes[1:].any() and not content.void and not content.unknown:
-            empty.append(facts.pair.mask)
+    known = [(pair, content) for pair, _, content in _contents(context) if not content.unknown]
+    void = [pair.mask for pair, content in known if content.void and not content.classes.any()]
+    empty = [
+        pair.mask
+        for pair, content in known
+        if not content.void and content.classes[0] and not content.classes[1:].any()
+    ]
     if void:
-        yield material.find(
-            "warning", "void-mask",
-            "{n} of the masks hold nothing but void: {files}. Nothing can be learned from them.",
-            "Take these pairs out, or label them.", void,
-        )  # fmt: skip
+        yield context.make_finding(
+            "warning",
+            "void-mask",
+            f"{plural(len(void), 'mask holds', 'masks hold')} nothing but void: {{files}}. "
+            "Nothing can be learned from them.",
+            "Take these pairs out, or label them.",
+            void,
+        )
     if empty:
-        name = material.codec.classes[0]
-        yield material.find(
-            "note", "empty-mask",
-            f"{{n}} of the masks hold nothing but {name}: {{files}}.",
-            "Nothing, if there is nothing on these images; label them otherwise.", empty,
-        )  # fmt: skip
+        yield context.make_finding(
+            "note",
+            "empty-mask",
+            f"{plural(len(empty), 'mask holds', 'masks hold')} nothing but "
+            f"{context.known_codec.classes[0]}: {{files}}.",
+            "Nothing, if there is nothing on these images; label them otherwise.",
+            empty,
+        )
 
 
-def check_classes(material: Material) -> Iterator[Finding]:
+@check(needs="codec")
+def check_classes(context: CheckContext) -> Iterator[Finding]:
     """Classes with next to no pixels, in few images, in one part of the split only, or nowhere."""
-    read = _read(material)
-    if not read:
+    contents = _contents(context)
+    if not contents:
         return
-    names = material.codec.classes
-    counts = np.array([content.classes for _, content in read])
+    names = context.known_codec.classes
+    counts = np.array([content.classes for _, _, content in contents])
     share = counts.sum(0) / max(1, counts.sum())
     images = (counts > 0).sum(0)
     rare_share = (share < _RARE_SHARE) & (share > 0)
-    if rare_share.sum() >= _MANY and rare_share.sum() > len(names) / 2:
-        yield material.find(
-            "error", "too-many-values",
-            f"The masks hold {len(names)} values, {int(rare_share.sum())} of them in hardly any "
-            "pixels: their borders were smoothed when they were resized or drawn.",
+    smoothed = int(rare_share.sum())
+    if smoothed >= _MANY and smoothed > len(names) / 2:
+        yield context.make_finding(
+            "error",
+            "too-many-values",
+            f"The masks hold {len(names)} values, {smoothed} of them in hardly any pixels: their "
+            "borders were smoothed when they were resized or drawn.",
             "Export the masks without smoothing (nearest neighbour), or name the true values with "
-            "classes=.", count=int(rare_share.sum()),
-        )  # fmt: skip
+            "classes=.",
+            count=smoothed,
+        )
         return
-    absent = np.flatnonzero(images == 0)
-    if len(absent):
-        yield material.find(
-            "warning", "absent-class",
+    absent = [name for name, count in zip(names, images, strict=True) if not count]
+    if absent:
+        yield context.make_finding(
+            "warning",
+            "absent-class",
             f"{plural(len(absent), 'class is', 'classes are')} on none of the masks: "
-            f"{listing([names[i] for i in absent])}.",
-            "Leave them out of classes=, or check their values.", count=len(absent),
-        )  # fmt: skip
-    few = (images < _RARE_IMAGES) & (len(read) >= _MANY)
+            f"{listing(absent)}.",
+            "Leave them out of classes=, or check their values.",
+            count=len(absent),
+        )
+    few = (images < _RARE_IMAGES) & (len(contents) >= _MANY)
     rare = np.flatnonzero((images > 0) & (rare_share | few))
     if len(rare):
-        told = listing(
-            [f"{names[i]} ({100 * share[i]:.2g} % of the pixels, {plural(int(images[i]), 'image')})"
-             for i in rare]
-        )  # fmt: skip
-        yield material.find(
-            "warning", "rare-class",
-            f"{plural(len(rare), 'class is', 'classes are')} rare: {told}. A network hardly learns "
-            "them, and their scores hang on single images.",
+        shares = [
+            f"{names[i]} ({100 * share[i]:.2g} % of the pixels, {plural(int(images[i]), 'image')})"
+            for i in rare
+        ]
+        yield context.make_finding(
+            "warning",
+            "rare-class",
+            f"{plural(len(rare), 'class is', 'classes are')} rare: {listing(shares)}. A network "
+            "hardly learns them, and their scores hang on single images.",
             "Label more of them, or merge them into another class.",
-            [f.pair.mask for (f, c) in read if c.classes[rare].any()], len(rare),
-        )  # fmt: skip
-    yield from _missing(material, read)
-
-
-def _missing(material: Material, read: Read) -> Iterator[Finding]:
-    """Classes that a part of the split lacks."""
-    everywhere = sum(content.classes for _, content in read) > 0
-    lacks = {}
-    for part in material.splits:
-        of_part = [content.classes for facts, content in read if facts.pair.split == part]
-        if of_part:
-            absent = np.flatnonzero(everywhere & (np.sum(of_part, axis=0) == 0))
-            if len(absent):
-                lacks[part] = [material.codec.classes[i] for i in absent]
+            [pair.mask for pair, _, content in contents if content.classes[rare].any()],
+            len(rare),
+        )
+    totals = _pixels_by_part(context)
+    lacks = {
+        part: [name for i, name in enumerate(names) if images[i] and not pixels[i]]
+        for part, pixels in totals.items()
+    }
+    lacks = {part: missing for part, missing in lacks.items() if missing}
     if lacks:
         told = "; ".join(f"{part}: {listing(missing)}" for part, missing in lacks.items())
-        yield material.find(
-            "warning", "missing-class",
-            f"Classes are missing from a part of the split ({told}). What is missing from train is "
-            "not learned; what is missing elsewhere has no score.",
+        yield context.make_finding(
+            "warning",
+            "missing-class",
+            f"Classes are missing from a part of the split ({told}). What is missing from train "
+            "is not learned; what is missing elsewhere has no score.",
             "Move images with these classes, or make another split.",
             count=sum(map(len, lacks.values())),
-        )  # fmt: skip
+        )
 
 
 def class_frequencies(
-    material: Material,
+    context: CheckContext,  # with a codec
 ) -> dict[str, dict[str, float]]:  # part (or "all") -> class -> share of the pixels that count
     """How much of each part each class takes."""
-    read = _read(material)
-    frequencies = {}
-    for part in material.splits or [""]:
-        of_part = [content.classes for facts, content in read if facts.pair.split == part]
-        if of_part:
-            total = np.sum(of_part, axis=0)
-            shares = total / max(1, total.sum())
-            frequencies[part or "all"] = {
-                name: round(float(value), 6)
-                for name, value in zip(material.codec.classes, shares, strict=True)
-            }
-    return frequencies
+    return {
+        part: {
+            name: round(float(count / max(1, pixels.sum())), 6)
+            for name, count in zip(context.known_codec.classes, pixels, strict=True)
+        }
+        for part, pixels in _pixels_by_part(context).items()
+    }
 
 
-def _read(material: Material) -> Read:
-    """The masks that could be read with a codec, and what they hold."""
-    return [(facts, material.contents[facts.pair.mask]) for facts in material.facts
-            if facts.mask and facts.pair.mask in material.contents]  # fmt: skip
+def _pixels_by_part(context: CheckContext) -> dict[str, np.ndarray]:
+    """Part, or "all" where nothing has been split -> pixels of each class, (C,)."""
+    contents = _contents(context)
+    parts = {
+        part: [content.classes for pair, _, content in contents if pair.split == part]
+        for part in context.splits
+    }
+    if not parts:
+        parts = {"all": [content.classes for pair, _, content in contents]}
+    return {part: np.sum(counts, axis=0) for part, counts in parts.items() if counts}
+
+
+def _contents(context: CheckContext) -> Sequence[tuple[Pair, MaskFacts, Content]]:
+    """What the masks hold that could be read with the codec."""
+    return [
+        (one.pair, one.mask, context.contents[one.pair.mask])
+        for one in context.facts
+        if one.mask and one.pair.mask in context.contents
+    ]

@@ -55,7 +55,7 @@ def near_duplicates(
         return []
     every = np.array([structure(thumbs[i]) for i in telling])
     usual = _usual_likeness(every)
-    found = []
+    found: list[tuple[int, int]] = []
     for start in range(0, len(every), _BLOCK):
         block = slice(start, start + _BLOCK)
         like = every[block] @ every[start:].T

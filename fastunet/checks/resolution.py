@@ -165,24 +165,29 @@ def measure(
     dice = np.where(whole > 0, 2 * right / np.maximum(whole, 1), np.nan)
     there, left = pixels[:, 0] > 0, pixels[:, 3] > 0
     gone = [
-        tuple(masks[row][0] for row in np.flatnonzero(there[:, i] & ~left[:, i]))
+        tuple(masks[row][0] for row in np.flatnonzero(there[:, i] & ~left[:, i]).tolist())
         for i in range(len(classes))
     ]
     return Resolution(
-        preprocess, tuple(classes), tuple(dice.tolist()), tuple(there.sum(0).tolist()),
-        tuple(gone), len(masks),
-    )  # fmt: skip
+        preprocess,
+        tuple(classes),
+        best_dice=tuple(dice.tolist()),
+        holders=tuple(there.sum(0).tolist()),
+        vanished=tuple(gone),
+        masks=len(masks),
+    )
 
 
 def _count(mask: np.ndarray, preprocess: Preprocess, n: int) -> np.ndarray:
     """(4, n) pixels per class: true, predicted, right, and those of the mask as it is learned."""
     small = preprocess.resize_mask(mask)
-    back = brought_back(small, mask.shape, preprocess)
+    height, width = mask.shape
+    back = brought_back(small, (height, width), preprocess)
     counted = np.where(back == VOID, VOID, mask)
     predicted = np.where(mask == VOID, VOID, back)
     right = np.where(counted == predicted, counted, VOID)
-    return np.stack([np.bincount(a.ravel(), minlength=256)[:n]
-                     for a in (counted, predicted, right, small)])  # fmt: skip
+    each = (counted, predicted, right, small)
+    return np.stack([np.bincount(pixels.ravel(), minlength=256)[:n] for pixels in each])
 
 
 def brought_back(
@@ -194,7 +199,7 @@ def brought_back(
 
     Void where nothing but void is near: whatever is predicted there was not learned.
     """
-    if small.shape == tuple(size):
+    if small.shape == size:
         return small
     present = np.flatnonzero(np.bincount(small.ravel(), minlength=256))
     if len(present) == 1:
@@ -202,9 +207,9 @@ def brought_back(
     known = present[present != VOID]
     planes = torch.from_numpy(np.stack([small == index for index in known])).float()
     if len(known) == 2 == len(present):  # one is what the other is not
-        second = preprocess.restore(planes[None, 1:], tuple(size))[0, 0].numpy() > 0.5
+        second = preprocess.restore(planes[None, 1:], size)[0, 0].numpy() > 0.5
         return known.astype(np.uint8)[second.view(np.uint8)]
-    highest, place = preprocess.restore(planes[None], tuple(size))[0].max(dim=0)
+    highest, place = preprocess.restore(planes[None], size)[0].max(dim=0)
     back = known.astype(np.uint8)[place.numpy()]
     return np.where(highest.numpy() > 0, back, np.uint8(VOID))
 

@@ -4,9 +4,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from fastunet._util.text import listing
-from fastunet.checks.audit import audit
+from fastunet.checks.all_checks import run_checks
+from fastunet.checks.audit import look_at
 from fastunet.checks.bad_pairs import (
     Skipped,
     refuse_bad_pairs,
@@ -20,7 +22,7 @@ from fastunet.checks.resolution import Resolution, measure_resolution
 from fastunet.choices import Orientation
 from fastunet.data.cache import room_in_memory
 from fastunet.errors import AuditError, SplitError
-from fastunet.masks.classes import Classes, Void, unused_void
+from fastunet.masks.classes import unused_void
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.statistics import Survey
 from fastunet.pairs.groups import propose_groups
@@ -65,9 +67,9 @@ def prepare(
     every, skipped = pairs, list[Skipped]()
     if input.skip_bad:
         pairs, skipped = without_bad_pairs(every, progress, files)
-    classes, void = _as_stated(pairs, mask)
+    layout = pairs if isinstance(pairs, PairList) else PairList(list(pairs), "pairs")
     if input.strict:
-        stats = _audited(pairs, classes, void, mask, input, files, progress)
+        stats = _audited(layout, mask, input, files, progress)
     else:
         stats = refuse_bad_pairs(pairs, progress)
     orientation: Orientation = "upright"
@@ -78,6 +80,8 @@ def prepare(
     if codec is None or _is_drawn(pairs, split):
         masks, present = Survey.telling(mask_stats(stats, files, progress))
     if codec is None:
+        classes = layout.classes if mask.classes is None else mask.classes
+        void = (layout.void or None) if mask.void is None else mask.void
         codec = MaskCodec.from_survey(masks, classes, void, mask.instances, mask.unknown)
         if unused := unused_void(masks, mask.void):
             warnings.warn(unused, stacklevel=5)
@@ -114,36 +118,25 @@ def prepare(
     return Prepared(parts, codec, preprocess, resolution, skipped, files)
 
 
-def _as_stated(pairs: Sequence[Pair], mask: MaskOptions) -> tuple[Classes, Void]:
-    """The user's words for the masks, or else those of the data's layout."""
-    layout = pairs if isinstance(pairs, PairList) else PairList([], "")
-    classes = layout.classes if mask.classes is None else mask.classes
-    return classes, (layout.void or None) if mask.void is None else mask.void
-
-
 def _audited(
-    pairs: Sequence[Pair],
-    classes: Classes,
-    void: Void,
-    mask: MaskOptions,
-    input: InputOptions,
-    files: DecodedFiles,
-    progress: bool,
+    pairs: PairList, mask: MaskOptions, input: InputOptions, files: DecodedFiles, progress: bool
 ) -> Sequence[Facts]:
-    """What the audit looked at; raises `AuditError` for any error that it found."""
-    report = audit(
+    """What the audit looks at; raises `AuditError` for any error that it finds."""
+    context, findings = look_at(
         pairs,
-        classes=classes,
-        void=void,
-        instances=mask.instances,
-        scaling=input.scaling,
-        orientation=input.orientation,
+        Path(),
+        mask.classes,
+        mask.void,
+        mask.instances,
+        input.scaling,
+        input.orientation,
         progress=progress,
         files=files,
     )
-    if not report.ok:
-        raise AuditError(" ".join(f"{found.message} {found.remedy}" for found in report.errors))
-    return report.material.facts if report.material else []
+    errors = [one for one in [*findings, *run_checks(context)] if one.severity == "error"]
+    if errors:
+        raise AuditError(" ".join(f"{found.message} {found.remedy}" for found in errors))
+    return context.facts
 
 
 # --- parts ----------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_the_header_of_a_tiff_shows_that_its_end_is_missing(tmp_path):
     pairs = [Pair(tmp_path / name, tmp_path / "whole.tif") for name in ("whole.tif", "short.tif")]
     refuse_bad_pairs(pairs, progress=False)
     cut(tmp_path / "short.tif")
-    with pytest.raises(ImageReadError, match=r"1 of the files end early.*short\.tif"):
+    with pytest.raises(ImageReadError, match=r"1 file ends early.*short\.tif"):
         refuse_bad_pairs(pairs, progress=False)
 
 

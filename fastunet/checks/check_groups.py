@@ -1,0 +1,54 @@
+"""The check of images that belong together, such as the frames of a video."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from fastunet._util.text import plural
+from fastunet.checks.check import CheckContext, check
+from fastunet.checks.finding import Finding
+from fastunet.pairs.groups import propose_groups
+from fastunet.pairs.pair import Pair
+
+_LISTED = 5  # groups that a message names
+
+
+@check(needs="headers")
+def check_groups(context: CheckContext) -> Iterator[Finding]:
+    """Images that belong together by their names, in several parts of the split."""
+    given = {pair: pair.group for pair in context.pairs if pair.group}
+    members: dict[str, list[Pair]] = defaultdict(list)
+    for pair, group in (given or propose_groups(context.pairs) or {}).items():
+        members[group].append(pair)
+    if context.splits:
+        yield from _across_splits(context, members)
+    elif members and not given:
+        example = min(members, key=lambda name: (-len(members[name]), name))
+        images = plural(len(members[example]), "image")
+        yield context.make_finding(
+            "note",
+            "groups",
+            f"By their names, the images come in {len(members)} groups ({example!r}: {images}). "
+            "Images of one group are alike, and a random split would test on what has been "
+            "trained on.",
+            'Split by group: groups="auto" (--groups auto).',
+            count=len(members),
+        )
+
+
+def _across_splits(context: CheckContext, members: dict[str, list[Pair]]) -> Iterator[Finding]:
+    parts = {name: {pair.split for pair in pairs} for name, pairs in members.items()}
+    across = [name for name in sorted(members) if len(parts[name]) > 1]
+    if across:
+        shown = "; ".join(
+            f"{name} in {', '.join(part for part in context.splits if part in parts[name])}"
+            for name in across[:_LISTED]
+        )
+        yield context.make_finding(
+            "warning",
+            "group-across-splits",
+            f"{len(across)} of {len(members)} groups have images in several parts ({shown}). "
+            "Images of one group are alike, so the scores may be too good.",
+            "Make a split that keeps each group in one part, or say so where you report scores.",
+            [pair.image for name in across for pair in members[name]],
+            len(across),
+        )

@@ -1,0 +1,33 @@
+"""The check of which way up photos are."""
+
+from collections.abc import Iterator
+
+from fastunet.checks.check import CheckContext, check
+from fastunet.checks.finding import Finding
+from fastunet.checks.orientation import ANSWERS, better, by_size, fit, tell
+
+
+@check(needs="headers")
+def check_orientation(context: CheckContext) -> Iterator[Finding]:
+    """Turned photos of which the size does not tell whether their masks are turned too."""
+    undecided = [f for f in context.facts if f.undecided]
+    if not undecided or context.orientation:
+        return
+    sizes = by_size(context.facts)
+    agreements = [f.agreement for f in undecided if f.agreement]
+    contents = better(agreements)
+    used = sizes or "upright"
+    files = [f.pair.image for f in undecided]
+    told, ask = tell(undecided), f"Say which is right: {ANSWERS}."
+    if contents and contents != used:
+        message = f"{told} {fit(contents)}"
+        yield context.make_finding("error", "exif-orientation", message, ask, files)
+    elif contents or sizes:
+        why = fit(contents) if contents else "The other photos say so by their sizes."
+        how = "turned upright" if used == "upright" else "as stored"
+        message = f"{told} {why} They are read {how}."
+        yield context.make_finding("note", "exif-orientation", message, "Nothing.", files)
+    else:
+        quick = "" if agreements else " (without --quick, their contents are compared)"
+        message = f"{told} They are read upright{quick}."
+        yield context.make_finding("warning", "exif-orientation", message, ask, files)

@@ -1,0 +1,120 @@
+"""Checks of the pixels of images: types, ranges, no data, NaN, one colour, channels."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from fastunet._util.text import plural
+from fastunet.checks.check import CheckContext, check
+from fastunet.checks.finding import Finding
+from fastunet.io.images import NOT_FINITE_HARM, NOT_FINITE_REMEDY
+from fastunet.io.pixel_values import read_values, tell_nodata
+
+
+@check(needs="pixels")
+def check_ranges(context: CheckContext) -> Iterator[Finding]:
+    """Several types or ranges of numbers."""
+    values = [image.values for _, image in context.images if image.values]
+    if not values:
+        return
+    reading = read_values(values, context.scaling)
+    odd = [Path(name) for name in reading.odd]
+    kind = "mixed-depth" if len({one.dtype for one in values}) > 1 else "mixed-range"
+    if reading.question:
+        remedy = "Say how the numbers are meant, as above."
+        yield context.make_finding("error", kind, reading.question, remedy, odd)
+    elif reading.warning:
+        remedy = "Export all images with one type and range."
+        yield context.make_finding("warning", kind, reading.warning, remedy, odd)
+
+
+@check(needs="pixels")
+def check_nodata(context: CheckContext) -> Iterator[Finding]:
+    """Values that stand for no data, and images that hold nothing else."""
+    values = {file: image.values for file, image in context.images if image.values}
+    files = [file for file, value in values.items() if value.nodata]
+    if files:
+        yield context.make_finding(
+            "note",
+            "nodata",
+            f"Some pixels stand for no data: {tell_nodata(list(values.values()))} ({{files}}). "
+            "They are left out of the range of values and black to the network; their class stays "
+            "as the mask has it.",
+            "Nothing; if their class should not count, mark them as void in the masks.",
+            files,
+        )
+    empty = [file for file in files if math.isnan(values[file].high)]
+    if empty:
+        yield context.make_finding(
+            "warning",
+            "only-nodata",
+            f"{plural(len(empty), 'image holds', 'images hold')} nothing but values that stand "
+            "for no data: {files}.",
+            "Take them out with their masks.",
+            empty,
+        )
+
+
+@check(needs="pixels")
+def check_not_finite(context: CheckContext) -> Iterator[Finding]:
+    """Pixels that are NaN or infinite."""
+    bad = {file: image.not_finite for file, image in context.images if image.not_finite}
+    if bad:
+        yield context.make_finding(
+            "error",
+            "not-finite",
+            f"{plural(len(bad), 'image holds', 'images hold')} NaN or infinity, in "
+            f"{plural(sum(bad.values()), 'pixel')}: {{files}}. {NOT_FINITE_HARM}",
+            NOT_FINITE_REMEDY,
+            bad,
+        )
+
+
+@check(needs="pixels")
+def check_one_colour(context: CheckContext) -> Iterator[Finding]:
+    """Images of one colour."""
+    flat = [file for file, image in context.images if not image.std.any() and not image.not_finite]
+    if flat:
+        yield context.make_finding(
+            "warning",
+            "constant-image",
+            f"{plural(len(flat), 'image has', 'images have')} one colour all over: {{files}}. "
+            "There is nothing to see on them.",
+            "Take them out with their masks, or export them again.",
+            flat,
+        )
+
+
+@check(needs="pixels")
+def check_channels(context: CheckContext) -> Iterator[Finding]:
+    """Images with different numbers of channels, and grey images stored as colour."""
+    channels = {file: image.channels for file, image in context.images}
+    kinds = Counter(channels.values()).most_common()
+    if len(kinds) > 1:
+        one_or_three = set(channels.values()) <= {1, 3}
+        counted = ", ".join(f"{count} with {kind}" for kind, count in kinds)
+        yield context.make_finding(
+            "note" if one_or_three else "error",
+            "mixed-channels",
+            f"The images have different numbers of channels ({counted}); {{files}} differ from "
+            "the most.",
+            "Nothing: grey images are read as colour."
+            if one_or_three
+            else "Export all images with the same channels, or take these out.",
+            [file for file, number in channels.items() if number != kinds[0][0]],
+        )
+    grey = [file for file, image in context.images if image.channels == 3 and image.grey]
+    if grey:
+        every = len(grey) == len(channels)
+        which = "All images are" if every else f"{len(grey)} of {len(channels)} images are"
+        yield context.make_finding(
+            "note",
+            "grey-as-colour",
+            f"{which} grey pictures stored as colour.",
+            "Nothing: they are trained on as grey."
+            if every
+            else "Nothing: all are read as colour; if grey and colour are different kinds of "
+            "pictures, see that each part of the split has both.",
+            grey,
+        )
