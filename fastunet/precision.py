@@ -1,12 +1,11 @@
 """Which number format is fast on a device: asked by training and by inference alike."""
 
 from contextlib import nullcontext
-from typing import Literal
 
 import torch
 from torch import nn
 
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
+from fastunet.plan import Precision as Precision
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 

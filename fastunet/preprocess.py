@@ -35,10 +35,10 @@ from fastunet.io.pixel_values import (
     without_nodata,
 )
 from fastunet.io.sources import Source, as_image, name_of, stated_nodata
+from fastunet.plan import Orientation as Orientation
+from fastunet.plan import Scaling as Scaling
 
 Policy = Literal["resize", "patch"]
-Scaling = Literal["auto", "dtype", "percentile"]
-Orientation = Literal["upright", "stored"]
 
 _PERCENTILES = (0.5, 99.5)
 _OTHER_RANGE = 4  # times darker or brighter than any training image

@@ -12,9 +12,8 @@ import numpy as np
 
 from fastunet.errors import TrainingError
 from fastunet.labels import VOID
+from fastunet.plan import Preset as Preset
 from fastunet.preprocess import resize
-
-Preset = Literal["none", "light", "scene", "free"]
 
 _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "constant": cv2.BORDER_CONSTANT}
 

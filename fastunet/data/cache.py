@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from shutil import disk_usage
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 import psutil
@@ -19,9 +19,9 @@ import psutil
 from fastunet._util.files import cache_folder, explained, make_folder
 from fastunet.errors import ImageReadError
 from fastunet.io.images import read_npy
+from fastunet.plan import Cache as Cache
 
 Arrays = tuple[np.ndarray, ...]
-Cache = Literal["auto", "ram", "disk"]
 
 MEMORY_SHARE = 0.4  # of the memory that is free, at most
 DISK_SHARE = 0.5  # of the space that is free where the user's cache folder lies, at most

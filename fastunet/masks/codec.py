@@ -36,8 +36,8 @@ from fastunet.masks.raw import (
     spell,
 )
 from fastunet.masks.statistics import Survey
+from fastunet.plan import Unknown as Unknown
 
-Unknown = Literal["error", "void"]  # what becomes of codes that are not among the classes
 Encoding = Literal[
     "two values", "class indices", "sparse values", "palette", "palette indices", "colours",
     "instance map", "several encodings",
