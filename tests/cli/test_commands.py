@@ -100,20 +100,7 @@ def test_train_by_the_clock_with_a_test_part_void_and_names(run, tmp_path, write
 
 def test_a_run_that_asked_lr_find_can_be_replaced(run, write_pairs, in_tmp):
     write_pairs(6)
-    words = [
-        "train",
-        "data",
-        "--lr",
-        "find",
-        "--epochs",
-        "1",
-        "--size",
-        "16",
-        "--width",
-        "2",
-        "--out",
-        "r",
-    ]
+    words = ("train", "data", "--lr", "find", "--epochs", 1, "--out", "r", *FAST)
     assert run(*words)[0] == 0
     assert (in_tmp / "r/lr_find.png").is_file()
     assert {entry.name for entry in (in_tmp / "r").iterdir() if entry.is_dir()} == {"evaluation"}
