@@ -131,6 +131,9 @@ def begin(plan: Plan) -> None:
         from fastunet.models.timm_encoders import check_name  # timm takes a while
 
         check_name(arch)
+    device = device_of(plan.fit.device, default_device())
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise OptionError('device="cuda": there is none here; leave it out, or say device="cpu".')
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
@@ -217,41 +220,31 @@ def decided(
     rate: float,  # the peak learning rate
 ) -> Plan:
     """The plan with all that was chosen for this run, to repeat it from any folder."""
-    dls, files, model, fit = learn.dls, plan.files, plan.model, plan.fit
-    by_size = dls.preprocess.policy == "resize"
-    split = plan.split.split
-    split = Path(split).absolute() if isinstance(split, str | PathLike) else split
-    return replace(
-        plan,
-        files=replace(files, data=files.data.absolute()),
-        split=replace(plan.split, split=split),
-        input=replace(
-            plan.input,
-            size=dls.preprocess.size if by_size else None,
-            bs=dls.bs,
-            augment=plan.input.augment or "scene",
-        ),
-        model=replace(
-            model,
-            width=_width(learn),
-            weights=model.weights and model.weights.absolute(),
-        ),
-        fit=replace(
-            fit,
-            epochs=None if fit.minutes else fit.epochs or EPOCHS,
-            lr=rate,
-            precision=_PRECISIONS[training_dtype(learn.model, dls.device, fit.precision)],
-            device=dls.device.type,
-            threads=torch.get_num_threads(),
-        ),
-    )
+    dls, asked = learn.dls, plan.options
+    files = {
+        name: Path(asked[name]).absolute()
+        for name in ("data", "split", "weights")
+        if isinstance(asked[name], str | PathLike)
+    }
+    chosen = {
+        "size": dls.preprocess.size if dls.preprocess.policy == "resize" else None,
+        "bs": dls.bs,
+        "augment": asked["augment"] or "scene",
+        "width": _width(learn),
+        "epochs": None if asked["minutes"] else asked["epochs"] or EPOCHS,
+        "lr": rate,
+        "precision": _PRECISIONS[training_dtype(learn.model, dls.device, asked["precision"])],
+        "device": dls.device.type,
+        "threads": torch.get_num_threads(),
+    }
+    return Plan.of(**asked | files | chosen, clock=plan.clock)
 
 
 # --- learning rate and fit ------------------------------------------------------------------------
 
 
 def find_lr(plan: Plan, learn: SegmentationLearner, picture: Path) -> float:
-    """fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
+    """Ask fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
     model_dir = learn.model_dir
     with (
         tempfile.TemporaryDirectory(prefix="fastunet-") as scratch,
