@@ -9,6 +9,10 @@ class FastunetError(Exception):
     """A mistake that the user can mend; the message says how."""
 
 
+class OptionError(FastunetError, ValueError):
+    """An option has a value that it cannot have."""
+
+
 class PairingError(FastunetError):
     """Images and masks could not be matched."""
 

@@ -16,9 +16,12 @@ from fastai.callback.core import (
     CancelTrainException,
     CancelValidException,
 )
+from fastai.callback.tracker import TrackerCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastcore.foundation import L
+
+from fastunet.callback.guard import FiniteGuard
 
 _WARM_UP, _TIMED = 3, 8  # batches
 _FEW = 30  # batches in all, with which nothing is learned
@@ -44,7 +47,7 @@ class Schedule:
 
 
 class StepTimer(Callback):
-    """Note when training batches end, cancel the rest, and skip validation."""
+    """Note when training batches end, stop after a few, and skip validation."""
 
     order = 70  # after everything that belongs to a batch
 
@@ -73,12 +76,16 @@ def measure(
     learn: Learner,
     limit: float = math.inf,  # seconds that measuring should take at most
 ) -> Timing:
-    """Time the learner's own loop on its own data; weights and statistics stay as they were."""
+    """Time the learner's own loop on its own data; weights and statistics stay as they were.
+
+    It trains at a rate of 0 and skips validation: callbacks that judge a fit are taken off for it.
+    """
     timer = StepTimer(limit)
+    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | FiniteGuard)]
     before = {name: value.clone() for name, value in learn.model.state_dict().items()}
     epochs = math.ceil((_WARM_UP + _TIMED) / len(learn.dls.train))
-    with learn.no_logging(), learn.no_bar():
-        Learner.fit(learn, epochs, lr=0.0, cbs=timer)
+    with learn.removed_cbs(judges), learn.no_logging(), learn.no_bar():
+        learn.fit(epochs, lr=0.0, cbs=timer)
         batch = learn.dls.valid.one_batch()
         for _ in range(2):  # the first time warms up
             start = time.perf_counter()
@@ -139,10 +146,10 @@ def timed_epochs(dls: DataLoaders, batches: int):
 class TimeBudget(Callback):
     """Let the clock drive a fit: its schedule, the length of its epochs, and its end.
 
-    Each epoch gets an equal share of the time that training has, which is what validations leave.
-    The position in the schedule is the share of that time which is used, so that a one-cycle ends
-    where the time does, however fast the batches are. Where they, or validations, turn out slower
-    than planned there are fewer epochs.
+    Validation takes its part of the time; each epoch gets an equal share of the rest. The position
+    in the schedule is the share of that rest which is used, so that a one-cycle ends where the time
+    does, however fast the batches are. Where batches or validations turn out slower than planned
+    there are fewer epochs.
     """
 
     order = 1001  # when all others have seen the batch, also those that end a fit

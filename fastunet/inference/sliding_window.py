@@ -26,11 +26,11 @@ def blend_tiles(
     image = pad(image, (max(0, tile[0] - height), max(0, tile[1] - width)))
     places = [place[:2] for place in grid(image.shape[:2], tile, overlap)]
     weight = _weight(tile)
-    total, weights = None, torch.zeros(image.shape[:2])
+    total, weights = torch.zeros(0), torch.zeros(image.shape[:2])
     for some in _batches(places):
         pixels = np.stack([image[y : y + tile[0], x : x + tile[1]] for y, x in some])
         for (y, x), scores in zip(some, scores_of(pixels).cpu(), strict=True):
-            if total is None:
+            if not len(total):
                 total = torch.zeros(len(scores), *image.shape[:2])
             total[:, y : y + tile[0], x : x + tile[1]] += scores * weight
             weights[y : y + tile[0], x : x + tile[1]] += weight

@@ -1,7 +1,7 @@
 """A network that a bundle describes, built without numbers and compared with the weights first.
 
 On torch's meta device tensors have shapes but no numbers: a network of any size costs no memory
-there. Only one whose tensors are those of the weights is given numbers, which are the weights.
+there. It is given the weights only where its tensors have their names and shapes.
 """
 
 import threading
@@ -94,9 +94,8 @@ def refuse_misfit(
     else:
         odd = [name for name, tensor in expected.items() if not _alike(tensor, tensors[name])]
         if odd:
-            problem = (
-                f"{odd[0]} is {_spell(tensors[odd[0]])}, {_spell(expected[odd[0]])} was expected"
-            )
+            found, wanted = _described(tensors[odd[0]]), _described(expected[odd[0]])
+            problem = f"{odd[0]} is {found}, {wanted} was expected"
             problem += f" (and {len(odd) - 1} more differ)" if odd[1:] else ""
     if problem:
         raise BundleError(
@@ -171,6 +170,6 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and (a.dtype == b.dtype or floats)
 
 
-def _spell(tensor: Tensor) -> str:
+def _described(tensor: Tensor) -> str:
     kind = str(tensor.dtype).removeprefix("torch.")
     return f"{'x'.join(map(str, tensor.shape)) or 'one number'} of {kind}"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 # What an encoder raises that does not take an option, or images of some size.
 REFUSALS = (AssertionError, RuntimeError, TypeError, ValueError)
-# How an encoder is told to take images of any size: most need not be told, others know one way.
-ANY_SIZE = ({}, {"dynamic_img_size": True}, {"strict_img_size": False})
+# How an encoder is told to take images of any size, where it must be told.
+ANY_SIZE = ({"dynamic_img_size": True}, {"strict_img_size": False})
 # Options of timm's that read files or the network: a bundle, which names options, must not.
-RESERVED = {"cache_dir", "checkpoint_path", "features_only", "in_chans", "pretrained",
-            "pretrained_cfg", "pretrained_cfg_overlay"}  # fmt: skip
+RESERVED = {
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"),
+    *("features_only", "in_chans"),
+}
 # Rows and columns, in steps, at which an encoder must work to count as taking any size.
 TRIED_STEPS = ((2, 3), (7, 5))
 
@@ -40,7 +42,7 @@ TRIED_STEPS = ((2, 3), (7, 5))
 class EncoderPlan:
     """How a timm encoder is built and fed, and the features it gives, finest first."""
 
-    options: dict[str, object]  # for timm.create_model, next to the name and in_chans
+    options: dict[str, Any]  # for timm.create_model, next to the name and in_chans
     channels: list[int]  # of each feature
     strides: list[int]  # of each feature
     channels_last: bool  # the features are (B, H, W, C)
@@ -60,17 +62,17 @@ def plan_encoder(
     name: str,  # of a timm model, with or without a tag
     in_channels: int = 3,
     image_size: tuple[int, int] | None = None,  # height and width in training, for a fixed size
-    **options: object,  # of the timm model, as drop_path_rate=0.1
+    **options: Any,  # of the timm model, as drop_path_rate=0.1
 ) -> EncoderPlan:
     """Find out how the encoder is built for images of any size, or else of which size.
 
     Of several features at one stride the last is taken. Where all have one stride, blocks at even
-    distances are taken instead, as many as a pyramid from there up to stride 2 has levels, and
+    distances are taken instead: as many as a pyramid from there up to stride 2 has levels, and
     four at most. An encoder that takes one size only is built for `image_size`, rounded up to its
     stride, where that works, and else for the size it was published with.
 
-    Raises `ArchitectureError` where timm has no such model, where an option is none of its
-    options, and where it gives no feature maps.
+    Raises `ArchitectureError` where timm does not know the model or an option, and where the model
+    gives no feature maps.
     """
     check_name(name)
     if reserved := sorted(RESERVED & options.keys()):
@@ -84,10 +86,11 @@ def plan_encoder(
     except REFUSALS as error:
         raise ArchitectureError(
             f"timm builds no encoder from {name!r} with {options}: {error} "
-            "available_encoders() lists those that there are."
+            "available_encoders() lists the encoders."
         ) from error
-    strides, taken = _features_to_take(encoder.feature_info)
-    if taken != list(encoder.feature_info.out_indices):
+    info = _feature_info(encoder)
+    strides, taken = _features_to_take(info)
+    if taken != list(info.out_indices):
         options["out_indices"] = taken
 
     @cache
@@ -95,7 +98,7 @@ def plan_encoder(
         return _on_meta(name, **dict(extra), **options)
 
     refusals = []
-    published_for = encoder.pretrained_cfg["input_size"][-2:]
+    published_for = pretrained_cfg(encoder)["input_size"][-2:]
     for extra, step, size in _ways_to_feed(strides[-1], image_size, published_for):
         sizes = [size] if size else [(rows * step, cols * step) for rows, cols in TRIED_STEPS]
         try:
@@ -117,6 +120,17 @@ def plan_encoder(
     )
 
 
+def pretrained_cfg(encoder: nn.Module) -> dict[str, Any]:
+    """What timm says of an encoder's published weights: their image size, mean and std."""
+    return getattr(encoder, "pretrained_cfg", {})
+
+
+def _feature_info(encoder: nn.Module) -> FeatureInfo:
+    info = encoder.feature_info
+    assert isinstance(info, FeatureInfo)  # all of timm's feature extractors have it
+    return info
+
+
 def _features_to_take(info: FeatureInfo) -> tuple[list[int], list[int]]:
     """Strides and indices of the features that a U-Net needs, finest first."""
     strides = [math.ceil(stride) for stride in info.reduction()]
@@ -131,19 +145,19 @@ def _features_to_take(info: FeatureInfo) -> tuple[list[int], list[int]]:
 
 def _ways_to_feed(
     stride: int, image_size: tuple[int, int] | None, published_for: tuple[int, int]
-) -> Iterator[tuple[dict, int, tuple[int, int] | None]]:
+) -> Iterator[tuple[dict[str, Any], int, tuple[int, int] | None]]:
     """Options for the encoder, the step and the fixed size to try them with; the best way first."""
-    for extra in ANY_SIZE:
+    for extra in ({}, *ANY_SIZE):
         for step in (stride, 2 * stride, 4 * stride):
             yield extra, step, None
     if image_size is not None:
         height, width = (stride * math.ceil(side / stride) for side in image_size)
         yield {"img_size": (height, width)}, stride, (height, width)
         yield {}, stride, (height, width)
-    yield {}, stride, tuple(published_for)
+    yield {}, stride, published_for
 
 
-def _on_meta(name: str, **options: object) -> nn.Module:
+def _on_meta(name: str, **options: Any) -> nn.Module:
     with torch.device("meta"):
         return timm.create_model(name, features_only=True, **options)
 
@@ -208,10 +222,7 @@ def available_encoders(
             encoder = _on_meta(name)
         except REFUSALS:
             continue  # a model without features
-        rows.append({
-            "name": name,
-            "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
-            "strides": " ".join(map(str, dict.fromkeys(encoder.feature_info.reduction()))),
-            "weights": weights_at_hand(name),
-        })  # fmt: skip
+        parameters = sum(parameter.numel() for parameter in encoder.parameters())
+        strides = " ".join(map(str, dict.fromkeys(_feature_info(encoder).reduction())))
+        rows.append((name, parameters, strides, weights_at_hand(name)))
     return pandas.DataFrame(rows, columns=["name", "parameters", "strides", "weights"])

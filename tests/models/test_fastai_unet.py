@@ -269,8 +269,8 @@ def test_a_pickle_that_runs_code_is_not_loaded(tmp_path):
         ({"encoder": "mobilenet_v2"}, "cannot build.*mobilenet_v2.*timm by its name"),
         ({"colour": 1}, r"cannot build.*\{'colour': 1\}"),
         ({"bottle": True}, r"cannot build.*\{'bottle': True\}"),
-        ({"in_channels": 0}, "in_channels is 0; 1 or more"),
-        ({"n_classes": 0}, "n_classes is 0; 1 or more"),
+        ({"in_channels": 0}, "in_channels is 0; a whole number from 1 on"),
+        ({"n_classes": 0}, "n_classes is 0; a whole number from 1 on"),
     ],
     ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else "",
 )
