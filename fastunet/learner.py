@@ -69,10 +69,10 @@ class SegmentationLearner(Learner):
         """The name of the value that says which epoch is the best."""
         return self.monitor or (self.metrics[0].name if self.metrics else "valid_loss")
 
-    def fit(self, *args, **kwargs) -> None:
+    def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0) -> None:
         """As `Learner.fit`."""
         self._adapt_loss()
-        super().fit(*args, **kwargs)
+        super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
 
     def fit_minutes(
         self,
@@ -100,7 +100,7 @@ class SegmentationLearner(Learner):
 
     @property
     def _n_out(self) -> int:
-        return _told_by(self.dls)[0].n_out
+        return _codec_and_preprocess(self.dls)[0].n_out
 
     # the number format
 
@@ -122,13 +122,12 @@ class SegmentationLearner(Learner):
         """Train in float32."""
         return self._with_precision("fp32")
 
-    def _with_precision(
-        self, precision: Precision, scaling: dict | None = None
-    ) -> "SegmentationLearner":
-        if find_callback(self, AutoPrecision) is None:
-            self.add_cb(AutoPrecision())
-        self.auto_precision.precision = precision
-        self.auto_precision.scaling = scaling or {}
+    def _with_precision(self, precision: Precision, scaling: dict | None = None):
+        chosen = find_callback(self, AutoPrecision)
+        if chosen is None:
+            chosen = AutoPrecision()
+            self.add_cb(chosen)
+        chosen.precision, chosen.scaling = precision, scaling or {}
         return self
 
     # predicting
@@ -200,7 +199,7 @@ class SegmentationLearner(Learner):
 
     def segmenter(self) -> Segmenter:
         """The model with its preprocessing and classes, as it predicts once it is saved."""
-        return Segmenter(self.model, *_told_by(self.dls), threshold=self.threshold)
+        return Segmenter(self.model, *_codec_and_preprocess(self.dls), threshold=self.threshold)
 
     def predict_mask(
         self,
@@ -249,7 +248,7 @@ class SegmentationLearner(Learner):
         """
         if metrics is None:
             metrics = self._measured()
-        codec, preprocess = _told_by(self.dls)
+        codec, preprocess = _codec_and_preprocess(self.dls)
         return Bundle(
             architecture=describe(self.model),
             weights=self.model.state_dict(),
@@ -316,7 +315,7 @@ def segmentation_learner(
     the network does not map these images to logits; `TrainingError` where a loss or a metric does
     not fit the task.
     """
-    codec, preprocess = _told_by(dls)
+    codec, preprocess = _codec_and_preprocess(dls)
     options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
     if arch == "unet":
         options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
@@ -360,7 +359,7 @@ _MASKS = 100  # that are looked at for the frequency of the classes
 # --- what is read of the data --------------------------------------------------------------------
 
 
-def _told_by(dls: DataLoaders) -> tuple[MaskCodec, Preprocess]:
+def _codec_and_preprocess(dls: DataLoaders) -> tuple[MaskCodec, Preprocess]:
     """What the masks hold and how images are fed, as the transforms of `dls` say.
 
     Raises `TrainingError` where they do not say it.

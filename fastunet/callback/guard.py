@@ -203,7 +203,7 @@ class FiniteGuard(PlainCallback):
                 "The files hold none: a transform made them, or the division by a standard "
                 "deviation of 0."
             )
-        return f"They are in {found}. Mend that file, or take it out."
+        return f"They are in {found}. Repair that file, or leave it out."
 
     def _spoiled_files(self) -> Iterator[str]:
         reader = getattr(self.dls, "reader", None)
@@ -233,7 +233,9 @@ class FiniteGuard(PlainCallback):
         planned = [hyper["lr"] for hyper in self.opt.hypers]
         for cb in self.learn.cbs:
             if isinstance(cb, ParamScheduler) and "lr" in cb.scheds:
-                planned = [_at_place(cb.scheds["lr"], place) for place in (0, 0.25, 0.5, 0.75, 1)]
+                planned = [
+                    _rate_at(cb.scheds["lr"], position) for position in (0, 0.25, 0.5, 0.75, 1)
+                ]
         rates = np.concatenate([np.atleast_1d(np.asarray(rate, float)) for rate in planned])
         if not np.isfinite(rates).all() or rates.min() < 0 or not 0 < rates.max() < _TOO_HIGH:
             worst = rates[~np.isfinite(rates) | (rates <= 0) | (rates >= _TOO_HIGH)][0]
@@ -269,11 +271,11 @@ def _has_suggestion(
     return batches - finder.num_it // 10 - 5 > 0
 
 
-def _at_place(schedule: Callable[[float], object], place: float) -> object:
+def _rate_at(schedule: Callable[[float], object], position: float) -> object:
     """What a schedule of fastai gives there; nan for an exponential one from 0 or below."""
     try:
         with np.errstate(all="ignore"):
-            rate = schedule(float(place))
+            rate = schedule(float(position))
     except ZeroDivisionError:
         return math.nan
     return math.nan if isinstance(rate, complex) else rate

@@ -166,7 +166,7 @@ class TimeBudget(Callback):
     def before_fit(self):
         self.start = self._now = time.perf_counter()
         self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
-        self.place, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
+        self.position, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
         self._epochs = self.n_epoch  # that are to come
         self._pauses: deque[float] = deque(maxlen=3)  # from an epoch's last batch to the next epoch
 
@@ -183,8 +183,8 @@ class TimeBudget(Callback):
             fitting = math.ceil((self.ends - now) / needed)
             self._epochs = max(1, min(self.n_epoch - self.epoch, fitting))
         self._now = now
-        self._goal = self.place + (1 - self.place) / self._epochs
-        self.learn.pct_train = self.place
+        self._goal = self.position + (1 - self.position) / self._epochs
+        self.learn.pct_train = self.position
 
     def after_batch(self):
         if not self.training:
@@ -196,9 +196,9 @@ class TimeBudget(Callback):
         self._now = now
         self.batches += 1
         total = self.trained + max(0.0, self.ends - now - self._epochs * self._pause)
-        self.place = max(self.place, self.trained / total)
-        self.learn.pct_train = self.place
-        if self.place + self._batch / 2 / total >= self._goal:
+        self.position = max(self.position, self.trained / total)
+        self.learn.pct_train = self.position
+        if self.position + self._batch / 2 / total >= self._goal:
             raise CancelTrainException
 
     def after_cancel_train(self):

@@ -237,53 +237,53 @@ def check_fields(
 
 
 def _problems(document: Mapping) -> Iterator[str]:
-    yield from _misfits(document, FIELDS)
+    yield from _wrong_fields(document, FIELDS)
     architecture = document["architecture"]
     kind = architecture.get("kind")
     fields = ARCHITECTURES.get(kind) if isinstance(kind, str) else None
-    yield from _misfits(architecture, fields or _OTHER_KINDS, "architecture.")
-    yield from _disagreements(document["masks"], document["preprocess"], document["task"])
-    yield from _misshapen(architecture, document["masks"], document["preprocess"])
+    yield from _wrong_fields(architecture, fields or _OTHER_KINDS, "architecture.")
+    yield from _conflicts(document["masks"], document["preprocess"], document["task"])
+    yield from _shape_conflicts(architecture, document["masks"], document["preprocess"])
 
 
-def _misfits(value: Mapping, fields: Fields, place: str = "") -> Iterator[str]:
+def _wrong_fields(value: Mapping, fields: Fields, path: str = "") -> Iterator[str]:
     """Each field of an object that is missing, unknown, or of a wrong value."""
     rules = {name.rstrip("?"): rule for name, rule in fields.items()}
     for name in fields:
         if name != "*" and not name.endswith("?") and name not in value:
-            yield f"{place}{name} is missing."
+            yield f"{path}{name} is missing."
     for name, one in value.items():
         rule = rules.get(name, rules.get("*"))
         if rule is None or not is_printable(name):
-            yield f"{place}{shown(name)} is unknown."
+            yield f"{path}{shown(name)} is unknown."
         elif isinstance(rule, Mapping):
             if isinstance(one, dict):
-                yield from _misfits(one, rule, f"{place}{name}.")
+                yield from _wrong_fields(one, rule, f"{path}{name}.")
             else:
-                yield _misfit(place + name, one, "a JSON object")
+                yield _wrong(path + name, one, "a JSON object")
         elif isinstance(rule, Each):
-            yield from _misfits_in_list(one, rule, place + name)
+            yield from _wrong_entries(one, rule, path + name)
         elif not rule.fits(one):
-            yield _misfit(place + name, one, rule.expected)
+            yield _wrong(path + name, one, rule.expected)
 
 
-def _misfits_in_list(value: object, each: Each, place: str) -> Iterator[str]:
+def _wrong_entries(value: object, each: Each, path: str) -> Iterator[str]:
     if not isinstance(value, list):
-        yield _misfit(place, value, "a list")
+        yield _wrong(path, value, "a list")
     elif not each.least <= len(value) <= each.most:
         expected = f"{each.least} to {each.most}" if each.most > each.least else f"{each.most}"
-        yield f"{place} has {len(value)} entries; {expected} were expected."
+        yield f"{path} has {len(value)} entries; {expected} were expected."
     else:
         for position, one in enumerate(value):
             if not each.rule.fits(one):
-                yield _misfit(f"{place}[{position}]", one, each.rule.expected)
+                yield _wrong(f"{path}[{position}]", one, each.rule.expected)
 
 
-def _misfit(place: str, value: object, expected: str) -> str:
-    return f"{place} is {shown(value)}; {expected} was expected."
+def _wrong(path: str, value: object, expected: str) -> str:
+    return f"{path} is {shown(value)}; {expected} was expected."
 
 
-def _disagreements(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[str]:
+def _conflicts(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[str]:
     """Fields that are right each by itself, and do not fit together."""
     n = len(masks["classes"])
     for name in ("values", "colours"):
@@ -313,7 +313,7 @@ def _disagreements(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[s
         yield "preprocess.high is not above preprocess.low in each channel."
 
 
-def _misshapen(architecture: Mapping, masks: Mapping, preprocess: Mapping) -> Iterator[str]:
+def _shape_conflicts(architecture: Mapping, masks: Mapping, preprocess: Mapping) -> Iterator[str]:
     """Where the network's channels are not those of the images, or its outputs not the classes."""
     if architecture["kind"] not in ARCHITECTURES:
         return  # only its own code knows

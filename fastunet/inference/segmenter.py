@@ -17,7 +17,7 @@ from fastunet.io.images import as_stored, upright_from
 from fastunet.io.sources import Source, is_several, turn_of
 from fastunet.logits import activate, decide
 from fastunet.masks.codec import MaskCodec
-from fastunet.models.outline import fill, outline, refuse_misfit, refuse_misshapen
+from fastunet.models.meta_device import build_on_meta, check_output, check_weights, with_weights
 from fastunet.precision import Precision, autocast, choose_dtype
 from fastunet.preprocess import Preprocess
 
@@ -60,15 +60,15 @@ class Segmenter:
 
         def compare(described: Bundle) -> None:
             if model is None:  # once more where the bundle was replaced in between
-                networks[:] = [outline(described.architecture, len(described.weights))]
-            refuse_misfit(networks[0], described.weights, path)
+                networks[:] = [build_on_meta(described.architecture, len(described.weights))]
+            check_weights(networks[0], described.weights, path)
             if model is None:
                 channels, size = described.preprocess.channels, described.preprocess.size
-                refuse_misshapen(networks[0], channels, described.codec.n_out, size, path)
+                check_output(networks[0], channels, described.codec.n_out, size, path)
 
         bundle = Bundle.load(path, compare)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        network = fill(networks[0], bundle.architecture, bundle.weights)
+        network = with_weights(networks[0], bundle.architecture, bundle.weights)
         network = network.to(memory_format=torch.channels_last)
         segmenter = cls(
             network,

@@ -117,16 +117,16 @@ def _is_entry(entry: object, room: int) -> bool:
     """Whether it describes a tensor that lies within so many bytes."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         return False
-    kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(kind, str) and kind in _TYPES):
         return False
     if not (_are_whole(shape) and len(shape) <= _MAX_SIDES):
         return False
     if prod(max(1, side) for side in shape) > _MAX_NUMBERS:  # also of one without any number
         return False
-    if not (_are_whole(place) and len(place) == 2):
+    if not (_are_whole(offsets) and len(offsets) == 2):
         return False
-    start, end = place
+    start, end = offsets
     return start <= end <= room and prod(shape) * _TYPES[kind].itemsize == end - start
 
 

@@ -67,12 +67,12 @@ def describe(model: nn.Module) -> dict:
 
     A network of the user's own is only named: its code is not stored.
     """
-    place = type(model).__module__, type(model).__qualname__
-    kind = next((kind for kind, builder in _NETWORKS.items() if builder == place), None)
+    qualified = type(model).__module__, type(model).__qualname__
+    kind = next((kind for kind, builder in _NETWORKS.items() if builder == qualified), None)
     config = getattr(model, "config", None)
     if kind is not None and config is not None:
         return {"kind": kind, **config}
-    return describe_smp(model) or {"kind": "module", "class": ".".join(place)}
+    return describe_smp(model) or {"kind": "module", "class": ".".join(qualified)}
 
 
 def rebuild(architecture: dict) -> nn.Module:

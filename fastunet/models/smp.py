@@ -30,7 +30,7 @@ def pretrained_statistics(
 ) -> PretrainedStatistics | None:
     """What the encoder's weights expect, where `model` is smp's and was built with weights.
 
-    The library fetches the statistics from the place of the weights, or from its cache, where
+    The library fetches the statistics from where the weights come from, or from its cache, where
     they lie since the weights were fetched. Raises `ArchitectureError` where neither answers.
     """
     config = _config_of(model)

@@ -48,7 +48,7 @@ class EncoderPlan:
     channels_last: bool  # the features are (B, H, W, C)
     step: int  # heights and widths are padded to a multiple of it, twice or more
     size: tuple[int, int] | None  # the only height and width that it takes; None: any
-    idle: list[str]  # names of parameters that the features do not depend on
+    unused: list[str]  # names of parameters that the features do not depend on
 
     @property
     def plain(self) -> bool:
@@ -57,7 +57,7 @@ class EncoderPlan:
 
 
 @torch.inference_mode(False)
-@torch.enable_grad()  # for _idle_parameters, wherever a network is built
+@torch.enable_grad()  # for _unused_parameters, wherever a network is built
 def plan_encoder(
     name: str,  # of a timm model, with or without a tag
     in_channels: int = 3,
@@ -112,8 +112,8 @@ def plan_encoder(
         channels = [feature.shape[-1 if last else 1] for feature in features]
         build = {**extra, **options}
         del build["in_chans"]
-        idle = _idle_parameters(encoder, features)
-        return EncoderPlan(build, channels, strides, last, step, size, idle)
+        unused = _unused_parameters(encoder, features)
+        return EncoderPlan(build, channels, strides, last, step, size, unused)
     raise ArchitectureError(
         f"The encoder {name!r} gives no feature maps at any image size that was tried: "
         f"{refusals[0]} available_encoders() lists others."
@@ -162,7 +162,7 @@ def _on_meta(name: str, **options: Any) -> nn.Module:
         return timm.create_model(name, features_only=True, **options)
 
 
-def _idle_parameters(encoder: nn.Module, features: list[Tensor]) -> list[str]:
+def _unused_parameters(encoder: nn.Module, features: list[Tensor]) -> list[str]:
     """Those that get no gradient, as a last norm that only the classifier would have used."""
     trained = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(

@@ -54,7 +54,7 @@ class TimmUNet(nn.Module):
         plan = plan_encoder(encoder, in_channels, image_size, **encoder_options)
         self.step, self.size, self.channels_last = plan.step, plan.size, plan.channels_last
         self.encoder = load_encoder(encoder, in_channels, weights, **plan.options)
-        _retire(self.encoder, plan.idle)
+        _make_buffers(self.encoder, plan.unused)
         self.pyramid = Pyramid(plan.channels, plan.strides[0]) if plan.plain else None
         features = self.pyramid or plan
 
@@ -187,7 +187,7 @@ class DecoderLevel(nn.Module):
         return self.conv(torch.cat([x, skip], dim=1))
 
 
-def _retire(module: nn.Module, parameters: list[str]) -> None:
+def _make_buffers(module: nn.Module, parameters: list[str]) -> None:
     """Turn parameters that no gradient reaches into buffers: kept, but not trained."""
     for name in parameters:
         path, _, last = name.rpartition(".")

@@ -27,7 +27,7 @@ _MORE, _AT_LEAST = 60, 20_000
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def outline(
+def build_on_meta(
     architecture: dict,  # as `fastunet.models.build.describe` gives it
     n_tensors: int,  # that the weights hold; a network of many more is not built to its end
 ) -> nn.Module:
@@ -75,7 +75,7 @@ def _on_meta(everything: bool, most: int) -> Iterator[None]:
             hook.remove()
 
 
-def refuse_misfit(
+def check_weights(
     network: nn.Module,
     tensors: Mapping[str, Tensor],  # of the weights, or their likes on the meta device
     where: object,  # for the message
@@ -104,7 +104,7 @@ def refuse_misfit(
         )
 
 
-def refuse_misshapen(
+def check_output(
     network: nn.Module,  # on the meta device, where running it costs next to nothing
     channels: int,  # of the images
     n_out: int,  # channels of the logits; for one, a network of two classes has two
@@ -129,7 +129,7 @@ def refuse_misshapen(
         )
 
 
-def fill(
+def with_weights(
     network: nn.Module,  # on the meta device or elsewhere, and found to fit the weights
     architecture: dict,  # of which it was built
     weights: Mapping[str, Tensor],
