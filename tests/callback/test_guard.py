@@ -159,7 +159,7 @@ def test_the_file_with_such_pixels_is_named(tmp_path, in_tmp, draw_blobs):
     learn = quiet(segmentation_learner(dls, width=2, depth=1))
     spoiled = dls.pairs["train"][0]
     dls.reader.read(spoiled)[0][0, 0] = NAN  # the decoded pixels, which are kept in memory
-    with pytest.raises(TrainingError, match=rf"They are in .*{spoiled.image.name}\. Mend"):
+    with pytest.raises(TrainingError, match=rf"They are in .*{spoiled.image.name}\. Repair"):
         learn.fit(1)
 
 
