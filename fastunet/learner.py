@@ -190,8 +190,9 @@ class SegmentationLearner(Learner):
             self.model = model
 
     def _turns_of_training(self) -> tuple[Turn, ...]:
-        augment = _augment_of(self.dls)
-        if augment is None:
+        view = next((t for t in self.dls.train.after_item if isinstance(t, RandomView)), None)
+        augment = view and view.augment
+        if not isinstance(augment, Augment):
             return TURNS[:1]
         if augment.flip_ud:
             return TURNS if augment.rotate >= 90 else TURNS[:4]
@@ -376,9 +377,3 @@ def _codec_and_preprocess(dls: DataLoaders) -> tuple[MaskCodec, Preprocess]:
 def _class_counts(dls: DataLoaders, sample: int | None = None) -> list[int]:
     """Pixels of each class in the training masks, or in some of them."""
     return dls.reader.class_counts(list(dict.fromkeys(dls.train_ds.items)), sample).tolist()
-
-
-def _augment_of(dls: DataLoaders) -> Augment | None:
-    """The augmentation of the training part, where it is one of ours."""
-    view = next((t for t in dls.train.after_item if isinstance(t, RandomView)), None)
-    return view.augment if view is not None and isinstance(view.augment, Augment) else None

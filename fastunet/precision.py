@@ -13,10 +13,7 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
-def choose_dtype(
-    device: str | torch.device,
-    precision: Precision = "auto",
-) -> torch.dtype:
+def choose_dtype(device: str | torch.device, precision: Precision = "auto") -> torch.dtype:
     """The dtype of convolutions and matrix products.
 
     "auto" is bfloat16 on CUDA and CPUs that compute in it (Ampere and newer; AMX or AVX512-BF16),
@@ -38,9 +35,7 @@ def choose_dtype(
 
 
 def training_dtype(
-    model: nn.Module,
-    device: str | torch.device,
-    precision: Precision = "auto",
+    model: nn.Module, device: str | torch.device, precision: Precision = "auto"
 ) -> torch.dtype:
     """The dtype to train `model` in: that of `choose_dtype`, but float32 where bfloat16 is slower.
 

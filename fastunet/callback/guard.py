@@ -79,7 +79,7 @@ class FiniteGuard(PlainCallback):
             self._first = torch.full_like(finite, -1, dtype=torch.long)
         self._first = torch.where(~finite & (self._first < 0), self.iter, self._first)
         if (self.iter + 1) % every == 0:
-            self._look()
+            self._check()
 
     def after_batch(self):
         precision = find_callback(self.learn, AutoPrecision)
@@ -95,7 +95,7 @@ class FiniteGuard(PlainCallback):
     def after_train(self):
         if not self._fits:
             return
-        self._look()
+        self._check()
         if self._finder is None and (name := first_nonfinite(self.model.state_dict())):
             self._stop(
                 f"Training was stopped: after the batches of epoch {self.epoch} the weights are "
@@ -105,7 +105,7 @@ class FiniteGuard(PlainCallback):
 
     def after_validate(self):
         if self._fits:
-            self._look()
+            self._check()
 
     def after_cancel_fit(self):
         """What fastai's own callback would save or load now is not finite, or of an earlier fit."""
@@ -131,7 +131,7 @@ class FiniteGuard(PlainCallback):
         self._error = TrainingError(message)
         raise CancelFitException
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._first is None:
             return
         batch, images, logits = self._first.tolist()
@@ -162,7 +162,7 @@ class FiniteGuard(PlainCallback):
                 f"{advice}"
             )
         what = "the network's output is not finite"
-        # where the look comes late, weights have been spoiled by the loss itself
+        # where the check comes late, weights have been damaged by the loss itself
         # and statistics by this very batch, while they are being learned
         weights = dict(self.model.named_parameters()) if self.training else self.model.state_dict()
         if batch == self.iter and (weight := first_nonfinite(weights)):
@@ -195,7 +195,7 @@ class FiniteGuard(PlainCallback):
     def _files(self) -> str:
         """Which file holds such values; all are read until one is found."""
         try:
-            found = next(self._spoiled_files(), None)
+            found = next(self._damaged_files(), None)
         except FastunetError as error:  # the reader refuses the file, and says so
             return str(error)
         if found is None:
@@ -205,7 +205,7 @@ class FiniteGuard(PlainCallback):
             )
         return f"They are in {found}. Repair that file, or leave it out."
 
-    def _spoiled_files(self) -> Iterator[str]:
+    def _damaged_files(self) -> Iterator[str]:
         reader = getattr(self.dls, "reader", None)
         if reader is None:
             return

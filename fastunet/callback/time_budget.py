@@ -39,7 +39,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train: epochs, each over a part of the training batches drawn anew."""
+    """How long to train: epochs, each over a part of the training batches."""
 
     epochs: int
     batches: int  # per epoch
@@ -123,7 +123,7 @@ def schedule(
 
 @contextmanager
 def timed_epochs(dls: DataLoaders, batches: int):
-    """Within, an epoch is about `batches` batches, drawn anew from all training images each time.
+    """Within, an epoch is about `batches` batches, drawn again from all training images each time.
 
     The loader says that there are so many, and has more: the clock ends the epoch.
     """

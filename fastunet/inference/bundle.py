@@ -1,6 +1,6 @@
 """A model on disk: `bundle.json` beside `model.safetensors`. Loading one executes nothing.
 
-What is read may be a stranger's: the JSON is compared with its checksum and checked field by field
+A bundle may come from anyone: its JSON is compared with its checksum and checked field by field
 before anything is made of it, and the weights with what the JSON and their own header say of them.
 """
 
@@ -203,8 +203,8 @@ def _parse(text: bytes, path: Path) -> dict:
     except (ValueError, RecursionError) as error:
         at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise BundleError(
-            f"{path} is cut short or not a bundle's (it is no JSON{at}). Copy the bundle again, or "
-            "save it again."
+            f"{path} is cut short or not a bundle's (it is not JSON{at}). Copy the bundle again, "
+            "or save it again."
         ) from error
     if not isinstance(document, dict) or type(document.get("format")) is not int:
         raise BundleError(

@@ -1,8 +1,7 @@
 """What the JSON of a bundle must hold: each field's type and range, and how fields fit together.
 
 A bundle is checked here before anything is built, read or allocated by what it says. The bounds are
-far beyond what is trained, and low enough that no number in a stranger's bundle costs much time or
-memory.
+far beyond what is trained, and low enough that no number in a bundle can cost much time or memory.
 """
 
 import re

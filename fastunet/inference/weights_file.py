@@ -99,9 +99,9 @@ def _read_header(file: BinaryIO, size: int, path: Path) -> Header:
     try:
         entries = json.loads(file.read(length))
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"its header is no JSON: {error}") from error
+        raise _damaged(path, f"its header is not JSON: {error}") from error
     if not isinstance(entries, dict):
-        raise _damaged(path, "its header is no JSON object")
+        raise _damaged(path, "its header is not a JSON object")
     entries.pop("__metadata__", None)
     room = size - _LENGTH - length
     for name, entry in entries.items():

@@ -118,13 +118,8 @@ class FastaiUNet(nn.Module):
         super().__init__()
         checked_options(FastaiUNet, given)
         height, width = size
-        config = {
-            "encoder": encoder,
-            "in_channels": in_channels,
-            "n_classes": n_classes,
-            "size": [height, width],
-            **options,
-        }
+        shape = {"in_channels": in_channels, "n_classes": n_classes, "size": [height, width]}
+        config = {"encoder": encoder, **shape, **options}
         # None where an option is a function or class: a bundle cannot hold such a network.
         self.config = config if all(isinstance(v, _JSON) for v in config.values()) else None
         pretrained = weights is not False and weights is not None
@@ -143,13 +138,7 @@ class FastaiUNet(nn.Module):
             self.least, self.least_alone = _least_sides(layers[0], in_channels)
             with torch.no_grad():  # fastai also builds what cannot run, such as bottle=True
                 self.eval()(torch.zeros(1, in_channels, self.least, self.least))
-        except (
-            AssertionError,
-            IndexError,
-            RuntimeError,
-            StopIteration,
-            TypeError,
-        ) as error:
+        except (AssertionError, IndexError, RuntimeError, StopIteration, TypeError) as error:
             raise ArchitectureError(
                 f"fastai cannot build a U-Net over torchvision's {encoder} with {in_channels} "
                 f"channels, size {(height, width)} and {options or 'no options'} "
@@ -245,7 +234,7 @@ def _builder(encoder: str) -> Callable[..., nn.Module]:
     if encoder not in known:
         near = get_close_matches(str(encoder), known)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {listing(known)}."
-        raise ArchitectureError(f"{encoder!r} is no network of torchvision; {hint}")
+        raise ArchitectureError(f"{encoder!r} is not a network of torchvision; {hint}")
     return models.get_model_builder(encoder)
 
 
@@ -269,7 +258,7 @@ def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
         return network
     except (KeyError, TypeError, ValueError) as error:  # a wrong name, or another network's
         raise ArchitectureError(
-            f"{weights!r} are no weights of torchvision's {name} ({error}). Pass weights=True, "
+            f"{weights!r} are not weights of torchvision's {name} ({error}). Pass weights=True, "
             'one of its names such as "IMAGENET1K_V1", or a file: weights="weights.pth".'
         ) from error
     except (

@@ -7,10 +7,14 @@ from torch import Tensor
 
 
 def first_nonfinite(
-    tensors: Mapping[str, Tensor],  # of any type and shape; those without numbers are passed over
+    tensors: Mapping[str, object],  # a state dict; tensors on the meta device are passed over
 ) -> str | None:
     """The name of the first tensor that holds nan or infinity; None: all are finite."""
-    floats = {n: t.detach() for n, t in tensors.items() if t.is_floating_point() and not t.is_meta}
+    floats = {
+        name: tensor.detach()
+        for name, tensor in tensors.items()
+        if isinstance(tensor, Tensor) and tensor.is_floating_point() and not tensor.is_meta
+    }
     if not floats:
         return None
     device = next(iter(floats.values())).device

@@ -37,9 +37,9 @@ def norm_layer(
     Batch norm: Ioffe & Szegedy, https://arxiv.org/abs/1502.03167. Instance norm (with a learned
     scale and shift): Ulyanov et al., https://arxiv.org/abs/1607.08022. Group norm: Wu & He,
     https://arxiv.org/abs/1803.08494, in as many groups as divide the channels evenly, up to the
-    paper's 32, with four channels or more in each; where there is no such number, in one group.
+    paper's 32, with four channels or more in each; else in one group.
 
-    Raises `ArchitectureError` where there is no such kind.
+    Raises `ArchitectureError` where the kind is unknown.
     """
     _check("norm", kind, Norm)
     if kind == "batch":
@@ -55,7 +55,7 @@ def norm_layer(
 def activation_layer(kind: Activation) -> nn.Module:
     """An activation, in place where its gradient needs no more than its output.
 
-    Raises `ArchitectureError` where there is no such kind.
+    Raises `ArchitectureError` where the kind is unknown.
     """
     _check("activation", kind, Activation)
     if kind == "relu":
@@ -131,11 +131,7 @@ class ResidualConv(nn.Module):
         return self.activation(self.body(x) + self.shortcut(x))
 
 
-def upsample(
-    kind: Up,
-    in_channels: int,
-    out_channels: int,
-) -> nn.Module:
+def upsample(kind: Up, in_channels: int, out_channels: int) -> nn.Module:
     """A layer that doubles height and width: (B, in, H, W) -> (B, out, 2H, 2W).
 
     - "transposed": a transposed 2x2 convolution of stride 2, as in the U-Net.
@@ -147,7 +143,7 @@ def upsample(
       enlarged by nearest neighbour, which leaves no checkerboard (ICNR: Aitken et al.,
       https://arxiv.org/abs/1707.02937).
 
-    Raises `ArchitectureError` where there is no such kind.
+    Raises `ArchitectureError` where the kind is unknown.
     """
     _check("up", kind, Up)
     if kind == "transposed":

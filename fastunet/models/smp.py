@@ -98,7 +98,7 @@ def rebuild_smp(
     build = getattr(segmentation_models_pytorch, network, None)
     if not (isinstance(build, type) and issubclass(build, nn.Module)):
         raise ArchitectureError(
-            f"{network!r} is no network of {LIBRARY} {segmentation_models_pytorch.__version__}."
+            f"{network!r} is not a network of {LIBRARY} {segmentation_models_pytorch.__version__}."
         )
     _check_encoder(options.get("encoder_name", "resnet34"))
     # Options beyond those named would be handed to timm, where one can name a file to load.

@@ -88,17 +88,16 @@ def plan_encoder(
             f"timm builds no encoder from {name!r} with {options}: {error} "
             "available_encoders() lists the encoders."
         ) from error
-    info = _feature_info(encoder)
-    strides, taken = _features_to_take(info)
-    if taken != list(info.out_indices):
+    strides, taken = _features_to_take(encoder.feature_info)
+    if taken != list(encoder.feature_info.out_indices):
         options["out_indices"] = taken
 
     @cache
-    def built_with(*extra: tuple[str, object]) -> nn.Module:
+    def built_with(*extra: tuple[str, object]) -> Any:
         return _on_meta(name, **dict(extra), **options)
 
     refusals = []
-    published_for = pretrained_cfg(encoder)["input_size"][-2:]
+    published_for = encoder.pretrained_cfg["input_size"][-2:]
     for extra, step, size in _ways_to_feed(strides[-1], image_size, published_for):
         sizes = [size] if size else [(rows * step, cols * step) for rows, cols in TRIED_STEPS]
         try:
@@ -118,17 +117,6 @@ def plan_encoder(
         f"The encoder {name!r} gives no feature maps at any image size that was tried: "
         f"{refusals[0]} available_encoders() lists others."
     )
-
-
-def pretrained_cfg(encoder: nn.Module) -> dict[str, Any]:
-    """What timm says of an encoder's published weights: their image size, mean and std."""
-    return getattr(encoder, "pretrained_cfg", {})
-
-
-def _feature_info(encoder: nn.Module) -> FeatureInfo:
-    info = encoder.feature_info
-    assert isinstance(info, FeatureInfo)  # all of timm's feature extractors have it
-    return info
 
 
 def _features_to_take(info: FeatureInfo) -> tuple[list[int], list[int]]:
@@ -157,7 +145,7 @@ def _ways_to_feed(
     yield {}, stride, published_for
 
 
-def _on_meta(name: str, **options: Any) -> nn.Module:
+def _on_meta(name: str, **options: Any) -> Any:  # one of timm's three feature extractors
     with torch.device("meta"):
         return timm.create_model(name, features_only=True, **options)
 
@@ -223,6 +211,6 @@ def available_encoders(
         except REFUSALS:
             continue  # a model without features
         parameters = sum(parameter.numel() for parameter in encoder.parameters())
-        strides = " ".join(map(str, dict.fromkeys(_feature_info(encoder).reduction())))
+        strides = " ".join(map(str, dict.fromkeys(encoder.feature_info.reduction())))
         rows.append((name, parameters, strides, weights_at_hand(name)))
     return pandas.DataFrame(rows, columns=["name", "parameters", "strides", "weights"])

@@ -17,7 +17,7 @@ from fastunet.models.network import Statistics
 from fastunet.models.normalisation import for_channels
 from fastunet.models.options import checked_options
 from fastunet.models.pretrained import Weights, load_encoder
-from fastunet.models.timm_encoders import plan_encoder, pretrained_cfg
+from fastunet.models.timm_encoders import plan_encoder
 
 
 class TimmUNet(nn.Module):
@@ -74,7 +74,7 @@ class TimmUNet(nn.Module):
         self.decoder = nn.ModuleList(map(DecoderLevel, widths[:-1], skips, widths[1:]))
         self.head = logit_layer(widths[-1], n_classes)
         he_initialise(self.decoder)
-        expected = pretrained_cfg(self.encoder)
+        expected = getattr(self.encoder, "pretrained_cfg", {})
         self.normalisation: Statistics | None = (
             for_channels(expected["mean"], expected["std"], in_channels) if weights else None
         )

@@ -163,7 +163,9 @@ def test_only_names_that_are_listed_are_encoders(kind, name, monkeypatch):
         pytest.importorskip("segmentation_models_pytorch")
         options = {"encoder_name": kind + name}
         architecture = {"kind": "smp", "network": "Unet", "options": options}
-    with pytest.raises(ArchitectureError, match=r"has no (encoder|weights)|is no network") as found:
+    with pytest.raises(
+        ArchitectureError, match=r"has no (encoder|weights)|is not a network"
+    ) as found:
         rebuild(architecture)
     assert "\x1b" not in str(found.value)
 
