@@ -24,7 +24,7 @@ from fastunet.io.images import (
 from fastunet.io.pixel_values import ImageValues, is_nodata, without_nodata
 from fastunet.io.sources import stated_nodata
 from fastunet.masks.raw import RawMask, is_lossy, pixel_counts, read_mask, rgb
-from fastunet.masks.statistics import Tally
+from fastunet.masks.statistics import MaskStats
 from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Orientation
 
@@ -82,7 +82,7 @@ class MaskFacts:
     levels: np.ndarray  # (K,) mean grey level of the image under each of few codes; else empty
     spread: float  # standard deviation of the image's grey levels
     is_image: bool  # the file is the image once more
-    tally: Tally  # what the encoding is inferred from
+    tally: MaskStats  # what the encoding is inferred from
 
     @classmethod
     def of_size(cls, size: tuple[int, int]) -> "MaskFacts":
@@ -90,7 +90,7 @@ class MaskFacts:
         none = np.empty(0, np.int64)
         return cls(
             size, none, none, 0, False, None, 0, False, b"", none, 0.0, False,
-            Tally(Path(), {}, {}, False),
+            MaskStats(Path(), {}, {}, False),
         )  # fmt: skip
 
 
@@ -331,7 +331,7 @@ def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
     return MaskFacts(
         raw.codes.shape, values, counts, len(counted), raw.colour, indices, raw.bands,
         is_lossy(file) and len(counted) > 2, _digest(raw.codes), levels, spread, is_image,
-        Tally.of(file, raw),
+        MaskStats.of(file, raw),
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from fastunet.checks.examine import MaskFacts
 from fastunet.labels import VOID
 from fastunet.masks.classes import Classes, Void, unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import RawMask, spell
-from fastunet.masks.statistics import Survey
+from fastunet.masks.raw import RawMask, format_value
+from fastunet.masks.statistics import MaskSetStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ def infer_codec(
     where the masks cannot be understood, or are not what the user says.
     """
     usable = [mask.tally for mask in masks.values() if not mask.is_image]
-    survey = Survey.of_tallies(usable or [mask.tally for mask in masks.values()])
+    survey = MaskSetStats.of_stats(usable or [mask.tally for mask in masks.values()])
     stated = isinstance(classes, Mapping)
     unused = unused_void(survey, void)
     if not instances and not stated:
-        mistakes = set(survey.strays())
+        mistakes = set(survey.outliers())
         clean = [file for file in survey.files if mistakes.isdisjoint(survey.present[file.path])]
-        survey = Survey.of_tallies(clean)
-    codec = MaskCodec.from_survey(
+        survey = MaskSetStats.of_stats(clean)
+    codec = MaskCodec.from_stats(
         survey,
         classes,
         void,
@@ -67,7 +67,7 @@ def content(mask: MaskFacts, codec: MaskCodec) -> Content:
     known = (found >= 0) & (found != VOID)
     np.add.at(classes, found[known], mask.counts[known])
     unknown = {
-        spell(code, colour): count
+        format_value(code, colour): count
         for code, count in zip(
             codes[found < 0].tolist(), mask.counts[found < 0].tolist(), strict=True
         )

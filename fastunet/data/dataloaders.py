@@ -37,7 +37,7 @@ from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import unused_void
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.raw import Value
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 from fastunet.pairs.find import as_pairs, find_pairs
 from fastunet.pairs.groups import propose_groups
 from fastunet.pairs.pair import Pair
@@ -197,11 +197,11 @@ class ImageMaskDataLoaders(DataLoaders):
         masks = [pair.mask for pair in pairs]
         present = None
         if is_drawn(pairs, split, fold, test_pct):
-            survey, present = Survey.with_every_mask(masks, progress)
+            survey, present = MaskSetStats.with_every_mask(masks, progress)
         elif codec is None:
-            survey = Survey.spread(masks, progress)
+            survey = MaskSetStats.spread(masks, progress)
         if codec is None:
-            codec = MaskCodec.from_survey(survey, stated_classes, stated_void, instances, unknown)
+            codec = MaskCodec.from_stats(survey, stated_classes, stated_void, instances, unknown)
             if unused := unused_void(survey, void):
                 warnings.warn(unused, stacklevel=3)
         if skip_bad:

@@ -15,10 +15,10 @@ from fastunet._util.text import listing
 from fastunet.errors import FastunetError, ImageReadError, OutputError
 from fastunet.inference.segmenter import Segmenter
 from fastunet.io.channel_files import ChannelFiles, channel_sets
-from fastunet.io.extensions import is_image, is_litter
+from fastunet.io.extensions import is_image, is_junk
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import spell
+from fastunet.masks.raw import format_value
 
 Values = Literal["index", "original"]  # class indices, or what the masks of the training set hold
 
@@ -79,7 +79,7 @@ def find_files(
 
 def _images_in(folder: Path) -> list[Path]:
     """The images right in a folder. A link to nothing is one too, of which the failure is told."""
-    named = [file for file in folder.iterdir() if is_image(file.name) and not is_litter(file.name)]
+    named = [file for file in folder.iterdir() if is_image(file.name) and not is_junk(file.name)]
     return sorted(file for file in named if file.is_file() or not file.exists())
 
 
@@ -90,7 +90,7 @@ def _no_file(path: Path) -> str:
 
 
 def _no_images(folder: Path) -> str:
-    below = [entry for entry in sorted(folder.iterdir()) if not is_litter(entry.name)]
+    below = [entry for entry in sorted(folder.iterdir()) if not is_junk(entry.name)]
     with_images = [entry for entry in below if entry.is_dir() and _images_in(entry)]
     if not with_images:
         return f"{folder} holds no images."
@@ -220,5 +220,5 @@ def legend(codec: MaskCodec, values: Values = "index") -> str:
     if values == "index":
         shown = list(range(len(codec.classes)))
     else:
-        shown = [spell(code, codec.colour) for code in codec.codes]
+        shown = [format_value(code, codec.colour) for code in codec.codes]
     return ", ".join(f"{value} = {name}" for value, name in zip(shown, codec.classes, strict=True))

@@ -6,12 +6,12 @@ EXTENSIONS = {
 }
 
 
-_LITTER = {"__macosx", "thumbs.db", "desktop.ini"}  # left behind by unpackers and file managers
+_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}  # left behind by unpackers and file managers
 
 
-def is_litter(name: str) -> bool:
+def is_junk(name: str) -> bool:
     """Hidden files and folders, and what other programs leave behind."""
-    return name.startswith(".") or name.lower() in _LITTER
+    return name.startswith(".") or name.lower() in _JUNK
 
 
 def is_image(name: str) -> bool:

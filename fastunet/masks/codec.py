@@ -25,17 +25,17 @@ from fastunet.masks.raw import (
     Colour,
     Palette,
     RawMask,
-    carry,
+    convert_code,
     distances,
+    format_value,
     from_array,
     parse_value,
     pixel_counts,
     read_mask,
     rgb,
     runs,
-    spell,
 )
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 
 Unknown = Literal["error", "void"]  # what becomes of codes that are not among the classes
 Encoding = Literal[
@@ -97,20 +97,20 @@ class MaskCodec:
         instances: bool = False,  # the values number objects: 0 is background, others foreground
         unknown: Unknown = "error",  # what to make of codes that are not among the classes
     ) -> "MaskCodec":
-        """Find out what the masks hold: a survey of a sample, then `from_survey`.
+        """Find out what the masks hold: a stats of a sample, then `from_stats`.
 
         Warns where no mask holds what `void` says.
         """
-        survey = Survey.spread(mask_paths, progress, sample)
-        codec = cls.from_survey(survey, classes, void, instances, unknown)
-        if unused := unused_void(survey, void):
+        stats = MaskSetStats.spread(mask_paths, progress, sample)
+        codec = cls.from_stats(stats, classes, void, instances, unknown)
+        if unused := unused_void(stats, void):
             warnings.warn(unused, stacklevel=2)
         return codec
 
     @classmethod
-    def from_survey(
+    def from_stats(
         cls,
-        survey: Survey,  # of all masks, or of a sample
+        stats: MaskSetStats,  # of all masks, or of a sample
         classes: Classes = None,  # names, or name -> value or values
         void: Void = None,  # value(s), colour(s) or names of classes that do not count
         instances: bool = False,  # the values number objects: 0 is background, others foreground
@@ -128,17 +128,17 @@ class MaskCodec:
         if unknown not in get_args(Unknown):
             raise MaskValueError(f"unknown={unknown!r}; one of {get_args(Unknown)} was expected.")
         if instances:
-            seen = survey.by_index() if survey.indices else survey
+            seen = stats.by_index() if stats.indices else stats
             two = agree_on_instances(seen, classes, void)
             return cls(
                 two.names, two.codes, two.void, seen.colour, seen.palette,
                 colours=tuple(_distinct(2)), others=1, also=two.also,
             )  # fmt: skip
-        naming = agree(survey, classes, void, tolerant=unknown == "void")
-        seen = naming.survey
+        naming = agree(stats, classes, void, tolerant=unknown == "void")
+        seen = naming.stats
         if len(naming.codes) < 2:
             raise MaskValueError(
-                f"The {len(seen.present)} masks hold only {seen.spell(naming.codes)}: there is "
+                f"The {len(seen.present)} masks hold only {seen.format(naming.codes)}: there is "
                 "nothing to tell apart. Are these the right files?"
             )
         return cls(
@@ -239,7 +239,7 @@ class MaskCodec:
     ) -> np.ndarray:  # (N,) int16, -1 where unknown
         if colour != self.colour or nearest:  # slow: do it once per code
             codes, inverse = np.unique(codes, return_inverse=True)
-            codes = np.array([carry(int(code), colour, self.colour) for code in codes])
+            codes = np.array([convert_code(int(code), colour, self.colour) for code in codes])
             return self._listed(codes, nearest)[inverse]
         return self._listed(codes)
 
@@ -271,9 +271,9 @@ class MaskCodec:
         codes = mask.table[mask.codes] if mask.table is not None else mask.codes
         counts = pixel_counts(codes[indices < 0])
         what = listing(
-            [f"{spell(code, mask.colour)} ({n} pixels)" for code, n in counts.items()], 5
+            [f"{format_value(code, mask.colour)} ({n} pixels)" for code, n in counts.items()], 5
         )
-        known = listing([spell(code, self.colour) for code in (*self.codes, *self.void)], 20)
+        known = listing([format_value(code, self.colour) for code in (*self.codes, *self.void)], 20)
         if mask.one_bit:
             return (
                 f"{name} is black and white (one bit per pixel), which does not tell which of the "
@@ -308,7 +308,7 @@ class MaskCodec:
 
     def describe(self) -> str:
         """What was understood, in plain words, and how to say otherwise: two or three lines."""
-        void = listing([spell(code, self.colour) for code in self.void], 5)
+        void = listing([format_value(code, self.colour) for code in self.void], 5)
         lines = [
             f"{self.task}, {len(self.classes)} classes by {self.encoding}: {self._meanings()}"
             + (f"; void: {void}" if void else "; no void"),
@@ -320,7 +320,9 @@ class MaskCodec:
     def _meanings(self) -> str:
         if self.encoding == "instance map":
             background, foreground = self.classes
-            return f"{spell(self.codes[0], self.colour)} = {background}, others = {foreground}"
+            return (
+                f"{format_value(self.codes[0], self.colour)} = {background}, others = {foreground}"
+            )
         values = [" or ".join(map(str, values)) for values in self._values()]
         return listing([
             value if value == name else f"{value} = {name}"
@@ -329,9 +331,9 @@ class MaskCodec:
 
     def _values(self) -> list[list[str | int]]:
         """The values or colours of each class, as they are spelled."""
-        spelled = [[spell(code, self.colour)] for code in self.codes]
+        spelled = [[format_value(code, self.colour)] for code in self.codes]
         for code, index in self.also:
-            spelled[index].append(spell(code, self.colour))
+            spelled[index].append(format_value(code, self.colour))
         return spelled
 
     def rules(self) -> list[str]:
@@ -354,7 +356,7 @@ class MaskCodec:
         return {
             "classes": list(self.classes),
             "values": [one if len(one) > 1 else one[0] for one in self._values()],
-            "void": [spell(code, self.colour) for code in self.void],
+            "void": [format_value(code, self.colour) for code in self.void],
             "palette": self.palette,
             "nearest": self.nearest,
             "colours": [list(colour) for colour in self.colours],

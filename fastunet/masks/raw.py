@@ -205,7 +205,7 @@ def is_grey_code(code: Code) -> bool:
     return code == (code & 255) * 0x010101
 
 
-def carry(code: Code, from_colour: bool, to_colour: bool) -> Code:
+def convert_code(code: Code, from_colour: bool, to_colour: bool) -> Code:
     """A code of one kind in the other; `NOWHERE` where it has no counterpart."""
     if from_colour == to_colour:
         return code
@@ -229,7 +229,7 @@ def rgb(code: Code) -> Colour:
     return (code >> 16) & 255, (code >> 8) & 255, code & 255
 
 
-def spell(code: Code, colour: bool) -> str | int:
+def format_value(code: Code, colour: bool) -> str | int:
     """A code as JSON and messages show it: 7, "#ff0000", "#ff000080"."""
     if not colour:
         return code

@@ -14,20 +14,20 @@ from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
-from fastunet.masks.outliers import stray_codes
+from fastunet.masks.outliers import outlier_codes
 from fastunet.masks.raw import (
     NOWHERE,
     Code,
     Palette,
     RawMask,
     Value,
-    carry,
+    convert_code,
+    format_value,
     is_grey_code,
     is_lossy,
     parse_value,
     pixel_counts,
     read_mask,
-    spell,
 )
 
 _MANY_COLOURS = 2_000  # of a file; photos hold a hundred thousand, and a thousand files of them
@@ -35,7 +35,7 @@ _RINGING = 8  # by how much a flat patch of a JPEG varies
 
 
 @dataclass(frozen=True)
-class Tally:
+class MaskStats:
     """What one mask file holds: its own codes, whatever they mean."""
 
     path: Path
@@ -47,11 +47,11 @@ class Tally:
     one_bit: bool = False  # a pixel is set or not
 
     @classmethod
-    def read(cls, path: Path) -> "Tally":
+    def read(cls, path: Path) -> "MaskStats":
         return cls.of(path, read_mask(path))
 
     @classmethod
-    def of(cls, path: Path, raw: RawMask) -> "Tally":
+    def of(cls, path: Path, raw: RawMask) -> "MaskStats":
         counts = pixel_counts(raw.codes)
         if len(counts) > _MANY_COLOURS:
             counts = dict(Counter(counts).most_common(_MANY_COLOURS))
@@ -107,10 +107,10 @@ def _is_flat(codes: np.ndarray, colour: bool, lossy: bool) -> np.ndarray:  # (H,
 
 
 @dataclass(frozen=True)
-class Survey:
+class MaskSetStats:
     """What many mask files hold together, in one kind of code."""
 
-    files: tuple[Tally, ...]
+    files: tuple[MaskStats, ...]
     codes: list[Code]  # that may be classes, in their order
     colour: bool
     palette: Palette
@@ -128,20 +128,20 @@ class Survey:
         paths: Sequence[str | os.PathLike],
         progress: bool,
         sample: int = 1000,  # how many files are looked at, spread over the list
-    ) -> "Survey":
-        """A survey of some of `paths`, or of all where they are few."""
+    ) -> "MaskSetStats":
+        """A stats of some of `paths`, or of all where they are few."""
         every = [Path(path) for path in paths]
         if not every:
             raise MaskValueError("There are no masks.")
         return cls.of(every[:: -(-len(every) // sample)], progress)
 
     @classmethod
-    def of(cls, paths: Sequence[Path], progress: bool) -> "Survey":
+    def of(cls, paths: Sequence[Path], progress: bool) -> "MaskSetStats":
         """Read all of `paths`. Raises `ImageReadError` or `MaskValueError` naming a bad file."""
-        return cls.of_tallies(list(in_threads(Tally.read, paths, "Reading masks", progress)))
+        return cls.of_stats(list(in_threads(MaskStats.read, paths, "Reading masks", progress)))
 
     @classmethod
-    def of_tallies(cls, files: Sequence[Tally], palette: Palette = "colour") -> "Survey":
+    def of_stats(cls, files: Sequence[MaskStats], palette: Palette = "colour") -> "MaskSetStats":
         """Files that were looked at, as one. Raises `MaskValueError` where they are of two kinds.
 
         Palette files are read by their colours, or by their indices where colours mean nothing.
@@ -176,48 +176,48 @@ class Survey:
         paths: Sequence[Path],
         progress: bool,
         sample: int = 1000,  # how many files are counted pixel by pixel, spread over the list
-    ) -> "tuple[Survey, dict[Path, frozenset[Code]]]":
-        """A survey that misses no code, and the codes of every mask.
+    ) -> "tuple[MaskSetStats, dict[Path, frozenset[Code]]]":
+        """A stats that misses no code, and the codes of every mask.
 
-        Of the masks beyond the sample only the set of codes is kept; those that show the survey
+        Of the masks beyond the sample only the set of codes is kept; those that show the stats
         something new join it, as many as there can be classes.
         """
-        survey = cls.spread(paths, progress, sample)
-        rest = [path for path in dict.fromkeys(paths) if path not in survey.present]
-        present = survey._codes_of(rest, progress)
-        known, telling = set(survey.counts), []
+        stats = cls.spread(paths, progress, sample)
+        rest = [path for path in dict.fromkeys(paths) if path not in stats.present]
+        present = stats._codes_of(rest, progress)
+        known, telling = set(stats.counts), []
         for path, codes in present.items():
-            if not survey.lossy and not codes <= known and len(telling) < MAX_CLASSES:
+            if not stats.lossy and not codes <= known and len(telling) < MAX_CLASSES:
                 known |= codes
                 telling.append(path)
         if telling:
-            survey, before = cls.of([*survey.present, *telling], progress), survey
-            if (survey.colour, survey.palette) != (before.colour, before.palette):
-                present = survey._codes_of(rest, progress)
-        return survey, {**present, **survey.present}
+            stats, before = cls.of([*stats.present, *telling], progress), stats
+            if (stats.colour, stats.palette) != (before.colour, before.palette):
+                present = stats._codes_of(rest, progress)
+        return stats, {**present, **stats.present}
 
     def _codes_of(self, paths: Sequence[Path], progress: bool) -> dict[Path, frozenset[Code]]:
-        """The codes of more files, as this survey counts them; equal sets are kept once."""
+        """The codes of more files, as this stats counts them; equal sets are kept once."""
         kept: dict[frozenset[Code], frozenset[Code]] = {}
-        tallies = in_threads(Tally.read, paths, "Looking for classes", progress)
+        read = in_threads(MaskStats.read, paths, "Looking for classes", progress)
         present = {}
-        for path, tally in zip(paths, tallies, strict=True):
-            codes = frozenset(self.counts_of(tally))
+        for path, file in zip(paths, read, strict=True):
+            codes = frozenset(self.counts_of(file))
             present[path] = kept.setdefault(codes, codes)
         return present
 
     # other views of the same files
 
-    def by_index(self) -> "Survey":
+    def by_index(self) -> "MaskSetStats":
         """The same files, palette files read by their indices."""
-        return Survey.of_tallies(self.files, "index")
+        return MaskSetStats.of_stats(self.files, "index")
 
-    def among(self, codes: Sequence[Code]) -> "Survey":
-        """The same survey, in which these may be classes."""
+    def among(self, codes: Sequence[Code]) -> "MaskSetStats":
+        """The same stats, in which these may be classes."""
         return replace(self, codes=list(codes))
 
-    def without(self, codes: Collection[Code]) -> "Survey":
-        """The same survey, as if nobody had meant these codes."""
+    def without(self, codes: Collection[Code]) -> "MaskSetStats":
+        """The same stats, as if nobody had meant these codes."""
         return self.among([code for code in self.codes if code not in codes])
 
     # what it tells
@@ -239,17 +239,17 @@ class Survey:
 
     def counts_of(
         self,
-        file: Tally,
+        file: MaskStats,
         flat: bool = False,  # only pixels whose neighbours are like them
     ) -> dict[Code, int]:
-        """Pixels per code of one of the files, in this survey's kind of code."""
+        """Pixels per code of one of the files, in this stats's kind of code."""
         return self._view.codes(file, file.flat if flat else file.counts)
 
     @cached_property
     def _view(self) -> "_View":
         return _View(self.files, self.palette)
 
-    def strays(self) -> list[Code]:
+    def outliers(self) -> list[Code]:
         """Codes in so few files and pixels that they are mistakes rather than classes."""
         files = [f for f in self.files if not (self.lossy and is_lossy(f.path))]
         if not files or self.bands:
@@ -257,20 +257,20 @@ class Survey:
         pixels = Counter[Code]()
         for file in files:
             pixels.update(self.counts_of(file))
-        return sorted(stray_codes([self.present[file.path] for file in files], pixels))
+        return sorted(outlier_codes([self.present[file.path] for file in files], pixels))
 
     @property
     def kind(self) -> str:
         return "colours" if self.colour else "values"
 
-    def spell(self, codes: Iterable[Code], limit: int = 20) -> str:
-        return listing([spell(code, self.colour) for code in codes], limit)
+    def format(self, codes: Iterable[Code], limit: int = 20) -> str:
+        return listing([format_value(code, self.colour) for code in codes], limit)
 
     def evidence(self, codes: Iterable[Code], limit: int = 20) -> str:
         """`#ff0000 (1,234 pixels, a.png), ...`: the most frequent first."""
         ordered = sorted(codes, key=lambda code: -self.counts[code])
         return listing([
-            f"{spell(code, self.colour)} ({self.counts[code]:,} pixels"
+            f"{format_value(code, self.colour)} ({self.counts[code]:,} pixels"
             + (f", {self.where[code].name})" if code in self.where else ")")
             for code in ordered
         ], limit)  # fmt: skip
@@ -288,36 +288,36 @@ class Survey:
                 return by_index[code]
         expected = "colours, written #rrggbb" if self.colour else "values, written as a number"
         raise MaskValueError(
-            f"{value!r} was given, but the masks hold {expected}: {self.spell(self.codes)}."
+            f"{value!r} was given, but the masks hold {expected}: {self.format(self.codes)}."
         )
 
 
 class _View:
     """How the codes of single files are told in one kind of code."""
 
-    def __init__(self, files: Sequence[Tally], palette: Palette):
+    def __init__(self, files: Sequence[MaskStats], palette: Palette):
         self.by_index = palette == "index"
         self.colour = any(f.colourful and not (self.by_index and f.table) for f in files)
         self.set_pixel = _set_value(files)
 
-    def codes(self, file: Tally, counts: Mapping[Code, int]) -> dict[Code, int]:
+    def codes(self, file: MaskStats, counts: Mapping[Code, int]) -> dict[Code, int]:
         """These counts of a file; `NOWHERE` for codes without a counterpart in this view."""
         held = Counter[Code]()
         for code, count in counts.items():
             held[self._code(file, code)] += count
         return dict(held)
 
-    def _code(self, file: Tally, code: Code) -> Code:
+    def _code(self, file: MaskStats, code: Code) -> Code:
         if file.table is not None:
             if self.by_index:
                 return code
-            return carry(file.table[code], True, self.colour)
+            return convert_code(file.table[code], True, self.colour)
         if file.one_bit and code:
             return 0xFFFFFF if self.colour else self.set_pixel or code
-        return carry(code, file.colour, self.colour)
+        return convert_code(code, file.colour, self.colour)
 
 
-def _set_value(files: Sequence[Tally]) -> Code | None:
+def _set_value(files: Sequence[MaskStats]) -> Code | None:
     """The value that a set pixel of one-bit files is, by the files beside them; None: its own."""
     bits = [file for file in files if file.one_bit]
     others = {code for file in files if not file.one_bit for code in file.counts} - {0}
@@ -326,7 +326,7 @@ def _set_value(files: Sequence[Tally]) -> Code | None:
     return min(others) if len(others) == 1 or others == {1, VOID} else None
 
 
-def _common_bands(files: Sequence[Tally]) -> int:
+def _common_bands(files: Sequence[MaskStats]) -> int:
     first = files[0]
     for file in files:
         if file.bands != first.bands:
@@ -337,7 +337,7 @@ def _common_bands(files: Sequence[Tally]) -> int:
     return first.bands
 
 
-def _two_kinds(odd: Tally, files: Sequence[Tally]) -> str:
+def _two_kinds(odd: MaskStats, files: Sequence[MaskStats]) -> str:
     colourful = next(file.path for file in files if file.colourful)
     return (
         f"{odd.path} holds values {min(odd.counts)}..{max(odd.counts)}, {colourful} holds colours; "

@@ -15,7 +15,7 @@ from fastunet.errors import ImageReadError, MaskValueError
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.raw import RawMask
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 
 PALETTE = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0)}
 
@@ -333,20 +333,20 @@ def test_deep_values_among_colours_are_refused(tmp_path):
         MaskCodec.infer([colour, tmp_path / "v.png"])
 
 
-# --- what a survey tells ------------------------------------------------------------------------
+# --- what a stats tells ------------------------------------------------------------------------
 
 
-def test_a_survey_tells_what_each_file_holds_in_one_kind_of_code(tmp_path):
+def test_stats_tell_what_each_file_holds_in_one_kind_of_code(tmp_path):
     colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
     grey = save(tmp_path / "g.png", np.full((2, 2), 255))
-    survey = Survey.of([colour, grey], progress=False)
-    assert survey.present == {colour: {0, 0xFF0000}, grey: {0xFFFFFF}}
-    assert survey.counts == {0: 1, 0xFF0000: 1, 0xFFFFFF: 4}
+    stats = MaskSetStats.of([colour, grey], progress=False)
+    assert stats.present == {colour: {0, 0xFF0000}, grey: {0xFFFFFF}}
+    assert stats.counts == {0: 1, 0xFF0000: 1, 0xFFFFFF: 4}
 
 
-def test_a_spread_survey_looks_at_some_of_the_files(tmp_path):
+def test_spread_stats_look_at_some_of_the_files(tmp_path):
     paths = [save(tmp_path / f"{i}.png", grid(0, i)) for i in range(10)]
-    assert list(Survey.spread(paths, progress=False, sample=4).present) == paths[::3]
+    assert list(MaskSetStats.spread(paths, progress=False, sample=4).present) == paths[::3]
 
 
 # --- what goes wrong ----------------------------------------------------------------------------
@@ -537,12 +537,12 @@ def test_masks_beyond_the_sample_are_looked_at_for_codes_that_it_lacks(tmp_path)
         mask[0] = 0
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(mask).save(paths[-1])
-    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
-    assert survey.codes == [0, 1, 3]
+    stats, present = MaskSetStats.with_every_mask(paths, progress=False, sample=3)
+    assert stats.codes == [0, 1, 3]
     assert {path: set(codes) for path, codes in present.items()} == {
         path: {0, 3} if i in (5, 7) else {0, 1} for i, path in enumerate(paths)
     }
-    assert len(survey.present) == 4  # the sample, and one that showed something new
+    assert len(stats.present) == 4  # the sample, and one that showed something new
 
 
 def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
@@ -552,7 +552,7 @@ def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
         mask[1:] = (255, 0, 0) if i == 5 else 255
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(mask if i % 2 else mask[..., 0]).save(paths[-1])
-    survey, present = Survey.with_every_mask(paths, progress=False, sample=3)
-    assert survey.colour
+    stats, present = MaskSetStats.with_every_mask(paths, progress=False, sample=3)
+    assert stats.colour
     assert set(present[paths[5]]) == {0, 0xFF0000}
     assert set(present[paths[4]]) == set(present[paths[7]]) == {0, 0xFFFFFF}

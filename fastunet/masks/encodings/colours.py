@@ -1,10 +1,10 @@
 """Masks of colours: of a palette, any others, and with transparent pixels."""
 
 from fastunet.labels import VOID
-from fastunet.masks.encodings.facts import differ_from_file_to_file
-from fastunet.masks.encodings.reading import Encoding, Reading, Said, are_few, name_all
-from fastunet.masks.raw import TRANSPARENT, spell
-from fastunet.masks.statistics import Survey
+from fastunet.masks.encodings.occurrence import differ_from_file_to_file
+from fastunet.masks.encodings.reading import Encoding, Reading, UserStatement, are_few, name_all
+from fastunet.masks.raw import TRANSPARENT, format_value
+from fastunet.masks.statistics import MaskSetStats
 
 _VOC_BORDER = 0xE0E0C0  # the colour of index 255 in the palette of Pascal VOC
 
@@ -12,20 +12,20 @@ _VOC_BORDER = 0xE0E0C0  # the colour of index 255 in the palette of Pascal VOC
 class PaletteColours(Encoding):
     """Palette files that agree on their palette: the classes are in its order."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        if not survey.indices or not are_few(survey):
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        if not stats.indices or not are_few(stats):
             return None
-        *others, last = (survey.indices[code] for code in survey.codes)
-        regular = others == list(range(len(others))) or set(others) <= set(range(said.names or 0))
-        border = regular or survey.codes[-1] == _VOC_BORDER
-        if last != VOID or len(others) < 2 or not border or said.names == len(survey.codes):
-            return Reading("the colours of a palette", survey, 1.0)
-        void = survey.codes[-1]
+        *others, last = (stats.indices[code] for code in stats.codes)
+        regular = others == list(range(len(others))) or set(others) <= set(range(stated.names or 0))
+        border = regular or stats.codes[-1] == _VOC_BORDER
+        if last != VOID or len(others) < 2 or not border or stated.names == len(stats.codes):
+            return Reading("the colours of a palette", stats, 1.0)
+        void = stats.codes[-1]
         return Reading(
             "a palette, whose index 255 does not count",
-            survey.without([void]),
+            stats.without([void]),
             1.0,
-            f"void={spell(void, True)!r}",
+            f"void={format_value(void, True)!r}",
             void=(void,),
         )
 
@@ -33,31 +33,31 @@ class PaletteColours(Encoding):
 class Colours(Encoding):
     """A colour per class."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        if not survey.colour or survey.indices or not are_few(survey):
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        if not stats.colour or stats.indices or not are_few(stats):
             return None
-        if TRANSPARENT in survey.codes:
+        if TRANSPARENT in stats.codes:
             return None
-        fit = 0.5 if differ_from_file_to_file(survey) else 0.9
-        return Reading("every colour is a class of its own", survey, fit, name_all(survey))
+        fit = 0.5 if differ_from_file_to_file(stats) else 0.9
+        return Reading("every colour is a class of its own", stats, fit, name_all(stats))
 
 
 class TransparentBackground(Encoding):
     """Objects that were cut out: what is transparent around them is the background."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        if TRANSPARENT not in survey.codes or survey.indices or not are_few(survey):
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        if TRANSPARENT not in stats.codes or stats.indices or not are_few(stats):
             return None
-        ordered = [TRANSPARENT, *(code for code in survey.codes if code != TRANSPARENT)]
+        ordered = [TRANSPARENT, *(code for code in stats.codes if code != TRANSPARENT)]
         black_may_be_background = 0 in ordered and len(ordered) > 2
-        doubtful = black_may_be_background or differ_from_file_to_file(survey)
+        doubtful = black_may_be_background or differ_from_file_to_file(stats)
         names = ["background", *(f"class {i}" for i in range(1, len(ordered)))]
-        table = {name: spell(code, True) for name, code in zip(names, ordered, strict=True)}
+        table = {name: format_value(code, True) for name, code in zip(names, ordered, strict=True)}
         return Reading(
             "what is transparent is the background, and black is a class"
             if black_may_be_background
             else "what is transparent is the background",
-            survey.among(ordered),
+            stats.among(ordered),
             0.5 if doubtful else 1.0,
             f"classes={table}",
         )
@@ -66,15 +66,15 @@ class TransparentBackground(Encoding):
 class TransparentVoid(Encoding):
     """Colours, of which some pixels were rubbed out: black is the background."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        if TRANSPARENT not in survey.codes or survey.indices or not are_few(survey):
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        if TRANSPARENT not in stats.codes or stats.indices or not are_few(stats):
             return None
-        if 0 not in survey.codes or len(survey.codes) == 2:
+        if 0 not in stats.codes or len(stats.codes) == 2:
             return None
         return Reading(
             "black is the background, and what is transparent does not count",
-            survey.without([TRANSPARENT]),
+            stats.without([TRANSPARENT]),
             0.5,
-            f"void={spell(TRANSPARENT, True)!r}",
+            f"void={format_value(TRANSPARENT, True)!r}",
             void=(TRANSPARENT,),
         )

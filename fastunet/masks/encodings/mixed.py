@@ -2,47 +2,47 @@
 
 from collections.abc import Collection, Iterable
 
-from fastunet.masks.encodings.facts import differ_from_file_to_file, groups
-from fastunet.masks.encodings.reading import Encoding, Reading, Said, are_few
+from fastunet.masks.encodings.occurrence import differ_from_file_to_file, groups
+from fastunet.masks.encodings.reading import Encoding, Reading, UserStatement, are_few
 from fastunet.masks.encodings.values import ClassIndices, SparseValues, TwoValues
-from fastunet.masks.raw import TRANSPARENT, spell
+from fastunet.masks.raw import TRANSPARENT, format_value
 from fastunet.masks.smoothing import smoothed
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 
 
 class Smoothed(Encoding):
     """Masks that were resized or drawn with smoothing: mixtures of classes along their seams."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        true = smoothed(survey)
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        true = smoothed(stats)
         if not true:
             return None
-        share = sum(survey.counts[code] for code in true) / survey.counts.total()
+        share = sum(stats.counts[code] for code in true) / stats.counts.total()
         return Reading(
             "values with smoothed edges",
-            survey.among(true),
+            stats.among(true),
             1.0,
-            refusal=f"The masks hold {len(survey.codes)} different {survey.kind}, but "
-            f"{survey.spell(true)} make up {share:.1%} of the pixels: they seem to have been "
+            refusal=f"The masks hold {len(stats.codes)} different {stats.kind}, but "
+            f"{stats.format(true)} make up {share:.1%} of the pixels: they seem to have been "
             "resized or saved with smoothing. Save them again without, or name those that are "
-            f'classes in a dict, classes={{"name": {spell(true[0], survey.colour)!r}, ...}}, and '
-            'pass unknown="void" to leave the rest out.',
+            f'classes in a dict, classes={{"name": {format_value(true[0], stats.colour)!r}, ...}}, '
+            'and pass unknown="void" to leave the rest out.',
         )
 
 
 class SeveralEncodings(Encoding):
     """Files of several encodings of the same classes: half of them 0/1 and half 0/255."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        if survey.bands or survey.indices or not are_few(survey):
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        if stats.bands or stats.indices or not are_few(stats):
             return None
-        found = groups(survey)
-        background = [code for code in survey.codes if code in (0, TRANSPARENT)]
-        together = any(codes >= {0, TRANSPARENT} for codes in survey.present.values())
-        if differ_from_file_to_file(survey):
+        found = groups(stats)
+        background = [code for code in stats.codes if code in (0, TRANSPARENT)]
+        together = any(codes >= {0, TRANSPARENT} for codes in stats.present.values())
+        if differ_from_file_to_file(stats):
             first, *rest = (sorted(group) for group in found)
-        elif len(background) == 2 and not together and len(survey.codes) > 2:
-            first, rest = [code for code in survey.codes if code not in background], []
+        elif len(background) == 2 and not together and len(stats.codes) > 2:
+            first, rest = [code for code in stats.codes if code not in background], []
         else:
             return None
         if any(len(group) != len(first) for group in rest):
@@ -52,13 +52,16 @@ class SeveralEncodings(Encoding):
         classes = [*background[:1], *first]
         table = {
             _default_name(i, len(classes)): _one_or_all(
-                [spell(c, survey.colour) for c in (code, *(o for o in also if also[o] == code))]
+                [
+                    format_value(c, stats.colour)
+                    for c in (code, *(o for o in also if also[o] == code))
+                ]
             )
             for i, code in enumerate(classes)
         }
         return Reading(
             "the files differ in how they encode the same classes",
-            survey.among(classes),
+            stats.among(classes),
             0.5,
             f"classes={table}",
             also=also,
@@ -68,12 +71,12 @@ class SeveralEncodings(Encoding):
 class PaletteAndIndices(Encoding):
     """Some files have a palette, the others hold its indices as plain values."""
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        tables = [file.table for file in survey.files if file.table is not None]
-        plain = [file for file in survey.files if file.table is None]
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
+        tables = [file.table for file in stats.files if file.table is not None]
+        plain = [file for file in stats.files if file.table is None]
         if not tables or not plain or any(f.colour or f.one_bit or f.bands for f in plain):
             return None
-        if survey.palette == "index" or not survey.colour:
+        if stats.palette == "index" or not stats.colour:
             return None
         colours = {index: code for table in tables for index, code in table.items()}
         if any(colours[i] != code for table in tables for i, code in table.items()):
@@ -83,9 +86,9 @@ class PaletteAndIndices(Encoding):
         values = set().union(*(file.counts for file in plain))
         if not values - {0} or not values <= colours.keys():
             return None
-        by_index = survey.by_index()
-        reading = ClassIndices().read(by_index, said) or TwoValues().read(by_index, said)
-        return reading or SparseValues().read(by_index, said)
+        by_index = stats.by_index()
+        reading = ClassIndices().read(by_index, stated) or TwoValues().read(by_index, stated)
+        return reading or SparseValues().read(by_index, stated)
 
 
 def _default_name(index: int, n: int) -> str:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from fastunet.labels import MAX_CLASSES
 from fastunet.masks.raw import Code
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 
 
 @dataclass(frozen=True)
-class Said:
+class UserStatement:
     """What the user says of the masks, as far as it helps to read them."""
 
     names: int | None = None  # how many classes were named, in order
@@ -22,7 +22,7 @@ class Reading:
     """What masks mean, by one encoding."""
 
     meaning: str  # in plain words, for the question
-    survey: Survey  # its codes are the classes, in their order
+    stats: MaskSetStats  # its codes are the classes, in their order
     fit: float  # how much of the facts it explains: 1 all, 0 none
     say: str = ""  # what the user types to have it
     void: tuple[Code, ...] = ()
@@ -34,14 +34,14 @@ class Encoding(ABC):
     """A way in which masks may be encoded."""
 
     @abstractmethod
-    def read(self, survey: Survey, said: Said) -> Reading | None:
+    def read(self, stats: MaskSetStats, stated: UserStatement) -> Reading | None:
         """What the masks mean by it; None where they cannot be of this kind."""
 
 
-def are_few(survey: Survey) -> bool:
-    return 2 <= len(survey.codes) <= MAX_CLASSES
+def are_few(stats: MaskSetStats) -> bool:
+    return 2 <= len(stats.codes) <= MAX_CLASSES
 
 
-def name_all(survey: Survey) -> str:
-    names = [f"class {i}" for i in range(len(survey.codes))]
+def name_all(stats: MaskSetStats) -> str:
+    names = [f"class {i}" for i in range(len(stats.codes))]
     return f"classes={names}" if len(names) <= 6 else f"classes=[...] with {len(names)} names"

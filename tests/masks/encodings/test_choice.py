@@ -10,8 +10,8 @@ from fastunet.errors import MaskValueError
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.encodings.choice import ENCODINGS, understand
-from fastunet.masks.encodings.reading import Said
-from fastunet.masks.statistics import Survey
+from fastunet.masks.encodings.reading import UserStatement
+from fastunet.masks.statistics import MaskSetStats
 
 RNG = np.random.default_rng(0)
 BLACK, RED, GREEN, WHITE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -311,13 +311,13 @@ def test_objects_in_colours_of_their_own_are_asked_about(tmp_path):
 
 
 def test_every_encoding_says_what_it_is_and_has_a_fit(tmp_path):
-    surveys = [
-        Survey.of([write(tmp_path / "a.png", discs(1, 2))], progress=False),
-        Survey.of([write(tmp_path / "b.png", cut_out(discs(1), RED))], progress=False),
+    every_stats = [
+        MaskSetStats.of([write(tmp_path / "a.png", discs(1, 2))], progress=False),
+        MaskSetStats.of([write(tmp_path / "b.png", cut_out(discs(1), RED))], progress=False),
     ]
     for encoding in ENCODINGS:
         assert type(encoding).__doc__
-        for survey in surveys:
-            reading = encoding.read(survey, Said())
+        for stats in every_stats:
+            reading = encoding.read(stats, UserStatement())
             assert reading is None or (0 < reading.fit <= 1 and reading.meaning)
-    assert understand(surveys[0], Said()).survey.codes == [0, 1, 2]
+    assert understand(every_stats[0], UserStatement()).stats.codes == [0, 1, 2]
