@@ -36,7 +36,7 @@ from fastunet.errors import ArchitectureError
 from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
 from fastunet.learner import SegmentationLearner, segmentation_learner
-from fastunet.masks.raw import Value
+from fastunet.masks.codes import Value
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.split import save_split
 from fastunet.precision import Precision, training_dtype

@@ -26,7 +26,7 @@ from fastunet.checks.understand import content, infer_codec
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import Classes, Void
-from fastunet.masks.raw import format_value, parse_value
+from fastunet.masks.codes import parse_value
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.formats.rasterise import OutlineWarning
 from fastunet.pairs.formats.registry import recognise
@@ -308,7 +308,7 @@ def _summary(
         task=codec.task if codec else None,
         encoding=codec.encoding if codec else None,
         classes=codec.classes if codec else (),
-        void=tuple(format_value(code, codec.colour) for code in codec.void) if codec else (),
+        void=tuple(codec.kind.format(code) for code in codec.void) if codec else (),
         channels=None if quick else _one_or_all({image.channels for image in images}),
         bit_depth=None if quick else _one_or_all({image.dtype.itemsize * 8 for image in images}),
         sizes=_sizes([image.size for image in images]),

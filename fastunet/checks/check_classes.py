@@ -29,7 +29,7 @@ def check_values(material: Material) -> Iterator[Finding]:
                 files[value].append(facts.pair.mask)
     if not holders:
         return
-    kind = "colours" if material.codec.colour else "values"
+    kind = material.codec.kind
     spelled = listing(
         [
             f"{value} ({plural(count, 'pixel')} in {listing(material.names(files[value]), 2)})"

@@ -23,7 +23,8 @@ from fastunet.io.images import (
 )
 from fastunet.io.pixel_values import ImageValues, is_nodata, without_nodata
 from fastunet.io.sources import stated_nodata
-from fastunet.masks.raw import RawMask, is_lossy, pixel_counts, read_mask, rgb
+from fastunet.masks.codes import CodeKind, pixel_counts, rgb
+from fastunet.masks.raw import RawMask, is_lossy, read_mask
 from fastunet.masks.statistics import MaskStats
 from fastunet.pairs.pair import Pair
 from fastunet.preprocess import Orientation
@@ -90,7 +91,7 @@ class MaskFacts:
         none = np.empty(0, np.int64)
         return cls(
             size, none, none, 0, False, None, 0, False, b"", none, 0.0, False,
-            MaskStats(Path(), {}, {}, False),
+            MaskStats(Path(), {}, {}, CodeKind.VALUE),
         )  # fmt: skip
 
 
@@ -314,7 +315,7 @@ def _image_facts(pair: Pair, image: np.ndarray) -> ImageFacts:
 
 
 def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
-    counted = pixel_counts(raw.codes)
+    counted, colour = pixel_counts(raw.codes), raw.kind is CodeKind.COLOUR
     present = sorted(counted, key=counted.__getitem__, reverse=True)[:_MAX_CODES]
     codes = np.array(present, np.int64)
     counts = np.array([counted[code] for code in present], np.int64)
@@ -327,9 +328,9 @@ def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
         spread = float(glance.std())
         if len(codes) <= 4:
             levels = np.array([_mean(glance[seen == code]) for code in present])
-        is_image = _is_image(seen if raw.table is None else raw.table[seen], raw.colour, glance)
+        is_image = _is_image(seen if raw.table is None else raw.table[seen], colour, glance)
     return MaskFacts(
-        raw.codes.shape, values, counts, len(counted), raw.colour, indices, raw.bands,
+        raw.codes.shape, values, counts, len(counted), colour, indices, raw.bands,
         is_lossy(file) and len(counted) > 2, _digest(raw.codes), levels, spread, is_image,
         MaskStats.of(file, raw),
     )  # fmt: skip

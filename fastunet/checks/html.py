@@ -169,7 +169,7 @@ def _mask(pair: Pair, codec: MaskCodec | None) -> np.ndarray | None:
     if codec is None:
         return None
     try:
-        indices = codec.lookup(read_mask(pair.mask, codec.palette))
+        indices = codec.lookup(read_mask(pair.mask))
     except FastunetError:
         return None
     return np.where(indices < 0, VOID, indices).astype(np.uint8)

@@ -10,7 +10,8 @@ from fastunet.checks.examine import MaskFacts
 from fastunet.labels import VOID
 from fastunet.masks.classes import Classes, Void, unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import RawMask, format_value
+from fastunet.masks.codes import CodeKind
+from fastunet.masks.raw import RawMask
 from fastunet.masks.statistics import MaskSetStats
 
 
@@ -50,7 +51,7 @@ def infer_codec(
         # what the codec does not know becomes a finding; a list of names must fit what there is
         unknown="void" if not instances and (stated or classes is None) else "error",
     )
-    return codec if instances else replace(codec, others=None), unused
+    return codec if instances else replace(codec, unknown="error"), unused
 
 
 def content(mask: MaskFacts, codec: MaskCodec) -> Content:
@@ -59,15 +60,15 @@ def content(mask: MaskFacts, codec: MaskCodec) -> Content:
         codec = replace(codec, nearest=True)
     by_index = codec.palette == "index" and mask.indices is not None
     codes = mask.indices if by_index else mask.codes
-    colour = mask.colour and not by_index
+    kind = CodeKind.COLOUR if mask.colour and not by_index else CodeKind.VALUE
     found = codec.lookup(
-        RawMask(codes[None], colour, bands=mask.bands, one_bit=mask.tally.one_bit, lossy=mask.lossy)
+        RawMask(codes[None], kind, bands=mask.bands, one_bit=mask.tally.one_bit, lossy=mask.lossy)
     )[0]
     classes = np.zeros(len(codec.classes), np.int64)
     known = (found >= 0) & (found != VOID)
     np.add.at(classes, found[known], mask.counts[known])
     unknown = {
-        format_value(code, colour): count
+        kind.format(code): count
         for code, count in zip(
             codes[found < 0].tolist(), mask.counts[found < 0].tolist(), strict=True
         )

@@ -36,7 +36,7 @@ from fastunet.errors import AuditError, FastunetError, SplitError, TrainingError
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import Value
+from fastunet.masks.codes import Value
 from fastunet.masks.statistics import MaskSetStats
 from fastunet.pairs.find import as_pairs, find_pairs
 from fastunet.pairs.groups import propose_groups
@@ -197,12 +197,13 @@ class ImageMaskDataLoaders(DataLoaders):
         masks = [pair.mask for pair in pairs]
         present = None
         if is_drawn(pairs, split, fold, test_pct):
-            survey, present = MaskSetStats.with_every_mask(masks, progress)
+            stats = MaskSetStats.of(masks, progress)
+            present = stats.present
         elif codec is None:
-            survey = MaskSetStats.spread(masks, progress)
+            stats = MaskSetStats.of(masks, progress)
         if codec is None:
-            codec = MaskCodec.from_stats(survey, stated_classes, stated_void, instances, unknown)
-            if unused := unused_void(survey, void):
+            codec = MaskCodec.from_stats(stats, stated_classes, stated_void, instances, unknown)
+            if unused := unused_void(stats, void):
                 warnings.warn(unused, stacklevel=3)
         if skip_bad:
             pairs, unknown_values = without_unknown_values(pairs, codec, progress)

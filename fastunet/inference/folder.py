@@ -18,7 +18,6 @@ from fastunet.io.channel_files import ChannelFiles, channel_sets
 from fastunet.io.extensions import is_image, is_junk
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import format_value
 
 Values = Literal["index", "original"]  # class indices, or what the masks of the training set hold
 
@@ -220,5 +219,5 @@ def legend(codec: MaskCodec, values: Values = "index") -> str:
     if values == "index":
         shown = list(range(len(codec.classes)))
     else:
-        shown = [format_value(code, codec.colour) for code in codec.codes]
+        shown = [codec.kind.format(code) for code in codec.codes]
     return ", ".join(f"{value} = {name}" for value, name in zip(shown, codec.classes, strict=True))

@@ -2,22 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import numpy as np
 
 from fastunet._util.text import listing
 from fastunet.errors import MaskValueError
+from fastunet.masks.codes import TRANSPARENT, Code, CodeKind, Value, parse_value
 from fastunet.masks.encodings.choice import SURE, understand
-from fastunet.masks.encodings.colours import PaletteColours
+from fastunet.masks.encodings.colours import palette_colours
 from fastunet.masks.encodings.reading import Reading, UserStatement
-from fastunet.masks.encodings.values import ClassIndices, OneHot
-from fastunet.masks.raw import TRANSPARENT, Code, Value, parse_value
-from fastunet.masks.smoothing import smoothed
+from fastunet.masks.encodings.values import class_indices, one_band_per_class
+from fastunet.masks.smoothing import before_smoothing
 from fastunet.masks.statistics import MaskSetStats
 
-Classes = Sequence[str] | Mapping[str, Value | Sequence[Value]] | None  # names, or name -> value or
-# values, or as found
-Void = Value | Sequence[Value] | None  # value(s), colour(s) or names of classes
+Values = Value | Sequence[Value]  # one or several
+Classes = Sequence[str] | Mapping[str, Values] | None  # names, or name -> values, or as found
+Void = Values | None  # value(s), colour(s) or names of classes
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Naming:
     codes: tuple[Code, ...]  # one of each class
     void: tuple[Code, ...]
     stats: MaskSetStats  # in whose kind of code they are
-    also: tuple[tuple[Code, int], ...] = ()  # further codes, and the index of their class
+    aliases: tuple[tuple[Code, int], ...] = ()  # further codes, and the index of their class
 
 
 def agree(
@@ -50,7 +51,7 @@ def agree(
     if stats.indices and classes is not None and len(classes) > len(stats.codes):
         stats = stats.by_index()  # a list names more classes than there are: it goes by index
     listed = _listed(void, stats)
-    named_void = [entry for entry in listed if _is_name(entry, classes)]
+    named_void = _class_names(listed, classes)
     values = tuple(dict.fromkeys(stats.code(e) for e in listed if e not in named_void))
     if classes is None or len(classes) != len(stats.codes):
         stats = without_outliers(stats, values, tolerant)
@@ -65,13 +66,13 @@ def agree(
     out = {name: code for name, code in zip(names, codes, strict=True) if name in named_void}
     kept = [(n, c) for n, c in zip(names, codes, strict=True) if n not in out and c not in values]
     index = {code: i for i, (_, code) in enumerate(kept)}
-    also = tuple((code, index[meant]) for code, meant in reading.also.items() if meant in index)
+    aliases = [(code, index[same]) for code, same in reading.aliases.items() if same in index]
     return Naming(
         tuple(name for name, _ in kept),
         tuple(code for _, code in kept),
         tuple(dict.fromkeys((*values, *reading.void, *out.values()))),
         reading.stats,
-        also,
+        tuple(aliases),
     )
 
 
@@ -97,42 +98,41 @@ def _as_stated(
     """The encoding that a dict of name -> value, or values, states."""
     by_name = {name: _codes_of(value, stats) for name, value in classes.items()}
     listed = _listed(void, stats)
-    named_void = [entry for entry in listed if _is_name(entry, classes)]
+    named_void = _class_names(listed, classes)
     values = [stats.code(entry) for entry in listed if entry not in named_void]
     values += [code for name in named_void for code in by_name[name]]
     known = {*values, *(code for codes in by_name.values() for code in codes)}
-    usual = [code for code in _usual_void(stats, classes) if code not in known]
+    usual = [code for code in _usual_void(stats, len(classes)) if code not in known]
     known.update(usual)
     extra = [code for code in stats.codes if code in stats.counts and code not in known]
     if extra and not stats.lossy and not tolerant:
         raise MaskValueError(_not_in_table(stats, extra, by_name))
     counting = {name: [c for c in codes if c not in values] for name, codes in by_name.items()}
     kept = {name: codes for name, codes in counting.items() if codes}
-    also = tuple((code, i) for i, codes in enumerate(kept.values()) for code in codes[1:])
+    aliases = [(code, i) for i, codes in enumerate(kept.values()) for code in codes[1:]]
     return Naming(
         tuple(kept),
         tuple(codes[0] for codes in kept.values()),
         tuple(dict.fromkeys((*values, *usual))),
         stats,
-        also,
+        tuple(aliases),
     )
 
 
-def _usual_void(stats: MaskSetStats, classes: Classes) -> tuple[Code, ...]:
+def _usual_void(stats: MaskSetStats, n_classes: int) -> tuple[Code, ...]:
     """What does not count wherever masks are encoded as these are: 255 beside class indices."""
-    for encoding in (OneHot(), ClassIndices(), PaletteColours()):
-        reading = encoding.read(stats, UserStatement(names=len(classes)))
+    for encoding in (one_band_per_class, class_indices, palette_colours):
+        reading = encoding(stats, UserStatement(n_names=n_classes))
         if reading and reading.fit >= SURE:
             return reading.void
     return ()
 
 
-def _codes_of(value: Value | Sequence[Value], stats: MaskSetStats) -> list[Code]:
+def _codes_of(values: Values, stats: MaskSetStats) -> list[Code]:
     """The codes of one class: a value, a colour, or several of them."""
-    one = isinstance(value, str | int | np.integer) or (stats.colour and _is_colour(value))
-    codes = [stats.code(entry) for entry in ([value] if one else value)]
+    codes = [stats.code(value) for value in _listed(values, stats)]
     if not codes:
-        raise MaskValueError(f"classes= gives {value!r} as a value; at least one was expected.")
+        raise MaskValueError(f"classes= gives {values!r} as a value; at least one was expected.")
     return list(dict.fromkeys(codes))
 
 
@@ -144,9 +144,9 @@ def unused_void(
     values = [entry for entry in _listed(void, stats) if _is_value(entry)]
     if not values or stats.lossy or any(stats.code(entry) in stats.counts for entry in values):
         return ""
-    spelled = listing([str(entry) for entry in values], 5)
+    shown = listing([str(entry) for entry in values], 5)
     return (
-        f"void={spelled} is in none of the {len(stats.present)} masks that were looked at, which "
+        f"void={shown} is in none of the {len(stats.present)} masks that were looked at, which "
         f"hold {stats.format(stats.codes, 10)}. Is it the value that was meant?"
     )
 
@@ -161,7 +161,7 @@ def without_outliers(
     Raises `MaskValueError` where there are such, and the user neither calls them void nor is
     tolerant.
     """
-    if smoothed(stats):  # its rare values are not single mistakes
+    if before_smoothing(stats):  # its rare values are not single mistakes
         return stats
     outliers = stats.outliers()
     unstated = [code for code in outliers if code not in void]
@@ -206,33 +206,41 @@ def agree_on_instances(stats: MaskSetStats, classes: Classes, void: Void) -> Nam
             "needs 0 for the background, and other values that are not void for the objects."
         )
     names = classes if classes is not None else ("background", "foreground")
-    also = ((TRANSPARENT, 0),) if TRANSPARENT in set(stats.codes) - set(void_codes) else ()
-    return Naming(tuple(names), (0, objects[0]), void_codes, stats, also)
+    is_background = TRANSPARENT in set(stats.codes) - set(void_codes)
+    aliases = ((TRANSPARENT, 0),) if is_background else ()
+    return Naming(tuple(names), (0, objects[0]), void_codes, stats, aliases)
 
 
-def _listed(void: Void, stats: MaskSetStats) -> list[Value]:
-    if void is None:
+def _listed(values: Values | None, stats: MaskSetStats) -> list[Value]:
+    """One value, or several, as a list; (r, g, b) is one where the masks hold colours."""
+    if values is None:
         return []
-    one = isinstance(void, str | int | np.integer) or (stats.colour and _is_colour(void))
-    return [void] if one else list(void)
+    if isinstance(values, str | int | np.integer):
+        return [values]
+    if stats.kind is CodeKind.COLOUR and _is_colour(values):
+        return [values]
+    return list(values)
 
 
-def _is_colour(value: Sequence) -> bool:
+def _is_colour(values: Sequence) -> TypeGuard[Sequence[int]]:
     """Whether a sequence is one colour (r, g, b[, a]) rather than several of them."""
-    return len(value) in (3, 4) and all(isinstance(v, int | np.integer) for v in value)
+    return len(values) in (3, 4) and all(isinstance(v, int | np.integer) for v in values)
 
 
-def _is_name(entry: Value, classes: Classes) -> bool:
-    if not isinstance(entry, str) or entry.startswith("#"):
-        return False
-    if classes is not None and entry in classes:
-        return True
-    if classes is not None and not entry.strip().removeprefix("-").isdigit():
-        raise MaskValueError(
-            f"void={entry!r} is not among the classes ({listing(list(classes), 20)}). Name one of "
-            "them, or give the value (11) or the colour (#ff0000) that does not count."
-        )
-    return False
+def _class_names(listed: Sequence[Value], classes: Classes) -> list[str]:
+    """What of the values called void is the name of a class. Raises `MaskValueError`."""
+    names = []
+    for entry in listed:
+        if not isinstance(entry, str) or entry.startswith("#") or classes is None:
+            continue
+        if entry in classes:
+            names.append(entry)
+        elif not entry.strip().removeprefix("-").isdigit():
+            raise MaskValueError(
+                f"void={entry!r} is not among the classes ({listing(list(classes), 20)}). Name one "
+                "of them, or give the value (11) or the colour (#ff0000) that does not count."
+            )
+    return names
 
 
 def _named(
@@ -251,7 +259,7 @@ def _named(
         return tuple(classes), tuple(found)
     void = (*void_codes, *reading.void)
     by_index = {i: name for i, name in enumerate(classes) if i not in void}
-    if not stats.colour and (tolerant or set(found) <= by_index.keys()):
+    if stats.kind is CodeKind.VALUE and (tolerant or set(found) <= by_index.keys()):
         return tuple(by_index.values()), tuple(by_index)  # some classes are not in the sample
     raise MaskValueError(
         f"{len(classes)} class names were given, but the masks hold {len(found)} "

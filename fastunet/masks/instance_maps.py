@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from fastunet.labels import VOID
-from fastunet.masks.raw import TRANSPARENT, Code, RawMask, convert_code, is_lossy, read_mask
+from fastunet.masks.codes import TRANSPARENT, Code, CodeKind
+from fastunet.masks.raw import is_lossy, read_mask
 from fastunet.masks.statistics import MaskSetStats
 
 _FILES = 8  # that are looked at again, spread over the sample
@@ -40,12 +41,13 @@ def numbering(stats: MaskSetStats) -> Numbering | None:
     if stats.bands or any(is_lossy(file.path) for file in stats.files):
         return None
     seen = stats.by_index() if stats.indices else stats
-    background = {0, TRANSPARENT} if seen.colour else {0, VOID}
+    colours = seen.kind is CodeKind.COLOUR
+    background = {0, TRANSPARENT} if colours else {0, VOID}
     objects = {path: sorted(codes - background) for path, codes in seen.present.items()}
     objects = {path: codes for path, codes in objects.items() if codes}
     if len(objects) < 2:
         return None
-    how = "" if seen.colour else _count_anew(objects)
+    how = "" if colours else _count_anew(objects)
     if how and _distinct(objects) < _MANY and not _rows_or_heights(objects, seen):
         return None
     how = how or _unique(objects)
@@ -107,14 +109,6 @@ def _is_blob(where: np.ndarray) -> bool:
 
 
 def _codes(path: Path, stats: MaskSetStats) -> np.ndarray:
-    """The codes of a file as the stats has them."""
-    raw: RawMask = read_mask(path, stats.palette)
-    if raw.table is None:
-        return raw.codes if raw.colour == stats.colour else _converted(raw, stats.colour)
-    return _converted(RawMask(raw.table[raw.codes], colour=True), stats.colour)
-
-
-def _converted(raw: RawMask, colour: bool) -> np.ndarray:
-    codes, inverse = np.unique(raw.codes, return_inverse=True)
-    table = np.array([convert_code(int(code), raw.colour, colour) for code in codes])
-    return table[inverse].reshape(raw.codes.shape)
+    """The codes of a file as the stats have them."""
+    raw = read_mask(path)
+    return (raw.by_index if stats.palette == "index" else raw).codes_of(stats.kind)

@@ -1,16 +1,18 @@
-"""What masks held before they were smeared: by JPEG, or by resizing and drawing with smoothing.
+"""What masks held before they were smoothed: by JPEG, by resizing, or by a soft brush.
 
 Both add codes along the seams between classes. In the midst of a class the pixels and their
 neighbours are alike; that is where its own code is seen.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, islice
 
 import numpy as np
 
-from fastunet.masks.raw import Code, distances, is_lossy, rgb
+from fastunet.masks.codes import Code, CodeKind
+from fastunet.masks.raw import is_lossy
 from fastunet.masks.statistics import MaskSetStats
 
 # Measured on 750 sets of JPEG masks of 2 to 6 classes (discs, rectangles, lines, stripes; quality
@@ -32,7 +34,7 @@ class Modes:
     """The codes about which those of lossy masks gather."""
 
     classes: list[Code]  # ascending
-    doubtful: list[Code]  # a class, or a smear: it cannot be told
+    doubtful: list[Code]  # a class, or what smoothing made: it cannot be told
     is_mask: bool  # the codes do gather, as those of a photo do not
 
 
@@ -44,7 +46,7 @@ def modes_of_jpeg(stats: MaskSetStats) -> Modes:
     aside = Counter[Code]()
     near = 0
     for code, count in counts.most_common():
-        away = _distances(found, code, stats.colour)
+        away = stats.kind.distances(found, code)
         if len(away) and away.min() <= _SAME:
             nearest = found[int(away.argmin())]
             mass[nearest] += count
@@ -57,11 +59,11 @@ def modes_of_jpeg(stats: MaskSetStats) -> Modes:
     classes: list[Code] = []
     doubtful: list[Code] = []
     for code in sorted(found, key=mass.__getitem__, reverse=True):
-        away = _distances(classes, code, stats.colour)
-        nearest = away.min() if len(away) else np.inf
-        if mass[code] >= (_FEW if nearest > _FAR else _MANY):
+        away = stats.kind.distances(classes, code)
+        is_far = not len(away) or away.min() > _FAR
+        if mass[code] >= (_FEW if is_far else _MANY):
             classes.append(code)
-        elif nearest <= _FAR and mass[code] >= _DOUBTFUL:
+        elif not is_far and mass[code] >= _DOUBTFUL:
             doubtful.append(code)
     doubtful += [code for code in classes if aside[code] > _SHARE * mass[code]]
     doubtful += _unexplained(stats, classes)
@@ -72,33 +74,30 @@ def modes_of_jpeg(stats: MaskSetStats) -> Modes:
 def too_close(stats: MaskSetStats, classes: Sequence[Code]) -> list[Code]:
     """Two codes that are closer than JPEG keeps apart, where files without loss hold such."""
     for i, code in enumerate(classes):
-        away = _distances(classes[:i], code, stats.colour)
+        away = stats.kind.distances(classes[:i], code)
         if len(away) and away.min() <= _SAME:
             return [classes[int(away.argmin())], code]
     return []
 
 
 def sharpened(stats: MaskSetStats, classes: Sequence[Code]) -> MaskSetStats:
-    """The stats as it would be if the JPEG files had been saved without loss."""
-    known = np.array(classes, np.int64)
+    """The stats as they would be if the JPEG files had been saved without loss."""
+    codes = list(stats.flat)
+    away = [stats.kind.distances(codes, code) for code in classes]
+    meant_by = dict(zip(codes, np.argmin(away, axis=0).tolist(), strict=True))
     present, counts = {}, Counter[Code]()
     for file in stats.files:
         seen = stats.counts_of(file, flat=is_lossy(file.path))
         if is_lossy(file.path):
             meant = Counter[Code]()
             for code, count in seen.items():
-                away = distances(known, code, stats.colour)
-                meant[classes[int(away.argmin())]] += count
+                meant[classes[meant_by[code]]] += count
             seen = {code: count for code, count in meant.items() if count >= _FEW}
         present[file.path] = frozenset(seen) & frozenset(classes)
         counts.update(seen)
     return replace(
         stats, codes=list(classes), present=present, counts=counts, flat=counts, lossy=False
     )
-
-
-def _distances(codes: Sequence[Code], code: Code, colour: bool) -> np.ndarray:
-    return distances(np.array(codes, np.int64), code, colour)
 
 
 def _unexplained(stats: MaskSetStats, classes: Sequence[Code]) -> list[Code]:
@@ -109,33 +108,22 @@ def _unexplained(stats: MaskSetStats, classes: Sequence[Code]) -> list[Code]:
     codes = np.array(sorted(stats.counts), np.int64)
     if len(classes) < 2:
         return []
-    off = np.min(
-        [
-            _off_segment(codes, a, b, stats.colour)
-            for i, a in enumerate(classes)
-            for b in classes[i + 1 :]
-        ],
-        axis=0,
-    )
+    off = np.min([_off_segment(codes, a, b, stats.kind) for a, b in combinations(classes, 2)], 0)
     odd = Counter({code: stats.counts[code] for code in codes[off > _OFF].tolist()})
     for mode, _ in odd.most_common(1):
-        around = _distances(list(odd), mode, stats.colour) <= _SAME
+        around = stats.kind.distances(list(odd), mode) <= _SAME
         alike = sum(count for count, is_alike in zip(odd.values(), around, strict=True) if is_alike)
         return [mode] if alike >= _UNEXPLAINED else []
     return []
 
 
-def nearest(
-    modes: Sequence[Code],
-    code: Code,
-    colour: bool,
-) -> Code | None:
-    """The peak that a code, as a user states it, is meant to be; None where it is near none."""
-    away = _distances(modes, code, colour)
+def nearest(modes: Sequence[Code], code: Code, kind: CodeKind) -> Code | None:
+    """The mode that a code, as a user states it, is meant to be; None where it is near none."""
+    away = kind.distances(modes, code)
     return modes[int(away.argmin())] if len(away) and away.min() <= _SAME else None
 
 
-def smoothed(stats: MaskSetStats) -> list[Code]:
+def before_smoothing(stats: MaskSetStats) -> list[Code]:
     """The codes that masks held before they were smoothed; empty where they were not.
 
     The others, two or more, are hardly ever seen but along seams, and lie between the true ones.
@@ -151,21 +139,17 @@ def smoothed(stats: MaskSetStats) -> list[Code]:
     most = 0.5 if len(rim) > 10 * len(true) else 0.25  # JPEG saved again as PNG has very many
     if pixels > most * stats.counts.total():
         return []
-    pairs = [(a, b) for i, a in enumerate(true) for b in true[i + 1 :]]
-    off = [_off_segment(np.array(rim, np.int64), a, b, stats.colour) for a, b in pairs[:500]]
-    between = np.min(off, axis=0) <= _SAME
+    pairs = islice(combinations(true, 2), 500)
+    between = np.min([_off_segment(rim, a, b, stats.kind) for a, b in pairs], axis=0) <= _SAME
     return true if between.mean() >= 0.8 else []
 
 
-def _off_segment(codes: np.ndarray, a: Code, b: Code, colour: bool) -> np.ndarray:
+def _off_segment(
+    codes: Sequence[Code] | np.ndarray, a: Code, b: Code, kind: CodeKind
+) -> np.ndarray:  # (N,)
     """How far codes are, in any channel, from all mixtures of two others."""
-    points, start, end = (_channels(c, colour) for c in (codes, [a], [b]))
+    points, start, end = (kind.channels(some).astype(float) for some in (codes, [a], [b]))
     along = end - start
     length = float((along**2).sum())
     share = ((points - start) * along).sum(axis=1, keepdims=True) / max(length, 1e-9)
     return np.abs(points - (start + share.clip(0, 1) * along)).max(axis=1)
-
-
-def _channels(codes: Iterable[Code], colour: bool) -> np.ndarray:  # (N, 1 or 3)
-    codes = np.asarray(list(codes), np.int64)
-    return np.stack(rgb(codes), axis=-1).astype(float) if colour else codes[:, None].astype(float)

@@ -6,41 +6,41 @@ from dataclasses import replace
 from fastunet._util.text import listing
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES
+from fastunet.masks.codes import Code
 from fastunet.masks.encodings.colours import (
-    Colours,
-    PaletteColours,
-    TransparentBackground,
-    TransparentVoid,
+    colours,
+    palette_colours,
+    transparent_background,
+    transparent_void,
 )
 from fastunet.masks.encodings.jpeg import before_jpeg
-from fastunet.masks.encodings.mixed import PaletteAndIndices, SeveralEncodings, Smoothed
+from fastunet.masks.encodings.mixed import palette_and_indices, several_encodings, smoothed
 from fastunet.masks.encodings.reading import Encoding, Reading, UserStatement
 from fastunet.masks.encodings.values import (
-    ClassIndices,
-    InstanceNumbers,
-    OneHot,
-    SparseValues,
-    TwoValues,
+    class_indices,
+    instance_numbers,
+    one_band_per_class,
+    sparse_values,
+    two_values,
 )
-from fastunet.masks.raw import Code
 from fastunet.masks.statistics import MaskSetStats
 
 SURE = 0.75  # a reading that explains less is not taken unasked
 NEAR = 0.2  # readings that differ by less in what they explain are a question
 
 ENCODINGS: tuple[Encoding, ...] = (
-    TwoValues(),
-    ClassIndices(),
-    SparseValues(),
-    OneHot(),
-    InstanceNumbers(),
-    PaletteColours(),
-    PaletteAndIndices(),
-    Colours(),
-    TransparentBackground(),
-    TransparentVoid(),
-    Smoothed(),
-    SeveralEncodings(),
+    two_values,
+    class_indices,
+    sparse_values,
+    one_band_per_class,
+    instance_numbers,
+    palette_colours,
+    palette_and_indices,
+    colours,
+    transparent_background,
+    transparent_void,
+    smoothed,
+    several_encodings,
 )
 
 
@@ -52,10 +52,10 @@ def understand(stats: MaskSetStats, stated: UserStatement) -> Reading:
     """
     if stats.lossy:
         return _understand_jpeg(stats, stated)
-    readings = [found for one in ENCODINGS if (found := one.read(stats, stated))]
+    readings = [found for encoding in ENCODINGS if (found := encoding(stats, stated))]
     readings.sort(key=lambda reading: -reading.fit)
-    if stated.names is not None:
-        readings = [r for r in readings if len(r.stats.codes) == stated.names] or readings
+    if stated.n_names is not None:
+        readings = [r for r in readings if len(r.stats.codes) == stated.n_names] or readings
         if len(readings) == 1:
             return _not_refused(readings[0])
     best = [r for r in readings if r.fit > readings[0].fit - NEAR]
@@ -84,13 +84,13 @@ def _not_refused(reading: Reading) -> Reading:
 
 
 def _question(stats: MaskSetStats, readings: Sequence[Reading]) -> str:
-    answers = "; or ".join(f"{r.meaning}: pass {r.say}" for r in readings)
+    answers = "; or ".join(f"{r.meaning}: pass {r.option}" for r in readings)
     fits = "can be read in more than one way" if len(readings) > 1 else "are not of one kind"
     return f"The masks {fits}. {_files_by_content(stats)} Which is right? Either {answers}."
 
 
 def _files_by_content(stats: MaskSetStats) -> str:
-    """`4 files hold 0, 1 (a.png, ...); 5 hold 0, 255 (b.png, ...).`"""
+    """What groups of files hold: `4 files hold 0, 1 (a.png, ...); 5 files hold 0, 255 (...).`."""
     by_content: dict[frozenset[Code], list[str]] = {}
     for path, codes in stats.present.items():
         by_content.setdefault(codes & frozenset(stats.codes), []).append(path.name)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES
-from fastunet.masks.raw import Code, format_value
+from fastunet.masks.codes import Code
 from fastunet.masks.smoothing import Modes, modes_of_jpeg, nearest, sharpened, too_close
 from fastunet.masks.statistics import MaskSetStats
 
@@ -38,12 +38,12 @@ def _refusal(stats: MaskSetStats, modes: Modes) -> str:
             "encoding? Save all of them alike, as PNG."
         )
     if modes.doubtful:
-        table = {f"class {i}": format_value(c, stats.colour) for i, c in enumerate(modes.classes)}
+        table = {f"class {i}": stats.kind.format(c) for i, c in enumerate(modes.classes)}
         return (
             f"The masks are JPEG files, which blur {stats.kind}. Beside "
             f"{stats.format(modes.classes)} some pixels are like "
-            f"{stats.evidence(modes.doubtful)}: a rare or thin class, or a smear? Save the masks "
-            "as PNG, or say which classes there are; each pixel then takes the nearest: "
+            f"{stats.evidence(modes.doubtful)}: a rare or thin class, or a blurred edge? Save the "
+            "masks as PNG, or say which classes there are; each pixel then takes the nearest: "
             f"classes={table}."
         )
     return ""
@@ -51,10 +51,10 @@ def _refusal(stats: MaskSetStats, modes: Modes) -> str:
 
 def _nearest_mode(stats: MaskSetStats, modes: Sequence[Code], code: Code) -> Code:
     """The class of JPEG masks that a stated code means. Raises `MaskValueError` for none."""
-    found = nearest(modes, code, stats.colour)
+    found = nearest(modes, code, stats.kind)
     if found is None:
         raise MaskValueError(
-            f"void={format_value(code, stats.colour)!r} is not near any of the {stats.kind} that "
+            f"void={stats.kind.format(code)!r} is not near any of the {stats.kind} that "
             f"the JPEG masks gather about: {stats.format(modes)}."
         )
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from fastunet.masks.raw import TRANSPARENT, Code, is_grey_code
+from fastunet.masks.codes import TRANSPARENT, Code, CodeKind, is_grey_code
 from fastunet.masks.statistics import MaskSetStats
 
 _ALL_SET = {1, 255, 65535}  # what a pixel holds that is simply "on", by the depth of the file
@@ -21,6 +21,7 @@ def groups(stats: MaskSetStats) -> list[set[Code]]:
 
 
 def differ_from_file_to_file(stats: MaskSetStats) -> bool:
+    """Whether files seem to differ in their encoding."""
     return grey_and_colour(stats) or look_like_several_encodings(stats)
 
 
@@ -34,7 +35,7 @@ def look_like_several_encodings(stats: MaskSetStats) -> bool:
     if len(found) <= 2:
         return len(found) == 2
     return any(len(group) > 1 for group in found) or (
-        not stats.colour and any(group <= _ALL_SET for group in found)
+        stats.kind is CodeKind.VALUE and any(group <= _ALL_SET for group in found)
     )
 
 
