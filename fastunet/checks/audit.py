@@ -28,7 +28,7 @@ from fastunet.choices import Orientation, Scaling
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import Classes, Void
-from fastunet.masks.raw import parse_value, spell
+from fastunet.masks.codes import parse_value
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.formats.rasterise import OutlineWarning
 from fastunet.pairs.formats.registry import recognise
@@ -255,7 +255,7 @@ def _report(
         task=codec.task if codec else None,
         encoding=codec.encoding if codec else None,
         classes=codec.classes if codec else (),
-        void=tuple(spell(code, codec.colour) for code in codec.void) if codec else (),
+        void=tuple(codec.kind.format(code) for code in codec.void) if codec else (),
         channels=_one_or_all({image.channels for image in images}),
         bit_depth=_one_or_all({image.dtype.itemsize * 8 for image in images}),
         sizes=_sizes([image.size for _, image in context.images]),

@@ -49,7 +49,7 @@ def check_unknown_values(context: CheckContext) -> Iterator[Finding]:
             for value in content.unknown:
                 files[value].append(pair.mask)
     if holders:
-        kind = "colours" if codec.colour else "values"
+        kind = codec.kind
         counted = ", ".join(
             f"{value} ({plural(count, 'pixel')} in {listing(context.names(files[value]), 2)})"
             for value, count in pixels.most_common(_LISTED)

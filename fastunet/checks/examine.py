@@ -25,8 +25,9 @@ from fastunet.io.images import (
 )
 from fastunet.io.pixel_values import ImageValues, is_nodata, without_nodata
 from fastunet.io.sources import stated_nodata
-from fastunet.masks.raw import RawMask, is_lossy, pixel_counts, rgb
-from fastunet.masks.statistics import Tally
+from fastunet.masks.codes import CodeKind, pixel_counts, rgb
+from fastunet.masks.raw import RawMask, is_lossy
+from fastunet.masks.statistics import MaskStats
 from fastunet.pairs.pair import Pair
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
@@ -84,7 +85,7 @@ class MaskFacts:
     levels: np.ndarray  # (K,) mean grey level of the image under each of few codes; else empty
     spread: float  # standard deviation of the image's grey levels
     is_image: bool  # the file is the image once more
-    tally: Tally  # what the encoding is inferred from
+    tally: MaskStats  # what the encoding is inferred from
 
     @classmethod
     def of_size(cls, size: tuple[int, int]) -> "MaskFacts":
@@ -92,7 +93,7 @@ class MaskFacts:
         none = np.empty(0, np.int64)
         return cls(
             size, none, none, 0, False, None, 0, False, b"", none, 0.0, False,
-            Tally(Path(), {}, {}, False),
+            MaskStats(Path(), {}, {}, CodeKind.VALUE),
         )  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def mask_stats(
     pairs: Sequence[Facts],
     files: DecodedFiles = NOTHING_KEPT,
     progress: bool = True,  # a bar while masks are read
-) -> list[Tally]:
+) -> list[MaskStats]:
     """What each mask file holds, those read that were not; each file once.
 
     Raises `ImageReadError` or `MaskValueError` naming a file that cannot be read.
@@ -211,7 +212,7 @@ def mask_stats(
     paths = list(dict.fromkeys(one.pair.mask for one in pairs))
     missing = [path for path in paths if path not in known]
     read = in_threads(
-        lambda path: Tally.of(path, files.mask(path)), missing, "Reading masks", progress
+        lambda path: MaskStats.of(path, files.mask(path)), missing, "Reading masks", progress
     )
     known.update(zip(missing, read, strict=True))
     return [known[path] for path in paths]
@@ -332,7 +333,7 @@ def _image_facts(pair: Pair, image: np.ndarray) -> ImageFacts:
 
 
 def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
-    counted = pixel_counts(raw.codes)
+    counted, colour = pixel_counts(raw.codes), raw.kind is CodeKind.COLOUR
     present = sorted(counted, key=counted.__getitem__, reverse=True)[:_MAX_CODES]
     codes = np.array(present, np.int64)
     counts = np.array([counted[code] for code in present], np.int64)
@@ -345,11 +346,11 @@ def _mask_facts(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskFacts:
         spread = float(glance.std())
         if len(codes) <= 4:
             levels = np.array([_mean(glance[seen == code]) for code in present])
-        is_image = _is_image(seen if raw.table is None else raw.table[seen], raw.colour, glance)
+        is_image = _is_image(seen if raw.table is None else raw.table[seen], colour, glance)
     return MaskFacts(
-        raw.codes.shape, values, counts, len(counted), raw.colour, indices, raw.bands,
+        raw.codes.shape, values, counts, len(counted), colour, indices, raw.bands,
         is_lossy(file) and len(counted) > 2, _digest(raw.codes), levels, spread, is_image,
-        Tally.of(file, raw),
+        MaskStats.of(file, raw),
     )  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def _thumbnail(pair: Pair, codec: MaskCodec | None, upright: bool) -> str | None
 def _class_indices(pair: Pair, codec: MaskCodec) -> np.ndarray | None:  # (H, W) uint8
     """The mask, with unknown values as void; None: it cannot be read."""
     try:
-        indices = codec.lookup(read_mask(pair.mask, codec.palette))
+        indices = codec.lookup(read_mask(pair.mask))
     except FastunetError:
         return None
     return np.where(indices < 0, VOID, indices).astype(np.uint8)

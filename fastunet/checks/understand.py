@@ -10,8 +10,9 @@ from fastunet.checks.examine import MaskFacts
 from fastunet.labels import VOID
 from fastunet.masks.classes import Classes, Void, unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import RawMask, spell
-from fastunet.masks.statistics import Survey
+from fastunet.masks.codes import CodeKind
+from fastunet.masks.raw import RawMask
+from fastunet.masks.statistics import MaskSetStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,14 @@ def infer_codec(
     where the masks cannot be understood, or are not what the user says.
     """
     usable = [mask.tally for mask in masks.values() if not mask.is_image]
-    survey = Survey.of_tallies(usable or [mask.tally for mask in masks.values()])
+    survey = MaskSetStats.of_stats(usable or [mask.tally for mask in masks.values()])
     stated = isinstance(classes, Mapping)
     unused = unused_void(survey, void)
     if not instances and not stated:
-        mistakes = set(survey.strays())
+        mistakes = set(survey.outliers())
         clean = [file for file in survey.files if mistakes.isdisjoint(survey.present[file.path])]
-        survey = Survey.of_tallies(clean)
-    codec = MaskCodec.from_survey(
+        survey = MaskSetStats.of_stats(clean)
+    codec = MaskCodec.from_stats(
         survey,
         classes,
         void,
@@ -50,7 +51,7 @@ def infer_codec(
         # what the codec does not know becomes a finding; a list of names must fit what there is
         unknown="void" if not instances and (stated or classes is None) else "error",
     )
-    return codec if instances else replace(codec, others=None), unused
+    return codec if instances else replace(codec, unknown="error"), unused
 
 
 def content(mask: MaskFacts, codec: MaskCodec) -> Content:
@@ -59,15 +60,15 @@ def content(mask: MaskFacts, codec: MaskCodec) -> Content:
         codec = replace(codec, nearest=True)
     by_index = codec.palette == "index" and mask.indices is not None
     codes = mask.indices if by_index else mask.codes
-    colour = mask.colour and not by_index
+    kind = CodeKind.COLOUR if mask.colour and not by_index else CodeKind.VALUE
     found = codec.lookup(
-        RawMask(codes[None], colour, bands=mask.bands, one_bit=mask.tally.one_bit, lossy=mask.lossy)
+        RawMask(codes[None], kind, bands=mask.bands, one_bit=mask.tally.one_bit, lossy=mask.lossy)
     )[0]
     classes = np.zeros(len(codec.classes), np.int64)
     known = (found >= 0) & (found != VOID)
     np.add.at(classes, found[known], mask.counts[known])
     unknown = {
-        spell(code, colour): count
+        kind.format(code): count
         for code, count in zip(
             codes[found < 0].tolist(), mask.counts[found < 0].tolist(), strict=True
         )

@@ -24,7 +24,7 @@ from fastunet.data.cache import room_in_memory
 from fastunet.errors import AuditError, SplitError
 from fastunet.masks.classes import unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 from fastunet.pairs.groups import propose_groups
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.pairs.split import Present, k_fold, split_pairs
@@ -78,11 +78,11 @@ def prepare(
 
     present = None
     if codec is None or _is_drawn(pairs, split):
-        masks, present = Survey.telling(mask_stats(stats, files, progress))
+        masks, present = MaskSetStats.telling(mask_stats(stats, files, progress))
     if codec is None:
         classes = layout.classes if mask.classes is None else mask.classes
         void = (layout.void or None) if mask.void is None else mask.void
-        codec = MaskCodec.from_survey(masks, classes, void, mask.instances, mask.unknown)
+        codec = MaskCodec.from_stats(masks, classes, void, mask.instances, mask.unknown)
         if unused := unused_void(masks, mask.void):
             warnings.warn(unused, stacklevel=5)
     if input.skip_bad:

@@ -28,7 +28,6 @@ from fastunet.evaluation.scorer import Scorer
 from fastunet.inference import Segmenter
 from fastunet.io.library_messages import gathered_messages
 from fastunet.labels import VOID
-from fastunet.masks.raw import spell
 from fastunet.metrics.threshold import ThresholdCurve
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.groups import Groups, relative_names, with_groups
@@ -178,7 +177,8 @@ def _usable(pairs: Sequence[Pair], segmenter: Segmenter, progress: bool) -> Sequ
 def _warn_of_other_masks(held: np.ndarray, segmenter: Segmenter, masks: int) -> None:
     """Masks of another encoding may be all background and void by that of the model."""
     if held[VOID] and not held[1:VOID].any():
-        void = listing([spell(code, segmenter.codec.colour) for code in segmenter.codec.void], 5)
+        codec = segmenter.codec
+        void = listing([codec.kind.format(code) for code in codec.void], 5)
         warnings.warn(
             f"None of the {masks} masks holds any class but {segmenter.classes[0]}; the rest of "
             f"their pixels is what the model takes for void ({void}). Are they encoded as the "

@@ -15,10 +15,9 @@ from fastunet._util.text import listing
 from fastunet.errors import FastunetError, ImageReadError, OptionError, OutputError
 from fastunet.inference.segmenter import Segmenter
 from fastunet.io.channel_files import ChannelFiles, channel_sets
-from fastunet.io.extensions import is_image, is_litter
+from fastunet.io.extensions import is_image, is_junk
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import spell
 
 Values = Literal["index", "original"]  # class indices, or what the masks of the training set hold
 
@@ -79,7 +78,7 @@ def find_files(
 
 def _images_in(folder: Path) -> list[Path]:
     """The images in a folder itself. A broken link is one too: its failure is reported."""
-    named = [file for file in folder.iterdir() if is_image(file.name) and not is_litter(file.name)]
+    named = [file for file in folder.iterdir() if is_image(file.name) and not is_junk(file.name)]
     return sorted(file for file in named if file.is_file() or not file.exists())
 
 
@@ -90,7 +89,7 @@ def _no_file(path: Path) -> str:
 
 
 def _no_images(folder: Path) -> str:
-    below = [entry for entry in sorted(folder.iterdir()) if not is_litter(entry.name)]
+    below = [entry for entry in sorted(folder.iterdir()) if not is_junk(entry.name)]
     with_images = [entry for entry in below if entry.is_dir() and _images_in(entry)]
     if not with_images:
         return f"{folder} holds no images."
@@ -219,5 +218,5 @@ def legend(codec: MaskCodec, values: Values = "index") -> str:
     """`0 = background, 1 = foreground`: what the pixels of a written mask mean."""
     shown: Sequence[int | str] = range(len(codec.classes))
     if values == "original":
-        shown = [spell(code, codec.colour) for code in codec.codes]
+        shown = [codec.kind.format(code) for code in codec.codes]
     return ", ".join(f"{value} = {name}" for value, name in zip(shown, codec.classes, strict=True))

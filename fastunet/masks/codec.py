@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from colorsys import hsv_to_rgb
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,30 +18,34 @@ from fastunet._util.text import listing
 from fastunet.choices import Unknown
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
-from fastunet.masks.classes import Classes, Void, agree, agree_on_instances, unused_void
-from fastunet.masks.raw import (
+from fastunet.masks.classes import Classes, Naming, Void, agree, agree_on_instances, unused_void
+from fastunet.masks.codes import (
     NOWHERE,
     TRANSPARENT,
+    WHITE,
     Code,
+    CodeKind,
     Colour,
-    Palette,
-    RawMask,
-    carry,
-    distances,
-    from_array,
     parse_value,
     pixel_counts,
-    read_mask,
     rgb,
     runs,
-    spell,
 )
-from fastunet.masks.statistics import Survey
+from fastunet.masks.raw import Palette, RawMask, from_array, read_mask
+from fastunet.masks.statistics import MaskSetStats
 
 Encoding = Literal[
-    "two values", "class indices", "sparse values", "palette", "palette indices", "colours",
-    "instance map", "several encodings",
-]  # fmt: skip
+    "two values",
+    "class indices",
+    "sparse values",
+    "palette",
+    "palette indices",
+    "colours",
+    "instance map",
+    "several encodings",
+]
+
+_UNKNOWN_INDEX = {"error": None, "void": VOID, "foreground": 1}  # as bundles store it
 
 
 @dataclass(frozen=True)
@@ -51,32 +55,31 @@ class MaskCodec:
     classes: tuple[str, ...]  # names, in the order of their index
     codes: tuple[Code, ...]  # the code of each class
     void: tuple[Code, ...] = ()  # codes of pixels that do not count
-    colour: bool = False  # codes are colours 0xRRGGBB rather than values
-    palette: Palette = "colour"  # how palette files are read
+    aliases: tuple[tuple[Code, int], ...] = ()  # further codes, and the index of their class
+    kind: CodeKind = CodeKind.VALUE  # of all these codes
+    palette: Palette | None = None  # the masks are palette files, read by this; None: any others
     nearest: bool = False  # in lossy files (JPEG) a code goes to the nearest known one
-    colours: tuple[Colour, ...] = field(default=())  # what each class is drawn in
-    others: int | None = None  # the index, or VOID, of codes that are not listed; None: an error
-    palette_files: bool = False  # the masks are palette files, read by their colours
-    also: tuple[tuple[Code, int], ...] = ()  # further codes, and the index of their class
+    unknown: Literal["error", "void", "foreground"] = "error"  # what other codes are; "foreground":
+    # they number objects
+    colours: tuple[Colour, ...] = ()  # what each class is drawn in; by default its own or a hue
 
     def __post_init__(self):
         if len(self.classes) != len(self.codes):
             raise MaskValueError(f"{len(self.classes)} names for {len(self.codes)} classes.")
         if not 2 <= len(self.classes) <= MAX_CLASSES:
             raise MaskValueError(f"{len(self.classes)} classes; 2 to {MAX_CLASSES} can be trained.")
-        every = [*self.codes, *self.void, *(code for code, _ in self.also)]
+        every = [*self.codes, *self.void, *(code for code, _ in self.aliases)]
         if len(set(every)) < len(every):
             raise MaskValueError("Two classes, or a class and void, have the same value.")
-        if self.others is not None and self.others not in (*range(len(self.classes)), VOID):
-            raise MaskValueError(
-                f"others={self.others}: the index of a class, {VOID} for void or None was expected."
-            )
+        if self.unknown == "foreground" and len(self.classes) > 2:
+            raise MaskValueError(f"Objects are one class beside background, not {self.classes}.")
         if not self.colours:
-            drawn = map(rgb, self.codes) if self.colour else _distinct(len(self.classes))
-            object.__setattr__(self, "colours", tuple(drawn))
+            own = [rgb(code) for code in self.codes] if self.kind is CodeKind.COLOUR else []
+            object.__setattr__(self, "colours", tuple(own or _distinct(len(self.classes))))
 
     @property
     def task(self) -> Literal["binary", "multiclass"]:
+        """Whether there are two classes or more."""
         return "binary" if len(self.classes) == 2 else "multiclass"
 
     @property
@@ -92,25 +95,24 @@ class MaskCodec:
         mask_paths: Sequence[str | os.PathLike],
         classes: Classes = None,  # names, or name -> value
         void: Void = None,  # value(s), colour(s) or names of classes that do not count
-        sample: int = 1000,  # how many files are looked at, spread over the list
         progress: bool = False,  # show a progress bar
         instances: bool = False,  # the values number objects: 0 is background, others foreground
         unknown: Unknown = "error",  # what to make of codes that are not among the classes
     ) -> "MaskCodec":
-        """Find out what the masks hold: a survey of a sample, then `from_survey`.
+        """Read all masks, by threads, and find out what they hold: see `from_stats`.
 
         Warns where no mask holds what `void` says.
         """
-        survey = Survey.spread(mask_paths, progress, sample)
-        codec = cls.from_survey(survey, classes, void, instances, unknown)
-        if unused := unused_void(survey, void):
+        stats = MaskSetStats.of(mask_paths, progress)
+        codec = cls.from_stats(stats, classes, void, instances, unknown)
+        if unused := unused_void(stats, void):
             warnings.warn(unused, stacklevel=2)
         return codec
 
     @classmethod
-    def from_survey(
+    def from_stats(
         cls,
-        survey: Survey,  # of all masks, or of a sample
+        stats: MaskSetStats,  # of all masks
         classes: Classes = None,  # names, or name -> value or values
         void: Void = None,  # value(s), colour(s) or names of classes that do not count
         instances: bool = False,  # the values number objects: 0 is background, others foreground
@@ -128,39 +130,46 @@ class MaskCodec:
         if unknown not in get_args(Unknown):
             raise MaskValueError(f"unknown={unknown!r}; one of {get_args(Unknown)} was expected.")
         if instances:
-            seen = survey.by_index() if survey.indices else survey
-            two = agree_on_instances(seen, classes, void)
-            return cls(
-                two.names, two.codes, two.void, seen.colour, seen.palette,
-                colours=tuple(_distinct(2)), others=1, also=two.also,
-            )  # fmt: skip
-        naming = agree(survey, classes, void, tolerant=unknown == "void")
-        seen = naming.survey
+            seen = stats.by_index() if stats.indices else stats
+            naming = agree_on_instances(seen, classes, void)
+            return cls._of(naming, unknown="foreground", colours=tuple(_distinct(2)))
+        naming = agree(stats, classes, void, tolerant=unknown == "void")
+        seen = naming.stats
         if len(naming.codes) < 2:
             raise MaskValueError(
-                f"The {len(seen.present)} masks hold only {seen.spell(naming.codes)}: there is "
+                f"The {len(seen.present)} masks hold only {seen.format(naming.codes)}: there is "
                 "nothing to tell apart. Are these the right files?"
             )
+        return cls._of(naming, nearest=seen.lossy, unknown=unknown)
+
+    @classmethod
+    def _of(cls, naming: Naming, **how) -> "MaskCodec":
+        stats = naming.stats
         return cls(
-            naming.names, naming.codes, naming.void, seen.colour, seen.palette, seen.lossy,
-            others=VOID if unknown == "void" else None,
-            palette_files=seen.palette_files, also=naming.also,
-        )  # fmt: skip
+            naming.names,
+            naming.codes,
+            naming.void,
+            naming.aliases,
+            stats.kind,
+            stats.palette,
+            **how,
+        )
 
     # using it
 
     def read(self, path: str | os.PathLike) -> np.ndarray:
         """A mask file as (H, W) uint8 class indices, `VOID` (255) where it does not count."""
-        return self.encode(read_mask(path, self.palette), name=str(path))
+        return self.encode(read_mask(path), name=str(path))
 
     def encode(
         self,
         mask: RawMask | np.ndarray,  # codes, (H, W) values or (H, W, 3 or 4) colours
         name: str = "the mask",  # for the error message
     ) -> np.ndarray:  # (H, W) uint8
-        """Class indices. Raises `MaskValueError` on codes that are not known."""
+        """Class indices of a decoded mask. Raises `MaskValueError` on codes that are not known."""
         if not isinstance(mask, RawMask):
-            mask = from_array(np.asarray(mask), Path(name), colours=self.colour)
+            colours = self.kind is CodeKind.COLOUR
+            mask = from_array(np.asarray(mask), Path(name), colours=colours)
             mask = replace(mask, lossy=self.nearest)
         indices = self.lookup(mask)
         if indices.min() < 0:
@@ -169,22 +178,23 @@ class MaskCodec:
 
     def lookup(self, raw: RawMask) -> np.ndarray:  # (H, W) int16
         """Class indices, `VOID` (255) where a pixel does not count, -1 where a code is unknown."""
+        if self.palette == "index":
+            raw = raw.by_index
         if raw.table is not None:
-            return self._indices(raw.table, raw.colour)[raw.codes]
+            return self._indices(raw.table, raw.kind)[raw.codes]
         nearest = self.nearest and raw.lossy
         if raw.one_bit:
-            set_pixel = 0xFFFFFF if self.colour else self._set_value(raw)
-            clear, is_set = self._listed(np.array([0, set_pixel]))
+            clear, is_set = self._listed(np.array([0, self._set_value(raw)]))
             return np.where(raw.codes > 0, is_set, clear)
         if raw.codes.dtype == np.uint8:
-            return self._indices(np.arange(256), raw.colour, nearest)[raw.codes]
+            return self._indices(np.arange(256), raw.kind, nearest)[raw.codes]
         codes, lengths = runs(raw.codes)
-        indices = self._indices(codes, raw.colour, nearest)
+        indices = self._indices(codes, raw.kind, nearest)
         return np.repeat(indices, lengths).reshape(raw.codes.shape)
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
         """(H, W) class indices to (H, W, 3) uint8 colours; void is drawn white."""
-        table = np.full((256, 3), 255, np.uint8)
+        table = np.full((256, 3), rgb(WHITE), np.uint8)
         table[: len(self.colours)] = self.colours
         return table[indices]
 
@@ -204,7 +214,8 @@ class MaskCodec:
                 "encoding cannot be written. Write class indices."
             )
         known = [*self.codes, *(self.void[:1] if (indices == VOID).any() else ())]
-        if not self.colour and (min(known) < 0 or max(known) > 65535):
+        values = self.kind is CodeKind.VALUE
+        if values and (min(known) < 0 or max(known) > 65535):
             raise MaskValueError(
                 f"The masks hold values {min(known)}..{max(known)}; a PNG holds 0..65535. Write "
                 "class indices."
@@ -216,7 +227,7 @@ class MaskCodec:
         elif (indices == VOID).any():
             raise MaskValueError("There are void pixels, for which the masks have no value.")
         codes = table[indices]
-        if not self.colour:
+        if values:
             return codes.astype(np.uint8 if max(known) < 256 else np.uint16)
         channels = [codes >> 16 & 255, codes >> 8 & 255, codes & 255]
         if (table >> 24).any():
@@ -224,7 +235,9 @@ class MaskCodec:
         return np.stack(channels, axis=-1).astype(np.uint8)
 
     def _set_value(self, raw: RawMask) -> Code:
-        """The value that a set pixel of a one-bit file is, by the classes; `NOWHERE` for none."""
+        """What a set pixel of a one-bit file is, by the classes; `NOWHERE` where it is unknown."""
+        if self.kind is CodeKind.COLOUR:
+            return WHITE
         above = [code for code in self.codes if code != 0]
         if len(above) == 1:
             return above[0]
@@ -234,14 +247,14 @@ class MaskCodec:
     def _indices(
         self,
         codes: np.ndarray,  # (N,) as they are in a file
-        colour: bool,  # they are colours; those of this codec may be values, and the reverse
+        kind: CodeKind,  # of these codes; that of this codec may be the other
         nearest: bool = False,  # a code that is not known is that of the nearest one
     ) -> np.ndarray:  # (N,) int16, -1 where unknown
-        if colour != self.colour or nearest:  # slow: do it once per code
-            codes, inverse = np.unique(codes, return_inverse=True)
-            codes = np.array([carry(int(code), colour, self.colour) for code in codes])
-            return self._listed(codes, nearest)[inverse]
-        return self._listed(codes)
+        if kind is self.kind and not nearest:
+            return self._listed(codes)
+        codes, inverse = np.unique(codes, return_inverse=True)  # what is slow, once per code
+        codes = np.array([kind.convert(code, self.kind) for code in codes.tolist()])
+        return self._listed(codes, nearest)[inverse]
 
     def _listed(self, codes: np.ndarray, nearest: bool = False) -> np.ndarray:
         known, classes = self._known
@@ -250,30 +263,27 @@ class MaskCodec:
         is_known = known[position] == codes
         indices = np.where(is_known, classes[position], np.int16(-1))
         if nearest:
-            smeared = ~is_known & (codes != NOWHERE)
-            away = [distances(codes[smeared], int(code), self.colour) for code in known]
-            indices[smeared] = classes[np.argmin(away, axis=0)]
-        if self.others is not None:
-            indices[indices < 0] = self.others
+            blurred = ~is_known & (codes != NOWHERE)
+            away = [self.kind.distances(codes[blurred], code) for code in known.tolist()]
+            indices[blurred] = classes[np.argmin(away, axis=0)]
+        if self.unknown != "error":
+            indices[indices < 0] = _UNKNOWN_INDEX[self.unknown]
         return indices
 
     @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
         """All codes that mean something, ascending, and the index that each of them takes."""
-        more, their_classes = zip(*self.also, strict=True) if self.also else ((), ())
-        codes = np.array([*self.codes, *self.void, *more], np.int64)
-        indices = [*range(len(self.codes)), *[VOID] * len(self.void), *their_classes]
-        classes = np.array(indices, np.int16)
-        order = codes.argsort()
-        return codes[order], classes[order]
+        index = {code: i for i, code in enumerate(self.codes)}
+        index |= dict.fromkeys(self.void, VOID) | dict(self.aliases)
+        codes = sorted(index)
+        return np.array(codes, np.int64), np.array([index[code] for code in codes], np.int16)
 
     def _unknown(self, mask: RawMask, indices: np.ndarray, name: str) -> str:
-        codes = mask.table[mask.codes] if mask.table is not None else mask.codes
-        counts = pixel_counts(codes[indices < 0])
-        what = listing(
-            [f"{spell(code, mask.colour)} ({n} pixels)" for code, n in counts.items()], 5
-        )
-        known = listing([spell(code, self.colour) for code in (*self.codes, *self.void)], 20)
+        if self.palette == "index":
+            mask = mask.by_index
+        counts = pixel_counts(mask.codes_of(mask.kind)[indices < 0])
+        what = listing([f"{mask.kind.format(code)} ({n} pixels)" for code, n in counts.items()], 5)
+        known = listing(self._shown((*self.codes, *self.void)), 20)
         if mask.one_bit:
             return (
                 f"{name} is black and white (one bit per pixel), which does not tell which of the "
@@ -281,7 +291,7 @@ class MaskCodec:
                 "their values."
             )
         return (
-            f"{name} holds {what}; the known {'colours' if self.colour else 'values'} are {known}. "
+            f"{name} holds {what}; the known {self.kind} are {known}. "
             "Mend the file, say what it means with classes= or void=, or pass "
             'unknown="void" to leave such pixels out.'
         )
@@ -294,21 +304,21 @@ class MaskCodec:
     @property
     def encoding(self) -> Encoding:
         """The kind of masks that this codec was made for, in plain words."""
-        if self.others == 1 and len(self.classes) == 2:
+        if self.unknown == "foreground":
             return "instance map"
-        if self.also:
+        if self.aliases:
             return "several encodings"
         if self.palette == "index":
             return "palette indices"
-        if self.colour:
-            return "palette" if self.palette_files else "colours"
+        if self.kind is CodeKind.COLOUR:
+            return "palette" if self.palette == "colour" else "colours"
         if len(self.codes) == 2:
             return "two values"
         return "class indices" if self.codes == tuple(range(len(self.codes))) else "sparse values"
 
     def describe(self) -> str:
         """What was understood, in plain words, and how to say otherwise: two or three lines."""
-        void = listing([spell(code, self.colour) for code in self.void], 5)
+        void = listing(self._shown(self.void), 5)
         lines = [
             f"{self.task}, {len(self.classes)} classes by {self.encoding}: {self._meanings()}"
             + (f"; void: {void}" if void else "; no void"),
@@ -320,33 +330,34 @@ class MaskCodec:
     def _meanings(self) -> str:
         if self.encoding == "instance map":
             background, foreground = self.classes
-            return f"{spell(self.codes[0], self.colour)} = {background}, others = {foreground}"
+            return f"{self._shown(self.codes)[0]} = {background}, others = {foreground}"
         values = [" or ".join(map(str, values)) for values in self._values()]
-        return listing([
-            value if value == name else f"{value} = {name}"
-            for value, name in zip(values, self.classes, strict=True)
-        ], 40)  # fmt: skip
+        pairs = zip(values, self.classes, strict=True)
+        return listing(
+            [name if value == name else f"{value} = {name}" for value, name in pairs], 40
+        )
 
-    def _values(self) -> list[list[str | int]]:
-        """The values or colours of each class, as they are spelled."""
-        spelled = [[spell(code, self.colour)] for code in self.codes]
-        for code, index in self.also:
-            spelled[index].append(spell(code, self.colour))
-        return spelled
+    def _values(self) -> list[list[int | str]]:
+        """The values or colours of each class, as messages show them."""
+        values = [[shown] for shown in self._shown(self.codes)]
+        for code, index in self.aliases:
+            values[index].append(self.kind.format(code))
+        return values
+
+    def _shown(self, codes: Sequence[Code]) -> list[int | str]:
+        return [self.kind.format(code) for code in codes]
 
     def rules(self) -> list[str]:
         """What is taken for granted beyond the values of the classes, a sentence each."""
         rules = []
-        if self.colour and TRANSPARENT in self.codes:
+        if self.kind is CodeKind.COLOUR and TRANSPARENT in self.codes:
             rules.append(f"What is transparent is {self.classes[self.codes.index(TRANSPARENT)]}.")
         if self.encoding == "class indices" and self.void == (VOID,):
             rules.append(f"{VOID} beside class indices does not count.")
         if self.nearest:
             rules.append("Lossy masks (JPEG): a pixel takes the nearest of these.")
-        elif self.others == VOID:
+        elif self.unknown == "void":
             rules.append("Whatever else a mask holds is void.")
-        elif self.others is not None and self.encoding != "instance map":
-            rules.append(f"Whatever else a mask holds is {self.classes[self.others]}.")
         return rules
 
     def to_dict(self) -> dict:
@@ -354,33 +365,43 @@ class MaskCodec:
         return {
             "classes": list(self.classes),
             "values": [one if len(one) > 1 else one[0] for one in self._values()],
-            "void": [spell(code, self.colour) for code in self.void],
-            "palette": self.palette,
+            "void": self._shown(self.void),
+            "palette": self.palette or "colour",
             "nearest": self.nearest,
             "colours": [list(colour) for colour in self.colours],
-            "others": self.others,
-            "palette_files": self.palette_files,
+            "others": _UNKNOWN_INDEX[self.unknown],
+            "palette_files": self.palette == "colour",
         }
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "MaskCodec":
+        """The codec that `to_dict` told of, also by an older version."""
         values = [one if isinstance(one, list) else [one] for one in data["values"]]
         codes, kinds = zip(*(parse_value(one[0]) for one in values), strict=True)
+        by_colour = "colour" if data.get("palette_files", False) else None
+        others = data.get("others")
+        unknown = {index: name for name, index in _UNKNOWN_INDEX.items()}.get(others)
+        if unknown is None:
+            raise MaskValueError(
+                f"others={others}: 1 for the foreground, {VOID} for void or nothing was expected."
+            )
         return cls(
             tuple(data["classes"]),
             codes,
             tuple(parse_value(value)[0] for value in data["void"]),
-            kinds[0],
-            data["palette"],
-            data["nearest"],
-            tuple(tuple(colour) for colour in data["colours"]),
-            data.get("others"),
-            data.get("palette_files", False),
             tuple((parse_value(v)[0], i) for i, one in enumerate(values) for v in one[1:]),
+            kinds[0],
+            "index" if data["palette"] == "index" else by_colour,
+            data["nearest"],
+            unknown,
+            tuple(tuple(colour) for colour in data["colours"]),
         )
 
 
 def _distinct(n: int) -> list[Colour]:
     """Colours for classes that have none: black, then hues a golden angle apart."""
-    wheel = [(i * 0.618034 % 1, 1 - 0.35 * (i % 2), 1 - 0.25 * (i // 2 % 2)) for i in range(n - 1)]
-    return [(0, 0, 0), *(tuple(round(255 * v) for v in hsv_to_rgb(*hsv)) for hsv in wheel)]
+    colours = [(0, 0, 0)]
+    for i in range(n - 1):
+        r, g, b = hsv_to_rgb(i * 0.618034 % 1, 1 - 0.35 * (i % 2), 1 - 0.25 * (i // 2 % 2))
+        colours.append((round(255 * r), round(255 * g), round(255 * b)))
+    return colours

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from fastunet.labels import VOID
-from fastunet.masks.raw import TRANSPARENT, Code, RawMask, carry, is_lossy, read_mask
-from fastunet.masks.statistics import Survey
+from fastunet.masks.codes import TRANSPARENT, Code, CodeKind
+from fastunet.masks.raw import is_lossy, read_mask
+from fastunet.masks.statistics import MaskSetStats
 
 _FILES = 8  # that are looked at again, spread over the sample
 _OBJECTS = 30  # in each of them
@@ -30,22 +31,23 @@ class Numbering:
     n: int  # different values
 
 
-def numbering(survey: Survey) -> Numbering | None:
+def numbering(stats: MaskSetStats) -> Numbering | None:
     """Whether the values number objects: each is one patch, and every file has numbers of its own.
 
     Classes are different: a file leaves some of them out, the highest is the same in many files,
     and a class lies in several places. Numbers count 1, 2, 3, ... anew in each file, or go on from
     file to file, or are colours drawn by lot.
     """
-    if survey.bands or any(is_lossy(file.path) for file in survey.files):
+    if stats.bands or any(is_lossy(file.path) for file in stats.files):
         return None
-    seen = survey.by_index() if survey.indices else survey
-    background = {0, TRANSPARENT} if seen.colour else {0, VOID}
+    seen = stats.by_index() if stats.indices else stats
+    colours = seen.kind is CodeKind.COLOUR
+    background = {0, TRANSPARENT} if colours else {0, VOID}
     objects = {path: sorted(codes - background) for path, codes in seen.present.items()}
     objects = {path: codes for path, codes in objects.items() if codes}
     if len(objects) < 2:
         return None
-    how = "" if seen.colour else _count_anew(objects)
+    how = "" if colours else _count_anew(objects)
     if how and _distinct(objects) < _MANY and not _rows_or_heights(objects, seen):
         return None
     how = how or _unique(objects)
@@ -75,7 +77,7 @@ def _unique(objects: Mapping[Path, list[Code]]) -> str:
     return "differ from file to file"
 
 
-def _rows_or_heights(objects: Mapping[Path, list[Code]], survey: Survey) -> bool:
+def _rows_or_heights(objects: Mapping[Path, list[Code]], stats: MaskSetStats) -> bool:
     """Whether few values are numbers: the files count far, or as labelling goes, row by row."""
     heights = {codes[-1] for codes in objects.values()}
     if len(heights) >= _HEIGHTS and _distinct(objects) >= _SOME:
@@ -85,18 +87,18 @@ def _rows_or_heights(objects: Mapping[Path, list[Code]], survey: Survey) -> bool
     chance, ordered = 0.0, 0
     several = [path for path, codes in objects.items() if len(codes) > 1][:_FILES]
     for path in several:
-        first = [int(np.argmax(_codes(path, survey).ravel() == code)) for code in objects[path]]
+        first = [int(np.argmax(_codes(path, stats).ravel() == code)) for code in objects[path]]
         chance -= lgamma(len(first) + 1)  # one order of n! ones
         ordered += first == sorted(first)
     return bool(several) and ordered == len(several) and chance < np.log(_CHANCE)
 
 
-def _share_of_blobs(objects: Mapping[Path, list[Code]], survey: Survey) -> float:
+def _share_of_blobs(objects: Mapping[Path, list[Code]], stats: MaskSetStats) -> float:
     """How many of the values lie in one connected patch, in the files that hold the most."""
     rich = sorted(objects, key=lambda path: -len(objects[path]))
     shares = []
     for path in rich[:: -(-len(rich) // _FILES)]:
-        codes = _codes(path, survey)
+        codes = _codes(path, stats)
         some = objects[path][:: -(-len(objects[path]) // _OBJECTS)]
         shares.append(np.mean([_is_blob(codes == code) for code in some]))
     return float(np.mean(shares))
@@ -106,15 +108,7 @@ def _is_blob(where: np.ndarray) -> bool:
     return cv2.connectedComponents(where.astype(np.uint8), connectivity=8)[0] == 2
 
 
-def _codes(path: Path, survey: Survey) -> np.ndarray:
-    """The codes of a file as the survey has them."""
-    raw: RawMask = read_mask(path, survey.palette)
-    if raw.table is None:
-        return raw.codes if raw.colour == survey.colour else _carried(raw, survey.colour)
-    return _carried(RawMask(raw.table[raw.codes], colour=True), survey.colour)
-
-
-def _carried(raw: RawMask, colour: bool) -> np.ndarray:
-    codes, inverse = np.unique(raw.codes, return_inverse=True)
-    table = np.array([carry(int(code), raw.colour, colour) for code in codes])
-    return table[inverse].reshape(raw.codes.shape)
+def _codes(path: Path, stats: MaskSetStats) -> np.ndarray:
+    """The codes of a file as the stats have them."""
+    raw = read_mask(path)
+    return (raw.by_index if stats.palette == "index" else raw).codes_of(stats.kind)

@@ -29,11 +29,11 @@ def band_indices(
 
     Raises `MaskValueError` where several are set, or where the bands hold more than two values.
     """
-    n, peak = bands.shape[2], bands.max()
-    if n > MAX_BANDS or bands.min() < 0 or not np.isin(bands, (0, peak)).all():
+    n, high = bands.shape[2], bands.max()
+    if n > MAX_BANDS or bands.min() < 0 or not np.isin(bands, (0, high)).all():
         raise MaskValueError(
             f"{path}: a {bands.dtype} array of shape {bands.shape} with values "
-            f"{bands.min()}..{peak} is not a mask. Expected: (H, W) class values, (H, W, 3) 8-bit "
+            f"{bands.min()}..{high} is not a mask. Expected: (H, W) class values, (H, W, 3) 8-bit "
             f"colours, or one band per class with 0 and 1 ({MAX_BANDS} bands at most). "
             + (_cut_into_pages(path, n) if pages else _CUT_INTO_ARRAYS)
         )

@@ -16,7 +16,7 @@ _FEW_PIXELS = 0.005  # and in less of all pixels; or,
 _NEXT_TO_NOTHING = 1e-4  # in however many files, in less than this; without a rule, both
 
 
-def stray_codes(
+def outlier_codes(
     files: Sequence[Collection[Code]],  # the codes that each file holds
     pixels: Mapping[Code, int],  # of each code, in all files
 ) -> set[Code]:
@@ -32,13 +32,13 @@ def stray_codes(
         return set()
     run = _run(common, rare)
     if run:
-        strays = rare - run
+        outliers = rare - run
     elif len(common) == 2:
-        strays = rare if max(common) <= _VOID else seldom  # two colours show no rule
+        outliers = rare if max(common) <= _VOID else seldom  # two colours show no rule
     else:
-        strays = seldom & tiny
-    spoiled = sum(not strays.isdisjoint(codes) for codes in files)
-    return strays if spoiled <= len(files) / 2 else set()
+        outliers = seldom & tiny
+    spoiled = sum(not outliers.isdisjoint(codes) for codes in files)
+    return outliers if spoiled <= len(files) / 2 else set()
 
 
 def _run(common: set[Code], rare: set[Code]) -> set[Code]:

@@ -1,32 +1,20 @@
-"""A mask file as codes: one integer per pixel, whatever the file's encoding.
-
-A code is the grey value, or 0xRRGGBB for colour (0xAARRGGBB with the alpha inverted, so that opaque
-colours are plain RGB).
-"""
+"""A mask file as codes: one integer per pixel, whatever the file's encoding."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from fastunet.errors import ImageReadError, MaskValueError
 from fastunet.io import tiff
+from fastunet.io.extensions import JPEG
 from fastunet.io.images import MAX_PIXELS, open_lazily, read_image, read_npy, too_large
+from fastunet.masks.codes import CodeKind, colour_codes, converted
 from fastunet.masks.one_hot import band_indices, is_stack
 
-Code = int
-Colour = tuple[int, int, int]
-Value = int | str | Sequence[int]  # how a user writes a code: 11, "#ff0000", (255, 0, 0)
 Palette = Literal["colour", "index"]  # how palette files are read
-
-_LOSSY = (".jpg", ".jpeg", ".jfif")
-
-NOWHERE: Code = -(2**62)  # no mask holds it
-TRANSPARENT: Code = 0xFF000000  # a pixel that is not there, whatever its colour
 
 
 @dataclass(frozen=True)
@@ -34,17 +22,28 @@ class RawMask:
     """A mask file as it is: one code per pixel."""
 
     codes: np.ndarray  # (H, W) integers; where `table` is given, indices into it
-    colour: bool  # the codes are colours (0xRRGGBB), not values
+    kind: CodeKind = CodeKind.VALUE  # of the codes, or of those in `table`
     table: np.ndarray | None = None  # (256,) colour codes of a palette
     bands: int = 0  # of a stack with one band per class; the codes are band indices
     one_bit: bool = False  # a pixel is set or not, and its number (1, 255) says nothing more
     lossy: bool = False  # of a JPEG: the codes are not quite those that were saved
 
+    @property
+    def by_index(self) -> "RawMask":
+        """A palette file with its indices as values; any other mask as it is."""
+        return self if self.table is None else RawMask(self.codes)
 
-def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
-    """Read a mask file; a palette file by its colours, or by its indices where they mean nothing.
+    def codes_of(self, kind: CodeKind) -> np.ndarray:  # (H, W)
+        """The codes as those of a kind; a palette file's are its colours."""
+        codes = self.codes if self.table is None else self.table[self.codes]
+        return converted(codes, self.kind, kind)
 
-    Raises `ImageReadError` naming the file where it cannot be decoded.
+
+def read_mask(path: str | os.PathLike) -> RawMask:
+    """Read a mask file.
+
+    Raises `ImageReadError` naming the file where it cannot be decoded, `MaskValueError` where it
+    holds no mask.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -56,18 +55,16 @@ def read_mask(path: str | os.PathLike, palette: Palette = "colour") -> RawMask:
             return from_array(read_image(path), path, pages=len(pages) > 1)
     mode, array, table = _decode(path)
     if mode == "1":
-        return RawMask(array, colour=False, one_bit=True)
+        return RawMask(array, one_bit=True)
     if mode != "P":
         raw = from_array(array, path, colours=True)
         return replace(raw, lossy=True) if is_lossy(path) else raw
-    if palette == "index":
-        return RawMask(array, colour=False)
-    return RawMask(array, colour=True, table=table)
+    return RawMask(array, CodeKind.COLOUR, table)
 
 
 def is_lossy(path: Path) -> bool:
     """Whether the file is a JPEG, whose values are not those that were saved."""
-    return path.suffix.lower() in _LOSSY
+    return path.suffix.lower() in JPEG
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -133,12 +130,12 @@ def from_array(
     if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "buif":
         raise MaskValueError(f"{path}: a {array.dtype} array of shape {array.shape} is not a mask.")
     if array.ndim == 2:
-        return RawMask(_whole(array, path), colour=False, one_bit=array.dtype == bool)
+        return RawMask(_whole(array, path), one_bit=array.dtype == bool)
     if (colours and array.dtype == np.uint8 and array.shape[2] in (3, 4)) or not is_stack(array):
-        return RawMask(colour_codes(array), colour=True)
+        return RawMask(colour_codes(array), CodeKind.COLOUR)
     if array.shape[2] in (3, 4) and _is_grey(array):
-        return RawMask(_whole(array[..., 0], path), colour=False)
-    return RawMask(band_indices(array, path, pages), colour=False, bands=array.shape[2])
+        return RawMask(_whole(array[..., 0], path))
+    return RawMask(band_indices(array, path, pages), bands=array.shape[2])
 
 
 def _is_grey(array: np.ndarray) -> bool:
@@ -166,98 +163,3 @@ def _whole(values: np.ndarray, path: Path) -> np.ndarray:
             "values are expected. Are these probabilities? Save the class of each pixel."
         )
     return whole
-
-
-def colour_codes(rgb: np.ndarray) -> np.ndarray:
-    """(H, W, 3 or 4) uint8 to (H, W) uint32; a fully transparent pixel has one code for any RGB."""
-    opaque = rgb.shape[2] == 3
-    to_bgra = cv2.COLOR_RGB2BGRA if opaque else cv2.COLOR_RGBA2BGRA
-    codes = cv2.cvtColor(np.ascontiguousarray(rgb), to_bgra).view("<u4")[..., 0]
-    codes ^= np.uint32(0xFF000000)
-    if not opaque:
-        codes[rgb[..., 3] == 0] = TRANSPARENT
-    return codes
-
-
-def runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The code and the length of each run of equal codes, row after row.
-
-    Classes lie in patches: a mask has far fewer runs than pixels, and what is slow is done once
-    per run.
-    """
-    flat = codes.ravel()
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-    return flat[starts], np.diff(starts, append=len(flat))
-
-
-def pixel_counts(codes: np.ndarray) -> dict[Code, int]:
-    """Pixels per code, in ascending order."""
-    if codes.dtype == np.uint8:
-        counts = np.bincount(codes.ravel(), minlength=256)
-        values = np.flatnonzero(counts)
-        counts = counts[values]
-    else:
-        values, counts = np.unique(codes, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
-
-
-def is_grey_code(code: Code) -> bool:
-    return code == (code & 255) * 0x010101
-
-
-def carry(code: Code, from_colour: bool, to_colour: bool) -> Code:
-    """A code of one kind in the other; `NOWHERE` where it has no counterpart."""
-    if from_colour == to_colour:
-        return code
-    if to_colour:
-        return code * 0x010101 if 0 <= code < 256 else NOWHERE
-    return code & 255 if is_grey_code(code) else NOWHERE
-
-
-def distances(codes: np.ndarray, code: Code, colour: bool) -> np.ndarray:
-    """How far codes are apart: the largest difference of any channel, 0..255."""
-    if not colour:
-        return np.abs(codes - code)
-    shifts = np.array([16, 8, 0])
-    return np.abs((codes[:, None] >> shifts & 255) - (code >> shifts & 255)).max(axis=1)
-
-
-# --- as a user reads and writes them --------------------------------------------------------------
-
-
-def rgb(code: Code) -> Colour:
-    return (code >> 16) & 255, (code >> 8) & 255, code & 255
-
-
-def spell(code: Code, colour: bool) -> str | int:
-    """A code as JSON and messages show it: 7, "#ff0000", "#ff000080"."""
-    if not colour:
-        return code
-    hidden = code >> 24
-    return f"#{code & 0xFFFFFF:06x}" + (f"{255 - hidden:02x}" if hidden else "")
-
-
-def parse_value(value: Value) -> tuple[Code, bool]:
-    """A value or colour as a user writes it: its code, and whether it is a colour.
-
-    `11`, `"11"`, `"#ff0000"`, `"#ff0000ff"`, `(255, 0, 0)`.
-    """
-    if isinstance(value, str) and value.startswith("#"):
-        digits = value[1:]
-        if len(digits) not in (6, 8) or any(d not in "0123456789abcdefABCDEF" for d in digits):
-            raise MaskValueError(f"{value!r} is no colour; write #rrggbb, for example #ff0000.")
-        channels = bytes.fromhex(digits)
-    elif isinstance(value, str):
-        if not value.strip().removeprefix("-").isdigit():
-            raise MaskValueError(
-                f"{value!r} is neither a value (11) nor a colour (#ff0000), nor the name of a "
-                "class in classes=."
-            )
-        return int(value), False
-    elif isinstance(value, Sequence):
-        if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):
-            raise MaskValueError(f"{value!r} is no colour; write (r, g, b) with 0..255.")
-        channels = bytes(value)
-    else:
-        return int(value), False
-    return int(colour_codes(np.frombuffer(channels, np.uint8).reshape(1, 1, -1))[0, 0]), True

@@ -1,17 +1,19 @@
-"""What masks held before they were smeared: by JPEG, or by resizing and drawing with smoothing.
+"""What masks held before they were smoothed: by JPEG, by resizing, or by a soft brush.
 
 Both add codes along the seams between classes. In the midst of a class the pixels and their
 neighbours are alike; that is where its own code is seen.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, islice
 
 import numpy as np
 
-from fastunet.masks.raw import Code, distances, is_lossy, rgb
-from fastunet.masks.statistics import Survey
+from fastunet.masks.codes import Code, CodeKind
+from fastunet.masks.raw import is_lossy
+from fastunet.masks.statistics import MaskSetStats
 
 # Measured on 750 sets of JPEG masks of 2 to 6 classes (discs, rectangles, lines, stripes; quality
 # 40 to 97; with and without chroma subsampling): no patch of ringing lay farther than 32 from the
@@ -28,23 +30,23 @@ _MASK_LIKE = 0.82  # of the flat pixels of a mask lie within 4 of a class; of a 
 
 
 @dataclass(frozen=True)
-class Peaks:
+class Modes:
     """The codes about which those of lossy masks gather."""
 
     classes: list[Code]  # ascending
-    doubtful: list[Code]  # a class, or a smear: it cannot be told
+    doubtful: list[Code]  # a class, or what smoothing made: it cannot be told
     is_mask: bool  # the codes do gather, as those of a photo do not
 
 
-def peaks_of_jpeg(survey: Survey) -> Peaks:
+def modes_of_jpeg(stats: MaskSetStats) -> Modes:
     """What JPEG masks held: the codes of their flat patches, apart from each other."""
-    counts = Counter({code: survey.flat[code] for code in survey.flat if code in survey.codes})
-    found: list[Code] = sorted(survey.exact & set(survey.codes))
+    counts = Counter({code: stats.flat[code] for code in stats.flat if code in stats.codes})
+    found: list[Code] = sorted(stats.exact & set(stats.codes))
     mass = dict.fromkeys(found, _MANY)
     aside = Counter[Code]()
     near = 0
     for code, count in counts.most_common():
-        away = _distances(found, code, survey.colour)
+        away = stats.kind.distances(found, code)
         if len(away) and away.min() <= _SAME:
             nearest = found[int(away.argmin())]
             mass[nearest] += count
@@ -57,115 +59,97 @@ def peaks_of_jpeg(survey: Survey) -> Peaks:
     classes: list[Code] = []
     doubtful: list[Code] = []
     for code in sorted(found, key=mass.__getitem__, reverse=True):
-        away = _distances(classes, code, survey.colour)
-        nearest = away.min() if len(away) else np.inf
-        if mass[code] >= (_FEW if nearest > _FAR else _MANY):
+        away = stats.kind.distances(classes, code)
+        is_far = not len(away) or away.min() > _FAR
+        if mass[code] >= (_FEW if is_far else _MANY):
             classes.append(code)
-        elif nearest <= _FAR and mass[code] >= _DOUBTFUL:
+        elif not is_far and mass[code] >= _DOUBTFUL:
             doubtful.append(code)
     doubtful += [code for code in classes if aside[code] > _SHARE * mass[code]]
-    doubtful += _unexplained(survey, classes)
+    doubtful += _unexplained(stats, classes)
     total = counts.total()
-    return Peaks(sorted(classes), doubtful, not total or near / total >= _MASK_LIKE)
+    return Modes(sorted(classes), doubtful, not total or near / total >= _MASK_LIKE)
 
 
-def too_close(survey: Survey, classes: Sequence[Code]) -> list[Code]:
+def too_close(stats: MaskSetStats, classes: Sequence[Code]) -> list[Code]:
     """Two codes that are closer than JPEG keeps apart, where files without loss hold such."""
     for i, code in enumerate(classes):
-        away = _distances(classes[:i], code, survey.colour)
+        away = stats.kind.distances(classes[:i], code)
         if len(away) and away.min() <= _SAME:
             return [classes[int(away.argmin())], code]
     return []
 
 
-def sharpened(survey: Survey, classes: Sequence[Code]) -> Survey:
-    """The survey as it would be if the JPEG files had been saved without loss."""
-    known = np.array(classes, np.int64)
+def sharpened(stats: MaskSetStats, classes: Sequence[Code]) -> MaskSetStats:
+    """The stats as they would be if the JPEG files had been saved without loss."""
+    codes = list(stats.flat)
+    away = [stats.kind.distances(codes, code) for code in classes]
+    meant_by = dict(zip(codes, np.argmin(away, axis=0).tolist(), strict=True))
     present, counts = {}, Counter[Code]()
-    for file in survey.files:
-        seen = survey.counts_of(file, flat=is_lossy(file.path))
+    for file in stats.files:
+        seen = stats.counts_of(file, flat=is_lossy(file.path))
         if is_lossy(file.path):
             meant = Counter[Code]()
             for code, count in seen.items():
-                away = distances(known, code, survey.colour)
-                meant[classes[int(away.argmin())]] += count
+                meant[classes[meant_by[code]]] += count
             seen = {code: count for code, count in meant.items() if count >= _FEW}
         present[file.path] = frozenset(seen) & frozenset(classes)
         counts.update(seen)
     return replace(
-        survey, codes=list(classes), present=present, counts=counts, flat=counts, lossy=False
+        stats, codes=list(classes), present=present, counts=counts, flat=counts, lossy=False
     )
 
 
-def _distances(codes: Sequence[Code], code: Code, colour: bool) -> np.ndarray:
-    return distances(np.array(codes, np.int64), code, colour)
-
-
-def _unexplained(survey: Survey, classes: Sequence[Code]) -> list[Code]:
+def _unexplained(stats: MaskSetStats, classes: Sequence[Code]) -> list[Code]:
     """A code of what lies far from the classes and from all that is between two of them.
 
     A class of thin lines has no flat patch, but a colour that no seam of the others has.
     """
-    codes = np.array(sorted(survey.counts), np.int64)
+    codes = np.array(sorted(stats.counts), np.int64)
     if len(classes) < 2:
         return []
-    off = np.min(
-        [
-            _off_segment(codes, a, b, survey.colour)
-            for i, a in enumerate(classes)
-            for b in classes[i + 1 :]
-        ],
-        axis=0,
-    )
-    odd = Counter({code: survey.counts[code] for code in codes[off > _OFF].tolist()})
+    off = np.min([_off_segment(codes, a, b, stats.kind) for a, b in combinations(classes, 2)], 0)
+    odd = Counter({code: stats.counts[code] for code in codes[off > _OFF].tolist()})
     for mode, _ in odd.most_common(1):
-        around = _distances(list(odd), mode, survey.colour) <= _SAME
+        around = stats.kind.distances(list(odd), mode) <= _SAME
         alike = sum(count for count, is_alike in zip(odd.values(), around, strict=True) if is_alike)
         return [mode] if alike >= _UNEXPLAINED else []
     return []
 
 
-def nearest(
-    peaks: Sequence[Code],
-    code: Code,
-    colour: bool,
-) -> Code | None:
-    """The peak that a code, as a user states it, is meant to be; None where it is near none."""
-    away = _distances(peaks, code, colour)
-    return peaks[int(away.argmin())] if len(away) and away.min() <= _SAME else None
+def nearest(modes: Sequence[Code], code: Code, kind: CodeKind) -> Code | None:
+    """The mode that a code, as a user states it, is meant to be; None where it is near none."""
+    away = kind.distances(modes, code)
+    return modes[int(away.argmin())] if len(away) and away.min() <= _SAME else None
 
 
-def smoothed(survey: Survey) -> list[Code]:
+def before_smoothing(stats: MaskSetStats) -> list[Code]:
     """The codes that masks held before they were smoothed; empty where they were not.
 
     The others, two or more, are hardly ever seen but along seams, and lie between the true ones.
     """
-    if survey.lossy or survey.bands or len(survey.codes) < 4:
+    if stats.lossy or stats.bands or len(stats.codes) < 4:
         return []
-    share = {code: survey.flat[code] / max(1, survey.counts[code]) for code in survey.codes}
-    true = [code for code in survey.codes if share[code] >= 0.1]
-    rim = [code for code in survey.codes if share[code] < 0.1]
+    share = {code: stats.flat[code] / max(1, stats.counts[code]) for code in stats.codes}
+    true = [code for code in stats.codes if share[code] >= 0.1]
+    rim = [code for code in stats.codes if share[code] < 0.1]
     if len(true) < 2 or len(rim) < 2:
         return []
-    pixels = sum(survey.counts[code] for code in rim)
+    pixels = sum(stats.counts[code] for code in rim)
     most = 0.5 if len(rim) > 10 * len(true) else 0.25  # JPEG saved again as PNG has very many
-    if pixels > most * survey.counts.total():
+    if pixels > most * stats.counts.total():
         return []
-    pairs = [(a, b) for i, a in enumerate(true) for b in true[i + 1 :]]
-    off = [_off_segment(np.array(rim, np.int64), a, b, survey.colour) for a, b in pairs[:500]]
-    between = np.min(off, axis=0) <= _SAME
+    pairs = islice(combinations(true, 2), 500)
+    between = np.min([_off_segment(rim, a, b, stats.kind) for a, b in pairs], axis=0) <= _SAME
     return true if between.mean() >= 0.8 else []
 
 
-def _off_segment(codes: np.ndarray, a: Code, b: Code, colour: bool) -> np.ndarray:
+def _off_segment(
+    codes: Sequence[Code] | np.ndarray, a: Code, b: Code, kind: CodeKind
+) -> np.ndarray:  # (N,)
     """How far codes are, in any channel, from all mixtures of two others."""
-    points, start, end = (_channels(c, colour) for c in (codes, [a], [b]))
+    points, start, end = (kind.channels(some).astype(float) for some in (codes, [a], [b]))
     along = end - start
     length = float((along**2).sum())
     share = ((points - start) * along).sum(axis=1, keepdims=True) / max(length, 1e-9)
     return np.abs(points - (start + share.clip(0, 1) * along)).max(axis=1)
-
-
-def _channels(codes: Iterable[Code], colour: bool) -> np.ndarray:  # (N, 1 or 3)
-    codes = np.asarray(list(codes), np.int64)
-    return np.stack(rgb(codes), axis=-1).astype(float) if colour else codes[:, None].astype(float)

@@ -14,60 +14,59 @@ from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
-from fastunet.masks.outliers import stray_codes
-from fastunet.masks.raw import (
+from fastunet.masks.codes import (
     NOWHERE,
+    WHITE,
     Code,
-    Palette,
-    RawMask,
+    CodeKind,
     Value,
-    carry,
     is_grey_code,
-    is_lossy,
     parse_value,
     pixel_counts,
-    read_mask,
-    spell,
 )
+from fastunet.masks.outliers import outlier_codes
+from fastunet.masks.raw import Palette, RawMask, is_lossy, read_mask
 
 _MANY_COLOURS = 2_000  # of a file; photos hold a hundred thousand, and a thousand files of them
 _RINGING = 8  # by how much a flat patch of a JPEG varies
 
 
 @dataclass(frozen=True)
-class Tally:
+class MaskStats:
     """What one mask file holds: its own codes, whatever they mean."""
 
     path: Path
     counts: Mapping[Code, int]  # pixels per code (the most frequent of very many)
     flat: Mapping[Code, int]  # of these, pixels whose eight neighbours are like them
-    colour: bool  # the codes are colours; of a palette file, those in `table` are
+    kind: CodeKind  # of the codes; of a palette file, of those in `table`
     table: Mapping[Code, Code] | None = None  # of a palette file: the colour of each index in use
     bands: int = 0  # of a stack with one band per class
     one_bit: bool = False  # a pixel is set or not
 
     @classmethod
-    def read(cls, path: Path) -> "Tally":
+    def read(cls, path: Path) -> "MaskStats":
+        """Decode a file and count its codes. Raises as `read_mask` does."""
         return cls.of(path, read_mask(path))
 
     @classmethod
-    def of(cls, path: Path, raw: RawMask) -> "Tally":
+    def of(cls, path: Path, raw: RawMask) -> "MaskStats":
+        """Count the codes of a mask that was decoded already."""
         counts = pixel_counts(raw.codes)
         if len(counts) > _MANY_COLOURS:
             counts = dict(Counter(counts).most_common(_MANY_COLOURS))
         flat: dict[Code, int] = {}
         if len(counts) > 2:
-            is_flat = _is_flat(raw.codes, raw.colour, is_lossy(path))
-            flat = {c: n for c, n in pixel_counts(raw.codes[is_flat]).items() if c in counts}
+            in_flat = pixel_counts(raw.codes[_is_flat(raw.codes, raw.kind, is_lossy(path))])
+            flat = {code: count for code, count in in_flat.items() if code in counts}
         table = None
         if raw.table is not None:
             table = {index: int(raw.table[index]) for index in counts}
-        return cls(path, counts, flat, raw.colour, table, raw.bands, raw.one_bit)
+        return cls(path, counts, flat, raw.kind, table, raw.bands, raw.one_bit)
 
     @property
     def colourful(self) -> bool:
         """Whether some code of it is a colour rather than a grey value."""
-        return self.colour and not all(map(is_grey_code, self._colours))
+        return self.kind is CodeKind.COLOUR and not all(map(is_grey_code, self._colours))
 
     @property
     def ambiguous(self) -> bool:
@@ -79,7 +78,7 @@ class Tally:
         return self.counts if self.table is None else self.table.values()
 
     @property
-    def kind(self) -> str:
+    def storage(self) -> str:
         """How the file stores a pixel, in plain words."""
         if self.bands:
             return f"a stack of {self.bands} bands"
@@ -90,11 +89,11 @@ class Tally:
         return "colours" if self.colourful else "grey values"
 
 
-def _is_flat(codes: np.ndarray, colour: bool, lossy: bool) -> np.ndarray:  # (H, W) bool
+def _is_flat(codes: np.ndarray, kind: CodeKind, lossy: bool) -> np.ndarray:  # (H, W) bool
     """Where a pixel and its eight neighbours are equal; in a JPEG, nearly so."""
-    if codes.dtype == np.uint8 and not (colour and lossy):
+    if codes.dtype == np.uint8 and not (kind is CodeKind.COLOUR and lossy):
         planes = codes
-    elif colour and codes.dtype == np.uint32:
+    elif codes.dtype == np.uint32 and kind is CodeKind.COLOUR:
         planes = np.ascontiguousarray(codes).view(np.uint8).reshape(*codes.shape, 4)
     else:
         planes = codes.astype(np.float64)
@@ -102,19 +101,19 @@ def _is_flat(codes: np.ndarray, colour: bool, lossy: bool) -> np.ndarray:  # (H,
     edge = cv2.BORDER_REPLICATE
     high = cv2.dilate(planes, block, borderType=edge)
     low = cv2.erode(planes, block, borderType=edge)
-    flat = high - low <= (_RINGING if lossy else 0)
+    flat = np.asarray(high - low <= (_RINGING if lossy else 0))
     return flat if flat.ndim == 2 else flat.all(axis=2)
 
 
 @dataclass(frozen=True)
-class Survey:
+class MaskSetStats:
     """What many mask files hold together, in one kind of code."""
 
-    files: tuple[Tally, ...]
+    files: tuple[MaskStats, ...]
     codes: list[Code]  # that may be classes, in their order
-    colour: bool
-    palette: Palette
-    present: dict[Path, frozenset[Code]]  # the codes of each file
+    kind: CodeKind
+    palette: Palette | None  # how palette files are read, where it is that which matters
+    present: dict[Path, frozenset[Code]]  # the codes of each file; equal sets are kept once
     counts: Counter[Code]  # pixels per code in all of them
     flat: Counter[Code]  # of these, pixels whose neighbours are like them
     where: dict[Code, Path]  # a file that holds the code
@@ -123,78 +122,88 @@ class Survey:
     lossy: bool = False  # there are JPEG files, of more than two values
 
     @classmethod
-    def spread(
-        cls,
-        paths: Sequence[str | os.PathLike],
-        progress: bool,
-        sample: int = 1000,  # how many files are looked at, spread over the list
-    ) -> "Survey":
-        """A survey of some of `paths`, or of all where they are few."""
-        every = [Path(path) for path in paths]
-        if not every:
+    def of(cls, paths: Sequence[str | os.PathLike], progress: bool = False) -> "MaskSetStats":
+        """Read all files, by threads.
+
+        Raises `ImageReadError` or `MaskValueError` naming a bad file.
+        """
+        if not paths:
             raise MaskValueError("There are no masks.")
-        return cls.of(every[:: -(-len(every) // sample)], progress)
+        every = [Path(path) for path in paths]
+        return cls.of_stats(list(in_threads(MaskStats.read, every, "Reading masks", progress)))
 
     @classmethod
-    def of(cls, paths: Sequence[Path], progress: bool) -> "Survey":
-        """Read all of `paths`. Raises `ImageReadError` or `MaskValueError` naming a bad file."""
-        return cls.of_tallies(list(in_threads(Tally.read, paths, "Reading masks", progress)))
-
-    @classmethod
-    def of_tallies(cls, files: Sequence[Tally], palette: Palette = "colour") -> "Survey":
-        """Files that were looked at, as one. Raises `MaskValueError` where they are of two kinds.
+    def of_stats(
+        cls,
+        files: Sequence[MaskStats],  # one or more
+        by_index: bool = False,  # read palette files by their indices
+    ) -> "MaskSetStats":
+        """Many files as one. Raises `MaskValueError` where they are of two kinds.
 
         Palette files are read by their colours, or by their indices where colours mean nothing.
         """
-        if any(file.ambiguous for file in files):
-            palette = "index"
-        view = _View(files, palette)
+        by_index = by_index or any(file.ambiguous for file in files)
+        view = _View(files, by_index)
         counts, flat = Counter[Code](), Counter[Code]()
         where: dict[Code, Path] = {}
         present: dict[Path, frozenset[Code]] = {}
+        kept: dict[frozenset[Code], frozenset[Code]] = {}
         for file in files:
             held = view.codes(file, file.counts)
             if NOWHERE in held:
                 raise MaskValueError(_two_kinds(file, files))
             counts.update(held)
             flat.update(view.codes(file, file.flat))
-            present[file.path] = frozenset(held)
+            codes = frozenset(held)
+            present[file.path] = kept.setdefault(codes, codes)
             for code in held:
                 where.setdefault(code, file.path)
-        codes = sorted({*counts, *range(_common_bands(files))})
-        indices = _agreed([file.table for file in files]) if view.colour else {}
+        in_order = sorted({*counts, *range(_common_bands(files))})
+        colours = view.kind is CodeKind.COLOUR
+        indices = _agreed([file.table for file in files]) if colours else {}
         if indices:
-            codes.sort(key=indices.__getitem__)
-        lossy = len(counts) > 2 and any(is_lossy(file.path) for file in files)
+            in_order.sort(key=indices.__getitem__)
+        palette: Palette | None = "index" if by_index else None
+        if colours and all(file.table is not None for file in files):
+            palette = "colour"
         return cls(
-            tuple(files), codes, view.colour, palette, present, counts, flat, where, indices, lossy
+            files=tuple(files),
+            codes=in_order,
+            kind=view.kind,
+            palette=palette,
+            present=present,
+            counts=counts,
+            flat=flat,
+            where=where,
+            indices=indices,
+            lossy=len(counts) > 2 and any(is_lossy(file.path) for file in files),
         )
 
     @classmethod
     def telling(
         cls,
-        files: Sequence[Tally],  # of all masks, each once
+        files: Sequence[MaskStats],  # of all masks, each once
         sample: int = 1000,  # how many are counted pixel by pixel, spread over the list
-    ) -> "tuple[Survey, dict[Path, frozenset[Code]]]":
-        """A survey of a sample that misses no code, and the codes of every mask.
+    ) -> "tuple[MaskSetStats, dict[Path, frozenset[Code]]]":
+        """The stats of a sample that misses no code, and the codes of every mask.
 
         Those of the other masks that show something new join the sample, as many as there can be
         classes.
         """
-        survey = cls.of_tallies(files[:: -(-len(files) // sample)])
-        present = survey._codes_of(files)
-        known, telling = set(survey.counts), []
+        stats = cls.of_stats(files[:: -(-len(files) // sample)])
+        present = stats._codes_of(files)
+        known, telling = set(stats.counts), list[MaskStats]()
         for file in files:
-            if not survey.lossy and not present[file.path] <= known and len(telling) < MAX_CLASSES:
+            if not stats.lossy and not present[file.path] <= known and len(telling) < MAX_CLASSES:
                 known |= present[file.path]
                 telling.append(file)
         if telling:
-            survey = cls.of_tallies([*survey.files, *telling])
-            present = survey._codes_of(files)
-        return survey, present
+            stats = cls.of_stats([*stats.files, *telling])
+            present = stats._codes_of(files)
+        return stats, present
 
-    def _codes_of(self, files: Iterable[Tally]) -> dict[Path, frozenset[Code]]:
-        """The codes of each file, as this survey counts them; equal sets are kept once."""
+    def _codes_of(self, files: Iterable[MaskStats]) -> dict[Path, frozenset[Code]]:
+        """The codes of each file, as these stats count them; equal sets are kept once."""
         kept: dict[frozenset[Code], frozenset[Code]] = {}
         present = {}
         for file in files:
@@ -204,24 +213,19 @@ class Survey:
 
     # other views of the same files
 
-    def by_index(self) -> "Survey":
+    def by_index(self) -> "MaskSetStats":
         """The same files, palette files read by their indices."""
-        return Survey.of_tallies(self.files, "index")
+        return MaskSetStats.of_stats(self.files, by_index=True)
 
-    def among(self, codes: Sequence[Code]) -> "Survey":
-        """The same survey, in which these may be classes."""
+    def among(self, codes: Sequence[Code]) -> "MaskSetStats":
+        """The same stats, in which these may be classes."""
         return replace(self, codes=list(codes))
 
-    def without(self, codes: Collection[Code]) -> "Survey":
-        """The same survey, as if nobody had meant these codes."""
+    def without(self, codes: Collection[Code]) -> "MaskSetStats":
+        """The same stats, as if nobody had meant these codes."""
         return self.among([code for code in self.codes if code not in codes])
 
     # what it tells
-
-    @property
-    def palette_files(self) -> bool:
-        """Whether all files are palette files, read by their colours."""
-        return self.colour and all(file.table is not None for file in self.files)
 
     @property
     def bands(self) -> int:
@@ -235,17 +239,17 @@ class Survey:
 
     def counts_of(
         self,
-        file: Tally,
+        file: MaskStats,
         flat: bool = False,  # only pixels whose neighbours are like them
     ) -> dict[Code, int]:
-        """Pixels per code of one of the files, in this survey's kind of code."""
+        """Pixels per code of one of the files, in this stats's kind of code."""
         return self._view.codes(file, file.flat if flat else file.counts)
 
     @cached_property
     def _view(self) -> "_View":
-        return _View(self.files, self.palette)
+        return _View(self.files, self.palette == "index")
 
-    def strays(self) -> list[Code]:
+    def outliers(self) -> list[Code]:
         """Codes in so few files and pixels that they are mistakes rather than classes."""
         files = [f for f in self.files if not (self.lossy and is_lossy(f.path))]
         if not files or self.bands:
@@ -253,87 +257,84 @@ class Survey:
         pixels = Counter[Code]()
         for file in files:
             pixels.update(self.counts_of(file))
-        return sorted(stray_codes([self.present[file.path] for file in files], pixels))
+        return sorted(outlier_codes([self.present[file.path] for file in files], pixels))
 
-    @property
-    def kind(self) -> str:
-        return "colours" if self.colour else "values"
-
-    def spell(self, codes: Iterable[Code], limit: int = 20) -> str:
-        return listing([spell(code, self.colour) for code in codes], limit)
+    def format(self, codes: Iterable[Code], limit: int = 20) -> str:
+        """`0, 1, 2, ...`, at most so many."""
+        return listing([self.kind.format(code) for code in codes], limit)
 
     def evidence(self, codes: Iterable[Code], limit: int = 20) -> str:
         """`#ff0000 (1,234 pixels, a.png), ...`: the most frequent first."""
-        ordered = sorted(codes, key=lambda code: -self.counts[code])
-        return listing([
-            f"{spell(code, self.colour)} ({self.counts[code]:,} pixels"
-            + (f", {self.where[code].name})" if code in self.where else ")")
-            for code in ordered
-        ], limit)  # fmt: skip
+        shown = []
+        for code in sorted(codes, key=lambda code: -self.counts[code]):
+            file = f", {self.where[code].name}" if code in self.where else ""
+            shown.append(f"{self.kind.format(code)} ({self.counts[code]:,} pixels{file})")
+        return listing(shown, limit)
 
     def code(self, value: Value) -> Code:
         """The code a user's value means here: a palette index may stand for its colour."""
-        code, is_colour = parse_value(value)
-        if is_colour == self.colour:
+        code, kind = parse_value(value)
+        if kind is self.kind:
             return code
-        if is_colour and is_grey_code(code):
+        if self.kind is CodeKind.VALUE and is_grey_code(code):
             return code & 255
-        if not is_colour and self.indices:
+        if self.kind is CodeKind.COLOUR and self.indices:
             by_index = {index: code for code, index in self.indices.items()}
             if code in by_index:
                 return by_index[code]
-        expected = "colours, written #rrggbb" if self.colour else "values, written as a number"
+        written = "#rrggbb" if self.kind is CodeKind.COLOUR else "as a number"
         raise MaskValueError(
-            f"{value!r} was given, but the masks hold {expected}: {self.spell(self.codes)}."
+            f"{value!r} was given, but the masks hold {self.kind}, written {written}: "
+            f"{self.format(self.codes)}."
         )
 
 
 class _View:
     """How the codes of single files are told in one kind of code."""
 
-    def __init__(self, files: Sequence[Tally], palette: Palette):
-        self.by_index = palette == "index"
-        self.colour = any(f.colourful and not (self.by_index and f.table) for f in files)
-        self.set_pixel = _set_value(files)
+    def __init__(self, files: Sequence[MaskStats], by_index: bool):
+        self.by_index = by_index
+        colourful = any(f.colourful and not (by_index and f.table) for f in files)
+        self.kind = CodeKind.COLOUR if colourful else CodeKind.VALUE
+        self.set_pixel = WHITE if colourful else _set_value(files)
 
-    def codes(self, file: Tally, counts: Mapping[Code, int]) -> dict[Code, int]:
+    def codes(self, file: MaskStats, counts: Mapping[Code, int]) -> dict[Code, int]:
         """These counts of a file; `NOWHERE` for codes without a counterpart in this view."""
-        held = Counter[Code]()
+        held: dict[Code, int] = {}
         for code, count in counts.items():
-            held[self._code(file, code)] += count
-        return dict(held)
+            seen = self._code(file, code)
+            held[seen] = held.get(seen, 0) + count
+        return held
 
-    def _code(self, file: Tally, code: Code) -> Code:
+    def _code(self, file: MaskStats, code: Code) -> Code:
         if file.table is not None:
-            if self.by_index:
-                return code
-            return carry(file.table[code], True, self.colour)
+            return code if self.by_index else file.kind.convert(file.table[code], self.kind)
         if file.one_bit and code:
-            return 0xFFFFFF if self.colour else self.set_pixel or code
-        return carry(code, file.colour, self.colour)
+            return self.set_pixel or code
+        return file.kind.convert(code, self.kind)
 
 
-def _set_value(files: Sequence[Tally]) -> Code | None:
+def _set_value(files: Sequence[MaskStats]) -> Code | None:
     """The value that a set pixel of one-bit files is, by the files beside them; None: its own."""
     bits = [file for file in files if file.one_bit]
-    others = {code for file in files if not file.one_bit for code in file.counts} - {0}
-    if not others:
+    values = {code for file in files if not file.one_bit for code in file.counts} - {0}
+    if not values:
         return max((code for file in bits for code in file.counts), default=0) or None
-    return min(others) if len(others) == 1 or others == {1, VOID} else None
+    return min(values) if len(values) == 1 or values == {1, VOID} else None
 
 
-def _common_bands(files: Sequence[Tally]) -> int:
+def _common_bands(files: Sequence[MaskStats]) -> int:
     first = files[0]
     for file in files:
         if file.bands != first.bands:
             raise MaskValueError(
-                f"{first.path} is {first.kind}, {file.path} {file.kind}; masks of one kind were "
-                "expected, with the same bands, one per class. Save all classes in every file."
+                f"{first.path} is {first.storage}, {file.path} {file.storage}; masks of one kind "
+                "were expected, with the same bands, one per class. Save all classes in every file."
             )
     return first.bands
 
 
-def _two_kinds(odd: Tally, files: Sequence[Tally]) -> str:
+def _two_kinds(odd: MaskStats, files: Sequence[MaskStats]) -> str:
     colourful = next(file.path for file in files if file.colourful)
     return (
         f"{odd.path} holds values {min(odd.counts)}..{max(odd.counts)}, {colourful} holds colours; "

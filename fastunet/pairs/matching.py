@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
-from fastunet.io.extensions import is_image, is_litter
+from fastunet.io.extensions import is_image, is_junk
 from fastunet.pairs.pair import Split
 
 Listing = dict[str, list[str]]  # the file names in each sub-folder ("" is the folder itself)
@@ -82,7 +82,7 @@ def list_files(
         names, folders = [], []
         with os.scandir(f"{folder}/{inner}") as entries:
             for entry in entries:
-                if is_litter(entry.name):
+                if is_junk(entry.name):
                     continue
                 if entry.is_dir():
                     if entry.is_symlink():

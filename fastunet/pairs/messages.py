@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from fastunet._util.text import listing
-from fastunet.io.extensions import EXTENSIONS, is_litter
+from fastunet.io.extensions import EXTENSIONS, is_junk
 from fastunet.pairs.formats.layout import MASK_AFFIX, Layout, Part
 from fastunet.pairs.matching import Matches, composed, nearest, path_of, stem_of
 
@@ -38,7 +38,7 @@ def _with_nearest(file: Path, others: list[Path], root: Path) -> str:
 def no_layout(root: Path) -> str:
     """That a folder is laid out in no way that is known, and the ways that are."""
     entries = sorted(
-        e.name + "/" if e.is_dir() else e.name for e in root.iterdir() if not is_litter(e.name)
+        e.name + "/" if e.is_dir() else e.name for e in root.iterdir() if not is_junk(e.name)
     )
     return (
         f"{root} holds no layout that fastunet knows. Found: {listing(entries) or 'nothing'}. "

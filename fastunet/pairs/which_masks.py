@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fastunet.errors import AmbiguousPairingError, FastunetError
+from fastunet.io.extensions import JPEG
 from fastunet.io.images import read_image
 from fastunet.pairs.affixes import infer_rule
 from fastunet.pairs.formats.layout import MASK_WORD, Folder, Part
@@ -33,7 +34,7 @@ from fastunet.pairs.matching import (
 _AS_FULLY = 0.9  # of the images that have a mask have one of the other kind too
 _SAMPLE = 3  # images of which both kinds are compared
 _FEW_VALUES = 64  # of a file that may be a mask, whatever its folder is called
-_LOSSY = (".jpg", ".jpeg", ".jfif", ".webp")
+_LOSSY = (*JPEG, ".webp")
 
 _WORD = re.compile(r"[a-z]+")
 _MASK_WORDS = frozenset(MASK_WORD.split("|")) | {

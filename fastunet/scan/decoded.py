@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from fastunet.io.channel_files import ChannelFiles
 from fastunet.io.images import as_stored, orientation_of, read_image
 from fastunet.io.sources import Source, as_image
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import Palette, RawMask, read_mask
+from fastunet.masks.raw import RawMask, read_mask
 from fastunet.pairs.pair import Pair
 
 
@@ -55,19 +54,17 @@ class DecodedFiles:
             return np.ascontiguousarray(as_stored(self.image(source), orientation_of(source)))
         return read_image(key[0] if len(key) == 1 else key, upright=False)
 
-    def mask(self, path: Path, palette: Palette = "colour") -> RawMask:
+    def mask(self, path: Path) -> RawMask:
         """A mask file as `read_mask` reads it."""
         raw = self._kept.get(("mask", path))
         if not isinstance(raw, RawMask):
             raw = read_mask(path)
             self._keep(("mask", path), raw, raw.codes.nbytes)
-        if palette == "index" and raw.table is not None:
-            return replace(raw, colour=False, table=None)
         return raw
 
     def class_indices(self, path: Path, codec: MaskCodec) -> np.ndarray:  # (H, W) uint8
         """A mask file as `codec.read` reads it."""
-        return codec.encode(self.mask(path, codec.palette), str(path))
+        return codec.encode(self.mask(path), str(path))
 
     def forget(self, pair: Pair) -> None:
         """Make room: what was decoded of a pair is not needed any more."""

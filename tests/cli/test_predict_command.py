@@ -182,7 +182,7 @@ def test_the_encoding_of_the_data_is_written_on_demand(run, write_pairs, write_b
     assert "0 = class0, 255 = class1" in out
     assert set(np.unique(cv2.imread("p/00.png", cv2.IMREAD_UNCHANGED))) <= {0, 255}
     assert refused(run(*words[:3], "--values", "colour"), "--values colour: one of index, original")
-    objects = MaskCodec(("background", "cell"), (0, 1), others=1)
+    objects = MaskCodec(("background", "cell"), (0, 1), unknown="foreground")
     write_bundle("objects", codec=objects)
     words = ("predict", "objects", "data/images", "--values", "original", "--out", "q")
     assert refused(run(*words), "number objects")

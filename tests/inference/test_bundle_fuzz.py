@@ -29,6 +29,7 @@ from fastunet.errors import FastunetError
 from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle, checksum
 from fastunet.masks.codec import MaskCodec
+from fastunet.masks.codes import CodeKind
 from fastunet.models.build import describe
 from fastunet.models.fastai_unet import FastaiUNet
 from fastunet.models.timm_unet import TimmUNet
@@ -51,7 +52,11 @@ def binary() -> Bundle:
 def several_classes() -> Bundle:
     model = UNet(3, 3, depth=1, width=4, norm="group", residual=True, attention=True)
     codec = MaskCodec(
-        ("a", "b", "c"), (0, 0xFF0000, 0x00FF00), (0xFFFFFF,), colour=True, also=((0xFE0000, 1),)
+        ("a", "b", "c"),
+        (0, 0xFF0000, 0x00FF00),
+        (0xFFFFFF,),
+        ((0xFE0000, 1),),
+        CodeKind.COLOUR,
     )
     preprocess = Preprocess(
         (16, 24),

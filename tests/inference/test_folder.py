@@ -21,6 +21,7 @@ from fastunet.inference.folder import (
 )
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
+from fastunet.masks.codes import CodeKind
 from fastunet.models.unet import UNet
 from fastunet.preprocess import Preprocess
 
@@ -187,9 +188,11 @@ ENCODINGS = {
     "sparse values": MaskCodec(("a", "b", "c"), (0, 7, 99), void=(255,)),
     "16 bit": MaskCodec(("a", "b", "c"), (0, 300, 65535)),
     "lossy": MaskCodec(("a", "b"), (0, 200), nearest=True),
-    "colours": MaskCodec(("a", "b", "c"), (0, 0xFF0000, 0x0000FF), colour=True),
-    "colours with alpha": MaskCodec(("a", "b"), (0x7F0000FF, 0xFF0000), colour=True),
-    "palette": MaskCodec(("a", "b", "c"), (0, 0xFF0000, 0xFF00), colour=True, palette_files=True),
+    "colours": MaskCodec(("a", "b", "c"), (0, 0xFF0000, 0x0000FF), kind=CodeKind.COLOUR),
+    "colours with alpha": MaskCodec(("a", "b"), (0x7F0000FF, 0xFF0000), kind=CodeKind.COLOUR),
+    "palette": MaskCodec(
+        ("a", "b", "c"), (0, 0xFF0000, 0xFF00), kind=CodeKind.COLOUR, palette="colour"
+    ),
     "palette indices": MaskCodec(("a", "b", "c"), (0, 5, 9), palette="index"),
 }
 
@@ -221,7 +224,7 @@ def test_the_original_encoding_is_a_file_of_the_same_kind(encoding, mode):
 
 def test_an_encoding_that_cannot_be_written_is_refused_before_the_first_image(photos, tmp_path):
     images, _ = group_files(find_files([photos("a.png")])[0])
-    objects = MaskCodec(("background", "cell"), (0, 1), others=1)
+    objects = MaskCodec(("background", "cell"), (0, 1), unknown="foreground")
     below = MaskCodec(("a", "b"), (-1, 1))
     for codec, why in ((objects, "number objects"), (below, r"-1\.\.1; a PNG holds 0")):
         with pytest.raises(MaskValueError, match=why):

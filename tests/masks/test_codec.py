@@ -14,8 +14,9 @@ from PIL import Image
 from fastunet.errors import ImageReadError, MaskValueError
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
+from fastunet.masks.codes import CodeKind
 from fastunet.masks.raw import RawMask
-from fastunet.masks.statistics import Survey, Tally
+from fastunet.masks.statistics import MaskSetStats, MaskStats
 
 PALETTE = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0)}
 
@@ -333,22 +334,6 @@ def test_deep_values_among_colours_are_refused(tmp_path):
         MaskCodec.infer([colour, tmp_path / "v.png"])
 
 
-# --- what a survey tells ------------------------------------------------------------------------
-
-
-def test_a_survey_tells_what_each_file_holds_in_one_kind_of_code(tmp_path):
-    colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
-    grey = save(tmp_path / "g.png", np.full((2, 2), 255))
-    survey = Survey.of([colour, grey], progress=False)
-    assert survey.present == {colour: {0, 0xFF0000}, grey: {0xFFFFFF}}
-    assert survey.counts == {0: 1, 0xFF0000: 1, 0xFFFFFF: 4}
-
-
-def test_a_spread_survey_looks_at_some_of_the_files(tmp_path):
-    paths = [save(tmp_path / f"{i}.png", grid(0, i)) for i in range(10)]
-    assert list(Survey.spread(paths, progress=False, sample=4).present) == paths[::3]
-
-
 # --- what goes wrong ----------------------------------------------------------------------------
 
 
@@ -386,16 +371,16 @@ def test_a_mask_that_cannot_be_decoded_is_named(tmp_path):
 
 
 @st.composite
-def codecs(draw, kinds=(False, True)):
+def codecs(draw, kinds=tuple(CodeKind)):
     """A codec of values or colours, with and without void, tolerant or strict."""
-    is_colour = draw(st.sampled_from(kinds))
-    code = st.integers(0, 0xFFFFFF) if is_colour else st.integers(-300, 70_000)
+    kind = draw(st.sampled_from(kinds))
+    code = st.integers(0, 0xFFFFFF) if kind is CodeKind.COLOUR else st.integers(-300, 70_000)
     codes = draw(st.lists(code, min_size=2, max_size=24, unique=True))
     n_void = draw(st.integers(0, min(2, len(codes) - 2)))
     void, codes = tuple(codes[:n_void]), tuple(codes[n_void:])
-    others = draw(st.sampled_from([None, VOID, 1]))
+    unknown = draw(st.sampled_from(["error", "void", "foreground"][: 3 if len(codes) == 2 else 2]))
     names = tuple(f"class {i}" for i in range(len(codes)))
-    return MaskCodec(names, codes, void, colour=is_colour, others=others)
+    return MaskCodec(names, codes, void, kind=kind, unknown=unknown)
 
 
 def a_picture(codec, random, shape=(5, 6)):
@@ -409,31 +394,34 @@ def a_picture(codec, random, shape=(5, 6)):
 def test_codes_become_the_indices_that_they_stand_for(codec, random):
     indices, codes = a_picture(codec, random)
     picture = np.stack([codes >> s & 255 for s in (16, 8, 0)], 2).astype(np.uint8)
-    np.testing.assert_array_equal(codec.encode(picture if codec.colour else codes), indices)
+    np.testing.assert_array_equal(
+        codec.encode(codes if codec.kind is CodeKind.VALUE else picture), indices
+    )
 
 
-@given(codecs(kinds=(True,)), st.randoms(use_true_random=False))
+@given(codecs(kinds=(CodeKind.COLOUR,)), st.randoms(use_true_random=False))
 def test_palettes_in_any_order_give_the_same_indices(codec, random):
     indices, codes = a_picture(codec, random)
     table = np.array(random.sample([*codec.codes, *codec.void], len(codec.codes + codec.void)))
     order = table.argsort()
     stored = order[np.searchsorted(table[order], codes)].astype(np.uint8)
-    raw = RawMask(stored, colour=True, table=np.resize(table, 256))
+    raw = RawMask(stored, CodeKind.COLOUR, table=np.resize(table, 256))
     np.testing.assert_array_equal(codec.encode(raw), indices)
 
 
-@given(codecs(kinds=(True,)), st.randoms(use_true_random=False))
+@given(codecs(kinds=(CodeKind.COLOUR,)), st.randoms(use_true_random=False))
 def test_what_a_colour_codec_draws_it_reads_again(codec, random):
     indices = np.array(random.choices(range(len(codec.codes)), k=30)).reshape(5, 6)
     np.testing.assert_array_equal(codec.encode(codec.decode(indices)), indices)
 
 
 @given(codecs(), st.integers(-300, 70_000))
-def test_a_code_that_is_not_listed_follows_the_rule_for_others(codec, code):
+def test_a_code_that_is_not_listed_follows_the_rule_for_unknown_ones(codec, code):
     known = {*codec.codes, *codec.void}
-    raw = RawMask(np.full((2, 2), code), codec.colour)
+    raw = RawMask(np.full((2, 2), code), codec.kind)
     if code not in known:
-        assert (codec.lookup(raw) == (-1 if codec.others is None else codec.others)).all()
+        expected = {"error": -1, "void": VOID, "foreground": 1}[codec.unknown]
+        assert (codec.lookup(raw) == expected).all()
 
 
 @given(codecs())
@@ -445,8 +433,8 @@ def test_json_makes_the_same_codec_again(codec):
     "codec",
     [
         MaskCodec(("a", "b"), (0, 255)),
-        MaskCodec(("a", "b"), (0, 0x8000FF), (0xFFFFFF,), colour=True, palette_files=True),
-        MaskCodec(("a", "b"), (0xFF000000, 0x00FF00), colour=True, nearest=True),
+        MaskCodec(("a", "b"), (0, 0x8000FF), (0xFFFFFF,), kind=CodeKind.COLOUR, palette="colour"),
+        MaskCodec(("a", "b"), (0xFF000000, 0x00FF00), kind=CodeKind.COLOUR, nearest=True),
         MaskCodec(("a", "b"), (0, 1), palette="index"),
     ],
 )
@@ -454,11 +442,12 @@ def test_json_of_older_versions_is_read(codec):
     old = codec.to_dict()
     assert MaskCodec.from_dict(json.loads(json.dumps(old))) == codec
     del old["others"], old["palette_files"]
-    assert MaskCodec.from_dict(old) == replace(codec, palette_files=False)
+    palette = "index" if codec.palette == "index" else None
+    assert MaskCodec.from_dict(old) == replace(codec, palette=palette)
 
 
 def test_a_codec_travels_to_other_processes():
-    codec = MaskCodec(("a", "b"), (0, 255), others=VOID)
+    codec = MaskCodec(("a", "b"), (0, 255), unknown="void")
     codec.encode(grid(0, 255))
     assert pickle.loads(pickle.dumps(codec)) == codec
 
@@ -475,7 +464,7 @@ def test_a_codec_travels_to_other_processes():
             ["binary, 2 classes by two values: 0 = background, 255 = foreground; no void"],
         ),
         (
-            MaskCodec(("sky", "1", "road"), (0, 1, 2), (255,), others=VOID),
+            MaskCodec(("sky", "1", "road"), (0, 1, 2), (255,), unknown="void"),
             "class indices",
             [
                 "multiclass, 3 classes by class indices: 0 = sky, 1, 2 = road; void: 255",
@@ -484,15 +473,15 @@ def test_a_codec_travels_to_other_processes():
             ],
         ),
         (
-            MaskCodec(("a", "b", "c"), (0, 7, 9), others=2),
+            MaskCodec(("a", "b", "c"), (0, 7, 9), unknown="void"),
             "sparse values",
             [
                 "multiclass, 3 classes by sparse values: 0 = a, 7 = b, 9 = c; no void",
-                "Whatever else a mask holds is c.",
+                "Whatever else a mask holds is void.",
             ],
         ),
         (
-            MaskCodec(("soil", "weed"), (0, 0xFF0000), colour=True, nearest=True),
+            MaskCodec(("soil", "weed"), (0, 0xFF0000), kind=CodeKind.COLOUR, nearest=True),
             "colours",
             [
                 "binary, 2 classes by colours: #000000 = soil, #ff0000 = weed; no void",
@@ -537,12 +526,12 @@ def test_masks_beyond_the_sample_are_looked_at_for_codes_that_it_lacks(tmp_path)
         mask[0] = 0
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(mask).save(paths[-1])
-    survey, present = Survey.telling([Tally.read(path) for path in paths], sample=3)
-    assert survey.codes == [0, 1, 3]
+    stats, present = MaskSetStats.telling([MaskStats.read(path) for path in paths], sample=3)
+    assert stats.codes == [0, 1, 3]
     assert {path: set(codes) for path, codes in present.items()} == {
         path: {0, 3} if i in (5, 7) else {0, 1} for i, path in enumerate(paths)
     }
-    assert len(survey.present) == 4  # the sample, and one that showed something new
+    assert len(stats.present) == 4  # the sample, and one that showed something new
 
 
 def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
@@ -552,7 +541,7 @@ def test_a_colour_mask_beyond_the_sample_makes_all_codes_colours(tmp_path):
         mask[1:] = (255, 0, 0) if i == 5 else 255
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(mask if i % 2 else mask[..., 0]).save(paths[-1])
-    survey, present = Survey.telling([Tally.read(path) for path in paths], sample=3)
-    assert survey.colour
+    stats, present = MaskSetStats.telling([MaskStats.read(path) for path in paths], sample=3)
+    assert stats.kind is CodeKind.COLOUR
     assert set(present[paths[5]]) == {0, 0xFF0000}
     assert set(present[paths[4]]) == set(present[paths[7]]) == {0, 0xFFFFFF}

@@ -9,7 +9,7 @@ from fastunet.errors import MaskValueError
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.instance_maps import numbering
-from fastunet.masks.statistics import Survey
+from fastunet.masks.statistics import MaskSetStats
 
 RNG = np.random.default_rng(0)
 
@@ -49,7 +49,7 @@ def test_objects_numbered_anew_in_each_file_are_recognised(tmp_path, dtype, suff
 def test_a_few_gaps_from_cropping_do_not_hide_an_instance_map(tmp_path):
     masks = [objects(n) for n in (20, 25, 31, 36, 40, 44)]
     masks[0][masks[0] == 7] = 0
-    assert numbering(Survey.of(save(tmp_path, masks), progress=False))
+    assert numbering(MaskSetStats.of(save(tmp_path, masks), progress=False))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_few_gaps_from_cropping_do_not_hide_an_instance_map(tmp_path):
     ids=["scenes", "many classes", "few values", "diagrams", "scattered"],
 )
 def test_classes_are_not_taken_for_objects(tmp_path, masks):
-    assert not numbering(Survey.of(save(tmp_path, masks), progress=False))
+    assert not numbering(MaskSetStats.of(save(tmp_path, masks), progress=False))
 
 
 def test_a_palette_of_random_colours_does_not_hide_an_instance_map(tmp_path):

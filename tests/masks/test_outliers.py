@@ -6,14 +6,14 @@ import pytest
 
 from fastunet.errors import MaskValueError
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.outliers import stray_codes
+from fastunet.masks.outliers import outlier_codes
 
 
-def strays(common, odd, files=100, pixels=10):
+def outliers(common, odd, files=100, pixels=10):
     """A value that one file of many holds, a few pixels of it."""
     held = [set(common) for _ in range(files)]
     held[3] |= {odd}
-    return stray_codes(held, {**dict.fromkeys(common, 100_000), odd: pixels})
+    return outlier_codes(held, {**dict.fromkeys(common, 100_000), odd: pixels})
 
 
 @pytest.mark.parametrize(
@@ -27,16 +27,16 @@ def strays(common, odd, files=100, pixels=10):
     ],
 )
 def test_a_value_in_one_file_is_a_mistake_where_it_breaks_the_rule(common, odd, expected):
-    assert strays(common, odd) == expected
+    assert outliers(common, odd) == expected
 
 
 def test_without_a_rule_a_rare_class_is_a_class():
-    assert strays((10, 50, 90), 77, pixels=1000) == set()
+    assert outliers((10, 50, 90), 77, pixels=1000) == set()
 
 
 def test_a_value_in_most_files_is_no_mistake():
     files = [{0, 128, 255}] * 20
-    assert stray_codes(files, {0: 10**6, 255: 10**6, 128: 50}) == set()
+    assert outlier_codes(files, {0: 10**6, 255: 10**6, 128: 50}) == set()
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from fastunet.errors import ImageReadError, MaskValueError
-from fastunet.masks.raw import colour_codes, parse_value, pixel_counts, read_mask, runs
+from fastunet.masks.codes import CodeKind
+from fastunet.masks.raw import read_mask
 
 RNG = np.random.default_rng(0)
 CLASSES = RNG.integers(0, 5, (20, 30))
@@ -37,7 +36,7 @@ def test_whole_numbers_of_any_type_are_values(tmp_path, suffix, dtype):
     options = {"byteorder": byteorder} if suffix == ".tif" else {}
     path = saved(tmp_path / f"m{suffix}", CLASSES.astype(dtype), **options)
     raw = read_mask(path)
-    assert not raw.colour
+    assert raw.kind is CodeKind.VALUE
     np.testing.assert_array_equal(raw.codes, CLASSES)
 
 
@@ -88,7 +87,7 @@ def test_a_pixel_that_no_band_claims_has_the_value_of_void(tmp_path):
 
 def test_three_bands_of_bytes_at_0_and_255_are_colours(tmp_path):
     path = saved(tmp_path / "m.npy", (ONE_HOT[..., :3] * 255).astype(np.uint8))
-    assert read_mask(path).colour
+    assert read_mask(path).kind is CodeKind.COLOUR
 
 
 def test_grey_that_is_stored_three_times_is_values(tmp_path):
@@ -129,30 +128,3 @@ def test_a_mask_above_pillows_limit_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     np.testing.assert_array_equal(read_mask(tmp_path / "m.png").codes, CLASSES)
     assert Image.MAX_IMAGE_PIXELS == 100
-
-
-@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2).map(lambda s: (*s, 4))))
-def test_colour_codes_are_the_bytes_of_the_colour(rgba):
-    r, g, b, a = np.moveaxis(rgba.astype(np.int64), -1, 0)
-    opaque = (r << 16) + (g << 8) + b
-    np.testing.assert_array_equal(colour_codes(rgba[..., :3]), opaque)
-    expected = np.where(a == 0, 255 << 24, opaque + ((255 - a) << 24))
-    np.testing.assert_array_equal(colour_codes(rgba), expected)
-
-
-@given(hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2), elements={"max_value": 3}))
-def test_runs_and_counts_hold_every_pixel(codes):
-    of_run, lengths = runs(codes)
-    np.testing.assert_array_equal(np.repeat(of_run, lengths), codes.ravel())
-    assert (of_run[1:] != of_run[:-1]).all()
-    values, counts = np.unique(codes, return_counts=True)
-    assert pixel_counts(codes) == dict(zip(values.tolist(), counts.tolist(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [(11, (11, False)), ("11", (11, False)), ("-1", (-1, False)), ("#ff0001", (0xFF0001, True)),
-     ((255, 0, 1), (0xFF0001, True)), ("#ff0001ff", (0xFF0001, True))],
-)  # fmt: skip
-def test_values_and_colours_can_be_written_in_many_ways(text, code):
-    assert parse_value(text) == code

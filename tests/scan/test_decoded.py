@@ -10,7 +10,6 @@ from PIL import Image
 from fastunet.io.channel_files import ChannelFiles
 from fastunet.io.images import read_image
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import read_mask
 from fastunet.pairs.find import find_pairs
 from fastunet.scan.decoded import DecodedFiles
 
@@ -64,17 +63,10 @@ def test_a_kept_photo_as_stored_is_what_the_file_holds(tmp_path, orientation):
     np.testing.assert_array_equal(DecodedFiles().image_as_stored(tmp_path / "a.png"), pixels)
 
 
-def test_a_palette_file_is_kept_once_for_both_ways_of_reading_it(tmp_path):
-    file = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4) % 3, "P")
-    file.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
-    file.save(tmp_path / "m.png")
-    files, path = DecodedFiles(ROOMY), tmp_path / "m.png"
-    for palette in ("colour", "index"):
-        kept, fresh = files.mask(path, palette), read_mask(path, palette)
-        np.testing.assert_array_equal(kept.codes, fresh.codes)
-        assert (kept.table is None) == (fresh.table is None)
-    codec = MaskCodec(("a", "b", "c"), (0, 1, 2), palette="index")
-    np.testing.assert_array_equal(files.class_indices(path, codec), codec.read(path))
+def test_masks_are_the_class_indices_that_their_codec_reads(pair):
+    codec = MaskCodec(("off", "on"), (0, 255))
+    kept = DecodedFiles(ROOMY).class_indices(pair.mask, codec)
+    np.testing.assert_array_equal(kept, codec.read(pair.mask))
 
 
 def test_channels_in_several_files_are_one_image(tmp_path):

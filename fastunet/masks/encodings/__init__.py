@@ -1,5 +1,5 @@
-"""How masks may be encoded: one small class for each way, and the choice among them (`choice`).
+"""How masks may be encoded: one function for each way, and the choice among them (`choice`).
 
-Every encoding looks at the same facts, those of all files together, and says what it would make of
-them and how well that explains them.
+Every encoding looks at the same statistics, those of all files together, and says what it would
+make of them and how well that explains them.
 """

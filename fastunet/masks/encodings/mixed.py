@@ -1,91 +1,93 @@
 """Masks that were smoothed, and folders in which the files differ in their encoding."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 
-from fastunet.masks.encodings.facts import differ_from_file_to_file, groups
-from fastunet.masks.encodings.reading import Encoding, Reading, Said, are_few
-from fastunet.masks.encodings.values import ClassIndices, SparseValues, TwoValues
-from fastunet.masks.raw import TRANSPARENT, spell
-from fastunet.masks.smoothing import smoothed
-from fastunet.masks.statistics import Survey
+from fastunet.masks.codes import TRANSPARENT, Code, CodeKind
+from fastunet.masks.encodings.occurrence import differ_from_file_to_file, groups
+from fastunet.masks.encodings.reading import Reading, UserStatement, are_few
+from fastunet.masks.encodings.values import class_indices, sparse_values, two_values
+from fastunet.masks.smoothing import before_smoothing
+from fastunet.masks.statistics import MaskSetStats, MaskStats
 
 
-class Smoothed(Encoding):
+def smoothed(stats: MaskSetStats, stated: UserStatement) -> Reading | None:
     """Masks that were resized or drawn with smoothing: mixtures of classes along their seams."""
-
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        true = smoothed(survey)
-        if not true:
-            return None
-        share = sum(survey.counts[code] for code in true) / survey.counts.total()
-        return Reading(
-            "values with smoothed edges",
-            survey.among(true),
-            1.0,
-            refusal=f"The masks hold {len(survey.codes)} different {survey.kind}, but "
-            f"{survey.spell(true)} make up {share:.1%} of the pixels: they seem to have been "
-            "resized or saved with smoothing. Save them again without, or name those that are "
-            f'classes in a dict, classes={{"name": {spell(true[0], survey.colour)!r}, ...}}, and '
-            'pass unknown="void" to leave the rest out.',
-        )
+    true = before_smoothing(stats)
+    if not true:
+        return None
+    share = sum(stats.counts[code] for code in true) / stats.counts.total()
+    return Reading(
+        "values with smoothed edges",
+        stats.among(true),
+        1.0,
+        refusal=f"The masks hold {len(stats.codes)} different {stats.kind}, but "
+        f"{stats.format(true)} make up {share:.1%} of the pixels: they seem to have been "
+        "resized or saved with smoothing. Save them again without, or name those that are "
+        f'classes in a dict, classes={{"name": {stats.kind.format(true[0])!r}, ...}}, '
+        'and pass unknown="void" to leave the rest out.',
+    )
 
 
-class SeveralEncodings(Encoding):
+def several_encodings(stats: MaskSetStats, stated: UserStatement) -> Reading | None:
     """Files of several encodings of the same classes: half of them 0/1 and half 0/255."""
-
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        if survey.bands or survey.indices or not are_few(survey):
-            return None
-        found = groups(survey)
-        background = [code for code in survey.codes if code in (0, TRANSPARENT)]
-        together = any(codes >= {0, TRANSPARENT} for codes in survey.present.values())
-        if differ_from_file_to_file(survey):
-            first, *rest = (sorted(group) for group in found)
-        elif len(background) == 2 and not together and len(survey.codes) > 2:
-            first, rest = [code for code in survey.codes if code not in background], []
-        else:
-            return None
-        if any(len(group) != len(first) for group in rest):
-            return None
-        also = {code: meant for group in rest for code, meant in zip(group, first, strict=True)}
-        also |= {code: background[0] for code in background[1:]}
-        classes = [*background[:1], *first]
-        table = {
-            _default_name(i, len(classes)): _one_or_all(
-                [spell(c, survey.colour) for c in (code, *(o for o in also if also[o] == code))]
-            )
-            for i, code in enumerate(classes)
-        }
-        return Reading(
-            "the files differ in how they encode the same classes",
-            survey.among(classes),
-            0.5,
-            f"classes={table}",
-            also=also,
+    if stats.bands or stats.indices or not are_few(stats):
+        return None
+    found = groups(stats)
+    background = [code for code in stats.codes if code in (0, TRANSPARENT)]
+    together = any(codes >= {0, TRANSPARENT} for codes in stats.present.values())
+    if differ_from_file_to_file(stats):
+        first, *rest = (sorted(group) for group in found)
+    elif len(background) == 2 and not together and len(stats.codes) > 2:
+        first, rest = [code for code in stats.codes if code not in background], []
+    else:
+        return None
+    if any(len(group) != len(first) for group in rest):
+        return None
+    aliases = {code: meant for group in rest for code, meant in zip(group, first, strict=True)}
+    aliases |= {code: background[0] for code in background[1:]}
+    classes = [*background[:1], *first]
+    table = {
+        _default_name(i, len(classes)): _one_or_all(
+            stats.kind.format(same) for same in (code, *_aliases_of(code, aliases))
         )
+        for i, code in enumerate(classes)
+    }
+    return Reading(
+        "the files differ in how they encode the same classes",
+        stats.among(classes),
+        0.5,
+        f"classes={table}",
+        aliases=aliases,
+    )
 
 
-class PaletteAndIndices(Encoding):
+def palette_and_indices(stats: MaskSetStats, stated: UserStatement) -> Reading | None:
     """Some files have a palette, the others hold its indices as plain values."""
+    tables = [file.table for file in stats.files if file.table is not None]
+    plain = [file for file in stats.files if file.table is None]
+    if not tables or not plain or not all(_holds_values(f) for f in plain):
+        return None
+    if stats.palette == "index" or stats.kind is CodeKind.VALUE:
+        return None
+    colours = {index: code for table in tables for index, code in table.items()}
+    if any(colours[i] != code for table in tables for i, code in table.items()):
+        return None
+    if any((index == 0) != (code == 0) for index, code in colours.items()):
+        return None  # black and 0 are not the same: the order of the palette means nothing
+    values = set().union(*(file.counts for file in plain))
+    if not values - {0} or not values <= colours.keys():
+        return None
+    by_index = stats.by_index()
+    reading = class_indices(by_index, stated) or two_values(by_index, stated)
+    return reading or sparse_values(by_index, stated)
 
-    def read(self, survey: Survey, said: Said) -> Reading | None:
-        tables = [file.table for file in survey.files if file.table is not None]
-        plain = [file for file in survey.files if file.table is None]
-        if not tables or not plain or any(f.colour or f.one_bit or f.bands for f in plain):
-            return None
-        if survey.palette == "index" or not survey.colour:
-            return None
-        colours = {index: code for table in tables for index, code in table.items()}
-        if any(colours[i] != code for table in tables for i, code in table.items()):
-            return None
-        if any((index == 0) != (code == 0) for index, code in colours.items()):
-            return None  # black and 0 are not the same: the order of the palette means nothing
-        values = set().union(*(file.counts for file in plain))
-        if not values - {0} or not values <= colours.keys():
-            return None
-        by_index = survey.by_index()
-        reading = ClassIndices().read(by_index, said) or TwoValues().read(by_index, said)
-        return reading or SparseValues().read(by_index, said)
+
+def _holds_values(file: MaskStats) -> bool:
+    return file.kind is CodeKind.VALUE and not file.one_bit and not file.bands
+
+
+def _aliases_of(code: Code, aliases: Mapping[Code, Code]) -> list[Code]:
+    return [alias for alias, same in aliases.items() if same == code]
 
 
 def _default_name(index: int, n: int) -> str:
@@ -94,6 +96,6 @@ def _default_name(index: int, n: int) -> str:
     return "foreground" if n == 2 else f"class {index}"
 
 
-def _one_or_all(values: Iterable[str | int]) -> str | int | Collection[str | int]:
+def _one_or_all(values: Iterable[int | str]) -> int | str | list[int | str]:
     every = list(values)
     return every[0] if len(every) == 1 else every

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from fastunet.io.extensions import is_image, is_litter
+from fastunet.io.extensions import is_image, is_junk
 from fastunet.pairs.matching import Affix, Rule, composed, split_of
 from fastunet.pairs.pair import Split
 
@@ -65,7 +65,7 @@ class Folder:
     @cached_property
     def _entries(self) -> tuple[dict[str, "Folder"], dict[str, str]]:
         with os.scandir(self.path) as found:
-            entries = sorted((e.name, e.is_dir()) for e in found if not is_litter(e.name))
+            entries = sorted((e.name, e.is_dir()) for e in found if not is_junk(e.name))
         folders = {_key(name): Folder(self.path / name) for name, is_dir in entries if is_dir}
         return folders, {_key(name): name for name, is_dir in entries if not is_dir}
 

@@ -10,8 +10,8 @@ from fastunet.errors import MaskValueError
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.masks.encodings.choice import ENCODINGS, understand
-from fastunet.masks.encodings.reading import Said
-from fastunet.masks.statistics import Survey
+from fastunet.masks.encodings.reading import UserStatement
+from fastunet.masks.statistics import MaskSetStats
 
 RNG = np.random.default_rng(0)
 BLACK, RED, GREEN, WHITE = (0, 0, 0), (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -70,7 +70,7 @@ def test_each_answer_to_the_question_is_understood(one_and_255):
     assert "0 = background, 1 or 255 = foreground" in both.describe()
     assert MaskCodec.from_dict(both.to_dict()) == both
     less = MaskCodec.infer(one_and_255, {"background": 0, "foreground": [1, 255]}, void=255)
-    assert (less.codes, less.void, less.also) == ((0, 1), (255,), ())
+    assert (less.codes, less.void, less.aliases) == ((0, 1), (255,), ())
     void = MaskCodec.infer(one_and_255, void=255)
     assert (void.codes, void.void) == ((0, 1), (255,))
 
@@ -226,7 +226,7 @@ def test_a_thin_class_of_jpeg_masks_is_asked_about(tmp_path):
     mask = discs(1, side=96)
     mask[60:90, ::12] = 2  # lines of one pixel
     paths = jpegs(tmp_path, mask, BLACK, RED, (0, 255, 255))
-    with pytest.raises(MaskValueError, match="a rare or thin class, or a smear"):
+    with pytest.raises(MaskValueError, match="a rare or thin class, or a blurred edge"):
         MaskCodec.infer(paths)
 
 
@@ -311,13 +311,13 @@ def test_objects_in_colours_of_their_own_are_asked_about(tmp_path):
 
 
 def test_every_encoding_says_what_it_is_and_has_a_fit(tmp_path):
-    surveys = [
-        Survey.of([write(tmp_path / "a.png", discs(1, 2))], progress=False),
-        Survey.of([write(tmp_path / "b.png", cut_out(discs(1), RED))], progress=False),
+    every_stats = [
+        MaskSetStats.of([write(tmp_path / "a.png", discs(1, 2))], progress=False),
+        MaskSetStats.of([write(tmp_path / "b.png", cut_out(discs(1), RED))], progress=False),
     ]
     for encoding in ENCODINGS:
-        assert type(encoding).__doc__
-        for survey in surveys:
-            reading = encoding.read(survey, Said())
+        assert encoding.__doc__
+        for stats in every_stats:
+            reading = encoding(stats, UserStatement())
             assert reading is None or (0 < reading.fit <= 1 and reading.meaning)
-    assert understand(surveys[0], Said()).survey.codes == [0, 1, 2]
+    assert understand(every_stats[0], UserStatement()).stats.codes == [0, 1, 2]
