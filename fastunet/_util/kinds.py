@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -162,7 +162,7 @@ Values = Annotated[
     int | str | Sequence[int | str | Sequence[int]],
     Kind(
         "mask values (11) or colours (#ff0000) were expected",
-        clean_if(lambda value: isinstance(value, Integral | str | Sequence)),
+        clean_if(lambda value: isinstance(value, Integral | Iterable)),
         repeats=True,
     ),
 ]

@@ -30,7 +30,7 @@ def audit(
 ):
     """Look at every file of a data set: what it holds, and what is wrong with it.
 
-    Broken files, masks that do not fit, stray values, duplicates across the
+    Broken files, masks that do not fit, outlier values, duplicates across the
     split, rare classes, what is too thin for the network's size (--size or
     --patch as in train) and more, each with what to do. Nothing is changed.
     Exit code 1 when there are errors.
