@@ -27,8 +27,8 @@ def check_lossy(context: CheckContext) -> Iterator[Finding]:
         yield context.make_finding(
             "warning",
             "lossy-mask",
-            f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}, which blurs "
-            "class values along borders: {files}. Each pixel is read as the nearest class, so "
+            f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}: {{files}}. JPEG "
+            "blurs class values along borders; each pixel is read as the nearest class, so "
             "borders are uncertain by some pixels.",
             "Export the masks again as PNG.",
             lossy,
