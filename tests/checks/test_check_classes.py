@@ -36,3 +36,24 @@ def test_a_class_that_is_nowhere_is_a_warning(write_pairs, found):
     report = audit(write_pairs(6, (0, 1), SIZE), classes=table)
     assert found(report) == {"absent-class": "warning"}
     assert "weed" in report.findings[0].message
+
+
+def test_masks_saved_as_jpeg_are_a_warning(write_pairs, read, write, found):
+    root = write_pairs(12, size=SIZE)
+    for name in ("03", "04"):
+        write(root / f"masks/{name}.jpg", read(root / f"masks/{name}.png"))
+        (root / f"masks/{name}.png").unlink()
+    report = audit(root)
+    assert found(report) == {"lossy-mask": "warning"}
+    assert report.findings[0].message.startswith("2 masks are JPEG files: masks/03.jpg,")
+
+
+def test_of_many_unknown_values_eight_are_named_with_their_pixels(write_pairs, read, write):
+    root = write_pairs(12, size=SIZE)
+    mask = read(root / "masks/05.png")
+    for number in range(10):
+        mask[0, : 12 - number] = 50 + number
+    write(root / "masks/05.png", mask)
+    (error,) = audit(root).errors
+    assert error.message.startswith("1 mask holds values that stand for no class: 59 (3 pixels")
+    assert " and 2 more values. The classes are 0, 255." in error.message
