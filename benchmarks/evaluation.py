@@ -77,7 +77,7 @@ def main() -> None:
     str(result)
     print(
         f"table with intervals: {time.perf_counter() - start:.1f} s, peak {peak_memory():.0f} MB\n"
-        f"counts kept of an image: {result.outcomes[0].nbytes + result.pixels.itemsize} bytes"
+        f"counts kept of an image: {sum(each[0].nbytes for each in result.outcomes)} bytes"
     )
 
 

@@ -90,21 +90,17 @@ def main() -> None:
     name = torch.cuda.get_device_name() if device.type == "cuda" else cpu_name()
     threads = "" if device.type == "cuda" else f", {torch.get_num_threads()} threads"
     print(f"torch {torch.__version__} on {name}{threads}; U-Net of width {args.width}")
-    print(
-        f"{'classes':>7} {'size':>5} {'pass':>9} {'metrics':>9} {'share':>6}"
-        f" {'JaccardIndex':>13} {'ConfusionMatrix':>16}"
-    )
+    titles = f"{'classes':>7} {'size':>5} {'pass':>9} {'metrics':>9} {'share':>6}"
+    print(f"{titles} {'JaccardIndex':>13} {'ConfusionMatrix':>16}")
     for classes, size in CASES:
         steps = contestants(classes, size, args.width, args.bs, device)
         for step in steps.values():
             step()  # the first is slower
         rounds = [[seconds(step) for step in steps.values()] for _ in range(args.rounds)]
         validation, ours, jaccard, matrix = map(min, zip(*rounds, strict=True))
-        print(
-            f"{classes:>7} {size:>5} {1e3 * validation:>6.1f} ms {1e3 * ours:>6.2f} ms"
-            f" {ours / (validation + ours):>6.1%}"
-            f" {jaccard / ours:>12.1f}x {matrix / ours:>15.1f}x"
-        )
+        times = f"{1e3 * validation:>6.1f} ms {1e3 * ours:>6.2f} ms"
+        ratios = f"{jaccard / ours:>12.1f}x {matrix / ours:>15.1f}x"
+        print(f"{classes:>7} {size:>5} {times} {ours / (validation + ours):>6.1%} {ratios}")
 
 
 if __name__ == "__main__":

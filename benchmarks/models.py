@@ -157,11 +157,8 @@ def main() -> None:
     )
     peaks = {name: measured_alone(name, args) for name in networks}
     benches = {name: Bench(build, args) for name, build in networks.items()}
-    works = {
-        (name, work): getattr(bench, work)
-        for name, bench in benches.items()
-        for work in ("step", "predict")
-    }
+    works = {(name, "step"): bench.step for name, bench in benches.items()}
+    works |= {(name, "predict"): bench.predict for name, bench in benches.items()}
     warm = {key: max(benches[key[0]].seconds(work, 2), 1e-4) for key, work in works.items()}
     best = dict.fromkeys(works, float("inf"))
     for _ in range(ROUNDS):
@@ -169,10 +166,8 @@ def main() -> None:
             times = max(2, int(args.seconds / 2 / ROUNDS / warm[key]))
             best[key] = min(best[key], benches[key[0]].seconds(work, times))
 
-    print(
-        f"{'network':<20} {'parameters':>12} {'step ms':>9} {'predict ms':>11} {'peak MiB':>9}"
-        f"   against {REFERENCE}: step, predict, memory"
-    )
+    head = f"{'network':<20} {'parameters':>12} {'step ms':>9} {'predict ms':>11} {'peak MiB':>9}"
+    print(f"{head}   against {REFERENCE}: step, predict, memory")
     for name, bench in benches.items():
         count = sum(p.numel() for p in bench.model.parameters())
         step, predict = best[name, "step"], best[name, "predict"]

@@ -91,14 +91,8 @@ def main() -> None:
         pair = [learner(width, norm, bs, args.size, device, fast) for fast in (False, True)]
         warm = [seconds_per_step(*one, 2) for one in pair]
         steps = max(2, int(args.seconds / ROUNDS / sum(warm)))
-        best = [
-            min(s)
-            for s in zip(
-                *[[seconds_per_step(*one, steps) for one in pair] for _ in range(ROUNDS)],
-                strict=True,
-            )
-        ]
-        plain, ours = (bs / seconds for seconds in best)
+        rounds = [[seconds_per_step(*one, steps) for one in pair] for _ in range(ROUNDS)]
+        plain, ours = (bs / min(seconds) for seconds in zip(*rounds, strict=True))
         print(f"{width:>5} {norm:>6} {bs:>6} {plain:>9.1f} {ours:>9.1f} {ours / plain:>6.2f}x")
 
 

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fastai.callback.fp16 import AMPMode, MixedPrecision
-from fastai.callback.schedule import LRFinder
-from fastai.callback.tracker import SaveModelCallback
+from fastai.data.core import DataLoaders
 from fastai.learner import Learner, mk_metric
 from fastai.torch_core import rank_distrib
 from fastcore.foundation import L
@@ -22,8 +21,9 @@ from torch import nn
 
 from fastunet._util.files import write_atomically
 from fastunet.callback.auto_precision import AutoPrecision
-from fastunet.callback.best_model import SaveBestModel
+from fastunet.callback.best_model import KeepBest
 from fastunet.callback.guard import FiniteGuard
+from fastunet.callback.lookup import find_callback
 from fastunet.callback.time_budget import Schedule, fit_for
 from fastunet.data.augment import Augment
 from fastunet.data.dataloaders import renormalised
@@ -34,16 +34,22 @@ from fastunet.inference.bundle import Bundle, check_threshold
 from fastunet.inference.tta import TURNS, AveragedViews, Turn
 from fastunet.io.sources import Source
 from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
+from fastunet.masks.codec import MaskCodec
 from fastunet.metrics import LossTerm, adapt_metrics, default_metrics, loss_terms
 from fastunet.models.build import build, describe
 from fastunet.models.forward_check import check_network
+from fastunet.models.network import HasPrior
 from fastunet.models.normalisation import normalisation_of
 from fastunet.models.parameter_groups import split_parameters
 from fastunet.precision import Precision
+from fastunet.preprocess import Preprocess
 
 
 class SegmentationLearner(Learner):
     """A fastai `Learner` that keeps its best model, predicts at full size and saves bundles.
+
+    When a fit ends, the weights of its best epoch are loaded. With a `SaveModelCallback` of your
+    own among the callbacks, that one decides.
 
     Of two classes `threshold` decides everywhere: in metrics, `validate`, `get_preds`, `predict`,
     `show_results`, `predict_mask`, `evaluate` and the bundle. `save` and `load` keep it.
@@ -52,18 +58,21 @@ class SegmentationLearner(Learner):
     save_best: bool = True  # load the weights of the best epoch when a fit ends
     monitor: str | None = None  # the value that says which epoch is the best; None: first metric
     threshold: float = 0.5  # binary: foreground is what is more probable than this
+    model: nn.Module
+    loss_func: SegmentationLoss
 
-    def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0):
-        """As `Learner.fit`; the weights of the best epoch are loaded when it ends.
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.add_cb(KeepBest())
 
-        With a `SaveModelCallback` of your own among the callbacks, that one decides.
-        """
+    @property
+    def monitored(self) -> str:
+        """The name of the value that says which epoch is the best."""
+        return self.monitor or (self.metrics[0].name if self.metrics else "valid_loss")
+
+    def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0) -> None:
+        """As `Learner.fit`."""
         self._adapt_loss()
-        cbs = L(cbs)
-        others = (SaveModelCallback, LRFinder)
-        if self.save_best and not any(isinstance(cb, others) for cb in [*self.cbs, *cbs]):
-            first = self.metrics[0].name if self.metrics else "valid_loss"
-            cbs = cbs + SaveBestModel(self.monitor or first)
         super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
 
     def fit_minutes(
@@ -74,8 +83,8 @@ class SegmentationLearner(Learner):
     ) -> Schedule:
         """`fit_one_cycle` that ends when `minutes` are over; its schedule follows the clock.
 
-        Returns what the first steps let expect: epochs, batches per epoch, seconds. Warns where
-        only a handful of batches fit.
+        Returns what was planned after the first steps: epochs, batches per epoch, seconds. Warns
+        where only a few batches fit into the time.
         """
         if not 0 < minutes < math.inf:
             raise TrainingError(f"minutes={minutes}: there is no time to train.")
@@ -88,12 +97,16 @@ class SegmentationLearner(Learner):
 
     @metrics.setter
     def metrics(self, metrics):
-        self._metrics = L(adapt_metrics(metrics, self.dls.codec.n_out)).map(mk_metric)
+        self._metrics = L(adapt_metrics(metrics, self._n_out)).map(mk_metric)
+
+    @property
+    def _n_out(self) -> int:
+        return _codec_and_preprocess(self.dls)[0].n_out
 
     # the number format
 
     def add_cb(self, cb):
-        """As `Learner.add_cb`; fastai's `MixedPrecision` steers `AutoPrecision`, which is here."""
+        """As `Learner.add_cb`; fastai's `MixedPrecision` sets the format of `AutoPrecision`."""
         if isinstance(cb, MixedPrecision):
             return self._with_precision("bf16" if cb.amp_mode == AMPMode.BF16 else "fp16")
         return super().add_cb(cb)
@@ -111,10 +124,11 @@ class SegmentationLearner(Learner):
         return self._with_precision("fp32")
 
     def _with_precision(self, precision: Precision, scaling: dict | None = None):
-        if not hasattr(self, "auto_precision"):
-            self.add_cb(AutoPrecision())
-        self.auto_precision.precision = precision
-        self.auto_precision.scaling = scaling or {}
+        chosen = find_callback(self, AutoPrecision)
+        if chosen is None:
+            chosen = AutoPrecision()
+            self.add_cb(chosen)
+        chosen.precision, chosen.scaling = precision, scaling or {}
         return self
 
     # predicting
@@ -122,8 +136,9 @@ class SegmentationLearner(Learner):
     def _adapt_loss(self) -> None:
         """A loss that was set on the learner is adapted as one that is passed when it is made."""
         if not isinstance(self.loss_func, SegmentationLoss):
-            self.loss_func = adapt_loss(self.loss_func, self.dls.codec.n_out, self.dls.device)
-            self.metrics = [m for m in self.metrics if not isinstance(m, LossTerm)]  # of the other
+            self.loss_func = adapt_loss(self.loss_func, self._n_out, self.dls.device)
+            # without the terms of the loss before
+            self.metrics = [m for m in self.metrics if not isinstance(m, LossTerm)]
 
     def validate(self, *args, **kwargs):
         """As `Learner.validate`."""
@@ -177,7 +192,7 @@ class SegmentationLearner(Learner):
 
     def _turns_of_training(self) -> tuple[Turn, ...]:
         view = next((t for t in self.dls.train.after_item if isinstance(t, RandomView)), None)
-        augment = getattr(view, "augment", None)
+        augment = view and view.augment
         if not isinstance(augment, Augment):
             return TURNS[:1]
         if augment.flip_ud:
@@ -185,9 +200,8 @@ class SegmentationLearner(Learner):
         return TURNS[:2] if augment.flip_lr else TURNS[:1]
 
     def segmenter(self) -> Segmenter:
-        """This model, with its preprocessing and classes, as it predicts once it is saved."""
-        codec, preprocess = self.dls.codec, self.dls.preprocess
-        return Segmenter(self.model, codec, preprocess, threshold=self.threshold)
+        """The model with its preprocessing and classes, as it predicts once it is saved."""
+        return Segmenter(self.model, *_codec_and_preprocess(self.dls), threshold=self.threshold)
 
     def predict_mask(
         self,
@@ -236,13 +250,14 @@ class SegmentationLearner(Learner):
         """
         if metrics is None:
             metrics = self._measured()
+        codec, preprocess = _codec_and_preprocess(self.dls)
         return Bundle(
-            describe(self.model),
-            self.model.state_dict(),
-            self.dls.codec,
-            self.dls.preprocess,
-            metrics,
-            training or {},
+            architecture=describe(self.model),
+            weights=self.model.state_dict(),
+            codec=codec,
+            preprocess=preprocess,
+            metrics=metrics,
+            training=training or {},
             threshold=self.threshold,
         ).save(path)
 
@@ -260,7 +275,7 @@ class SegmentationLearner(Learner):
 
 
 def segmentation_learner(
-    dls,  # `ImageMaskDataLoaders`, or a `DataBlock`'s of `PairImageBlock` and `PairMaskBlock`
+    dls: DataLoaders,  # `ImageMaskDataLoaders`, or of `PairImageBlock` and `PairMaskBlock`
     arch: str | Callable | nn.Module = "unet",  # which network; see below
     *,
     pretrained: bool = True,  # an encoder starts from ImageNet weights, frozen
@@ -302,33 +317,30 @@ def segmentation_learner(
     the network does not map these images to logits; `TrainingError` where a loss or a metric does
     not fit the task.
     """
-    if not (hasattr(dls, "codec") and hasattr(dls, "preprocess")):
-        raise TrainingError(
-            "These DataLoaders do not say what their masks hold. Make them with "
-            "ImageMaskDataLoaders, or with a DataBlock of PairImageBlock and PairMaskBlock."
-        )
+    codec, preprocess = _codec_and_preprocess(dls)
     options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
     if arch == "unet":
         options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
-    preprocess, n_out = dls.preprocess, dls.codec.n_out
-    model = build(arch, preprocess.channels, n_out, preprocess.size, pretrained, weights, options)
+    channels, n_out, size = preprocess.channels, codec.n_out, preprocess.size
+    start = weights if weights is not None and pretrained else pretrained
+    model = build(arch, channels, n_out, size, weights=start, options=options)
     statistics = normalisation_of(model) if normalize else None
     if statistics is not None:
         dls = renormalised(dls, *statistics)
-    if model is not arch and hasattr(model, "set_prior"):
+    if model is not arch and isinstance(model, HasPrior):
         counts = _class_counts(dls, sample=_MASKS)
-        model.set_prior((counts / max(1, counts.sum())).tolist())
+        model.set_prior([count / max(1, sum(counts)) for count in counts])
     if isinstance(arch, nn.Module):
-        check_network(model, preprocess.channels, n_out, preprocess.size, dls.device)
-    loss_func = adapt_loss(CombinedLoss if loss_func is None else loss_func, n_out, dls.device)
-    if loss_func.needs_counts:
-        loss_func.set_class_counts(_class_counts(dls))
+        check_network(model, channels, n_out, size, dls.device)
+    loss = adapt_loss(CombinedLoss if loss_func is None else loss_func, n_out, dls.device)
+    if loss.needs_counts:
+        loss.set_class_counts(_class_counts(dls))
     if metrics is None:
-        metrics = [*default_metrics(), *loss_terms(loss_func)]
+        metrics = [*default_metrics(), *loss_terms(loss)]
     learn = SegmentationLearner(
         dls,
         model,
-        loss_func=loss_func,
+        loss_func=loss,
         metrics=metrics,
         lr=lr,
         path=path,
@@ -346,6 +358,23 @@ _LEARNERS_OWN = inspect.signature(Learner.__init__).parameters.keys()
 _MASKS = 100  # that are looked at for the frequency of the classes
 
 
-def _class_counts(dls, sample: int | None = None) -> np.ndarray:
-    """(classes,) pixels of each class in the training masks, or in some of them."""
-    return dls.reader.class_counts(list(dict.fromkeys(dls.train_ds.items)), sample)
+# --- what is read of the data --------------------------------------------------------------------
+
+
+def _codec_and_preprocess(dls: DataLoaders) -> tuple[MaskCodec, Preprocess]:
+    """What the masks hold and how images are fed, as the transforms of `dls` say.
+
+    Raises `TrainingError` where they do not say it.
+    """
+    try:
+        return dls.codec, dls.preprocess
+    except AttributeError as error:
+        raise TrainingError(
+            "These DataLoaders do not say what their masks hold. Make them with "
+            "ImageMaskDataLoaders, or with a DataBlock of PairImageBlock and PairMaskBlock."
+        ) from error
+
+
+def _class_counts(dls: DataLoaders, sample: int | None = None) -> list[int]:
+    """Pixels of each class in the training masks, or in some of them."""
+    return dls.reader.class_counts(list(dict.fromkeys(dls.train_ds.items)), sample).tolist()

@@ -8,8 +8,6 @@ from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 
 _OPACITY = 0.5
-
-
 _BANDS = {12: (3, 2, 1), 13: (3, 2, 1)}  # Sentinel-2: B4, B3, B2
 
 
@@ -17,10 +15,10 @@ def picture(
     image: np.ndarray,  # (H, W, C), uint8, or float with 1 as full scale
     bands: Sequence[int] | None = None,  # one or three of the channels; None: a sensible choice
 ) -> np.ndarray:  # (H, W, 3) uint8
-    """Any image as something to look at; of many bands three, each stretched.
+    """Any image as a picture to look at; of many bands three are shown, each stretched.
 
-    Of 12 or 13 bands these are red, green and blue of Sentinel-2; otherwise the first three, or
-    the first where there are two.
+    Of 12 or 13 bands these are red, green and blue of Sentinel-2. Of others they are the first
+    three; of two bands the first is shown in grey.
     """
     channels = image.shape[2]
     if bands is not None:

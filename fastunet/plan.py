@@ -11,7 +11,7 @@ from importlib.metadata import version
 from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from fastunet._util.files import read_small, write_atomically
 from fastunet._util.kinds import (
@@ -32,18 +32,13 @@ from fastunet._util.kinds import (
     Values,
     Whole,
     checked,
+    choice,
     clean_if,
 )
 from fastunet._util.options import Options, flat, option, types_of, unknown_options
 from fastunet._util.options import takes as takes
+from fastunet.choices import Cache, Orientation, Precision, Preset, Scaling, Unknown
 from fastunet.errors import OptionError
-
-Cache = Literal["auto", "ram", "disk"]
-Orientation = Literal["upright", "stored"]
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
-Preset = Literal["none", "light", "scene", "free"]
-Scaling = Literal["auto", "dtype", "percentile"]
-Unknown = Literal["error", "void"]
 
 Views = Annotated[
     Any,
@@ -55,6 +50,8 @@ Views = Annotated[
     ),
 ]
 
+Kept = Annotated[Cache | None, choice(Cache, or_none=True)]
+
 _DATA, _SEEN, _SPLIT = "What the data are", "What the network sees", "The split"
 _NETWORK, _TRAINING = "The network", "The training"
 
@@ -65,15 +62,14 @@ EPOCHS = 20  # where neither epochs nor minutes are given
 class FileOptions(Options):
     """Where the images and masks are."""
 
-    data: File = option(MISSING, "Folder of images and masks, or a table.", _DATA)
-    images: File | None = option(
-        None, "Folder of images, for layouts that are not recognised.", _DATA
-    )
+    panel = _DATA
+    data: File = option(MISSING, "Folder of images and masks, or a table.")
+    images: File | None = option(None, "Folder of images, for layouts that are not recognised.")
     masks: File | None = option(
-        None, "Folder of masks, by its name where there are several, or with images=.", _DATA
+        None, "Folder of masks, by its name where there are several, or with images=."
     )
-    prefix: Text | None = option(None, "What a mask's name has before the image's.", _DATA)
-    suffix: Text | None = option(None, "What a mask's name has behind the image's.", _DATA)
+    prefix: Text | None = option(None, "What a mask's name has before the image's.")
+    suffix: Text | None = option(None, "What a mask's name has behind the image's.")
 
     @property
     def words(self) -> tuple[Path, Path | None, Path | None, str | None, str | None]:
@@ -85,40 +81,36 @@ class FileOptions(Options):
 class MaskOptions(Options):
     """What the masks hold."""
 
+    panel = _DATA
     classes: Classes | None = option(
         None,
         'Class names, by ascending value: "soil,weed,crop"; or with values or colours: '
         '"soil=#000000,weed=#ff0000,crop=#00ff00". A name given twice has two of them.',
-        _DATA,
     )
     void: Values | None = option(
-        None, "Mask value (11) or colour (#ffffff) that does not count. May be repeated.", _DATA
+        None, "Mask value (11) or colour (#ffffff) that does not count. May be repeated."
     )
-    instances: Flag = option(False, "The masks number objects: all are the foreground.", _DATA)
-    unknown: Unknown = option("error", "What mask values are that classes= does not name.", _DATA)
+    instances: Flag = option(False, "The masks number objects: all are the foreground.")
+    unknown: Unknown = option("error", "What mask values are that classes= does not name.")
 
 
 @dataclass(frozen=True)
 class SplitOptions(Options):
     """Which images are trained on, which validate, and which are kept for the end."""
 
-    valid_pct: Number = option(
-        0.2, "Share held out, where the data have no split of their own.", _SPLIT
+    panel = _SPLIT
+    valid_pct: Number = option(0.2, "Share held out, where the data have no split of their own.")
+    test_pct: Number = option(0.0, "Share kept for the end, where they have no test part.")
+    seed: Whole = option(
+        42, "Seed of the split, the weights and the augmentation.", panel=_TRAINING
     )
-    test_pct: Number = option(0.0, "Share kept for the end, where they have no test part.", _SPLIT)
-    seed: Whole = option(42, "Seed of the split, the weights and the augmentation.", _TRAINING)
     groups: Groups | None = option(
         None,
         'What stays in one part: "auto" (found from the names), or a regular expression '
         "whose group is the key, such as '^(.*)_[0-9]+$'.",
-        _SPLIT,
     )
-    fold: Fold | None = option(
-        None, "Cross-validation: 2/5 validates on the second of five parts.", _SPLIT
-    )
-    split: Split | None = option(
-        None, "The split.json of another run, to repeat its split.", _SPLIT
-    )
+    fold: Fold | None = option(None, "Cross-validation: 2/5 validates on the second of five parts.")
+    split: Split | None = option(None, "The split.json of another run, to repeat its split.")
 
     def __post_init__(self):
         super().__post_init__()
@@ -134,45 +126,40 @@ class SplitOptions(Options):
 class InputOptions(Options):
     """How images are read, and what the network sees of them."""
 
+    panel = _SEEN
     size: Sides | None = option(
-        None, "Network input, pixels: 256, or HEIGHTxWIDTH.", _SEEN, shown="256; on a CPU 128"
+        None, "Network input, pixels: 256, or HEIGHTxWIDTH.", shown="256; on a CPU 128"
     )
     patch: Sides | None = option(
-        None, "Instead of the whole image: random patches of this size, as size=.", _SEEN
+        None, "Instead of the whole image: random patches of this size, as size=."
     )
-    scale: Positive = option(
-        1.0, "Share of the image's resolution at which patches are cut.", _SEEN
-    )
+    scale: Positive = option(1.0, "Share of the image's resolution at which patches are cut.")
     channels: Count | None = option(
-        None,
-        "Channels of the network's input.",
-        _SEEN,
-        shown="1 or 3, as the images are; or their bands",
+        None, "Channels of the network's input.", shown="1 or 3, as the images are; or their bands"
     )
     scaling: Scaling = option(
         "auto",
         "What numbers of images of several types or ranges mean: dtype (the largest of each type "
         "is white) or percentile (they mean the same in all files).",
-        _DATA,
+        panel=_DATA,
     )
     orientation: Orientation | None = option(
         None,
         "How photos are read that EXIF turns and whose masks fit both ways.",
-        _DATA,
+        panel=_DATA,
         shown="found out, or asked",
     )
     augment: Views | None = option(
         None,
         "Training views: scene (it has an up and a down), free (microscopy, aerial), light, or "
         "none but the picture itself.",
-        _SEEN,
         shown="scene",
     )
-    cache: Cache | None = option("auto", "Where decoded pixels are kept.", _SEEN)
-    bs: Whole | None = option(None, "Batch size.", _SEEN, shown="16, fewer for few images")
-    strict: Flag = option(False, "Refuse data in which the audit finds an error.", _DATA)
+    cache: Kept = option("auto", "Where decoded pixels are kept.")
+    bs: Whole | None = option(None, "Batch size.", shown="16, fewer for few images")
+    strict: Flag = option(False, "Refuse data in which the audit finds an error.", panel=_DATA)
     skip_bad: Flag = option(
-        False, "Leave out, and list, pairs that cannot be read or do not fit together.", _DATA
+        False, "Leave out, and list, pairs that cannot be read or do not fit together.", panel=_DATA
     )
 
 
@@ -180,20 +167,18 @@ class InputOptions(Options):
 class ModelOptions(Options):
     """Which network is trained."""
 
+    panel = _NETWORK
     arch: Text = option(
         "unet",
         '"unet", any timm encoder ("resnet34"; see fastunet encoders), or '
         '"fastai:resnet34", the network of fastai\'s unet_learner.',
-        _NETWORK,
     )
     width: Count | None = option(
-        None, 'Channels of "unet" at full resolution.', _NETWORK, shown="32; on a CPU 16"
+        None, 'Channels of "unet" at full resolution.', shown="32; on a CPU 16"
     )
-    pretrained: Flag = option(True, "Start an encoder from ImageNet weights.", _NETWORK)
+    pretrained: Flag = option(True, "Start an encoder from ImageNet weights.")
     weights: File | None = option(
-        None,
-        "A file with the encoder's weights (.safetensors, .pth), instead of a download.",
-        _NETWORK,
+        None, "A file with the encoder's weights (.safetensors, .pth), instead of a download."
     )
 
     def __post_init__(self):
@@ -215,31 +200,24 @@ class ModelOptions(Options):
 class FitOptions(Options):
     """How long and how the network is trained."""
 
-    epochs: Count | None = option(
-        None, "Passes over the training part.", _TRAINING, shown=str(EPOCHS)
-    )
-    minutes: Minutes | None = option(
-        None, "Wall-clock time of the whole command, instead.", _TRAINING
-    )
-    lr: Rate = option(3e-3, 'Peak learning rate, or "find" to ask lr_find.', _TRAINING)
-    lr_batches: Count = option(100, "Batches that lr_find takes.", _TRAINING, typed=False)
+    panel = _TRAINING
+    epochs: Count | None = option(None, "Passes over the training part.", shown=str(EPOCHS))
+    minutes: Minutes | None = option(None, "Wall-clock time of the whole command, instead.")
+    lr: Rate = option(3e-3, 'Peak learning rate, or "find" to ask lr_find.')
+    lr_batches: Count = option(100, "Batches that lr_find takes.", typed=False)
     precision: Precision = option(
-        "auto", "Number format of the training; auto is what is fast on the device.", _TRAINING
+        "auto", "Number format of the training; auto is what is fast on the device."
     )
     monitor: Text | None = option(
         None,
         'What says which epoch is the best and kept, such as "valid_loss" or "mean_iou".',
-        _TRAINING,
         shown="dice",
     )
     device: Text | None = option(
-        None, "Where it runs: cpu, cuda or mps.", _TRAINING, shown="the fastest there is"
+        None, "Where it runs: cpu, cuda or mps.", shown="the fastest there is"
     )
     threads: Count | None = option(
-        None,
-        "CPU threads; as many again give the same weights again.",
-        _TRAINING,
-        shown="as PyTorch chooses",
+        None, "CPU threads; as many again give the same weights again.", shown="as PyTorch chooses"
     )
 
 

@@ -1,30 +1,28 @@
 """Which number format is fast on a device: asked by training and by inference alike."""
 
-from contextlib import nullcontext
-from typing import Literal
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
 
-Precision = Literal["auto", "bf16", "fp16", "fp32"]
+from fastunet.choices import Precision
+from fastunet.errors import OptionError
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 
 
-def choose_dtype(
-    device: str | torch.device,
-    precision: Precision = "auto",
-) -> torch.dtype:
+def choose_dtype(device: str | torch.device, precision: Precision = "auto") -> torch.dtype:
     """The dtype of convolutions and matrix products.
 
     "auto" is bfloat16 on CUDA and CPUs that compute in it (Ampere and newer; AMX or AVX512-BF16),
     float16 on older CUDA, float32 elsewhere. A CPU that only emulates bfloat16 is several times
-    slower with it than with float32, so it gets float32.
+    slower with it than with float32, so it gets float32. Raises `OptionError` where the precision
+    is unknown.
     """
-    if precision != "auto":
-        if precision not in _DTYPES:
-            raise ValueError(f"precision={precision!r}; expected auto, {', '.join(_DTYPES)}.")
+    if precision in _DTYPES:
         return _DTYPES[precision]
+    if precision != "auto":
+        raise OptionError(f"precision={precision!r}; expected auto, {', '.join(_DTYPES)}.")
     kind = torch.device(device).type
     if kind == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -35,9 +33,7 @@ def choose_dtype(
 
 
 def training_dtype(
-    model: nn.Module,
-    device: str | torch.device,
-    precision: Precision = "auto",
+    model: nn.Module, device: str | torch.device, precision: Precision = "auto"
 ) -> torch.dtype:
     """The dtype to train `model` in: that of `choose_dtype`, but float32 where bfloat16 is slower.
 
@@ -60,7 +56,7 @@ def cpu_computes_bf16() -> bool:
     return bool(features.get("amx_bf16") or features.get("avx512_bf16"))
 
 
-def autocast(device: str | torch.device, dtype: torch.dtype):
+def autocast(device: str | torch.device, dtype: torch.dtype) -> AbstractContextManager:
     """A context in which PyTorch computes in `dtype` where that is safe; nothing for float32."""
     if dtype == torch.float32:
         return nullcontext()

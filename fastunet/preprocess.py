@@ -17,8 +17,8 @@ import torch.nn.functional as F
 
 from fastunet._util.terminal import shown
 from fastunet._util.text import listing
+from fastunet.choices import Orientation, Scaling
 from fastunet.io.channels import full_scale, with_channels
-from fastunet.io.conventions import Orientation, Scaling
 from fastunet.io.images import refuse_not_finite
 from fastunet.io.pixel_values import (
     is_nodata,

@@ -1,5 +1,7 @@
-"""Where the tiles of a large picture lie: for validation, which counts each pixel once, and for
-prediction, which blends them."""
+"""Where the tiles of a large image lie.
+
+Validation counts each pixel once; prediction blends the tiles where they overlap.
+"""
 
 import math
 
@@ -8,11 +10,11 @@ import numpy as np
 
 
 def starts(
-    length: int,  # of the picture, pixels
+    length: int,  # of the image, pixels
     tile: int,  # of a tile, pixels
     overlap: float = 0.0,  # share of a tile, at least, that its neighbour covers too
 ) -> list[int]:
-    """Where tiles begin along one side, evenly spread; one at 0 where the picture is smaller."""
+    """Where tiles begin along one side, evenly spread; one at 0 where the image is smaller."""
     if length <= tile:
         return [0]
     step = max(1, int(tile * (1 - overlap)))
@@ -21,11 +23,11 @@ def starts(
 
 
 def grid(
-    size: tuple[int, int],  # (height, width) of the picture
+    size: tuple[int, int],  # (height, width) of the image
     tile: tuple[int, int],  # (height, width) of a tile
     overlap: float = 0.0,
 ) -> list[tuple[int, int, int, int]]:  # top, left; bottom, right of the part that is its own
-    """Tiles that cover a picture, row by row. Their own parts cover it without overlap."""
+    """Tiles that cover an image, row by row. Their own parts cover it without overlap."""
     rows, columns = (starts(*sides, overlap) for sides in zip(size, tile, strict=True))
     return [
         (top, left, bottom, right)
@@ -38,11 +40,10 @@ def pad(
     image: np.ndarray,  # (H, W, C)
     missing: tuple[int, int],  # rows below, columns to the right
 ) -> np.ndarray:
-    """The picture continued by its mirror image, as training views see it beyond the edge."""
+    """The image continued by its mirror image, as training views see it beyond the edge."""
     if not any(missing):
         return image
     down, right = missing
-    padded = cv2.copyMakeBorder(
-        np.ascontiguousarray(image), 0, down, 0, right, cv2.BORDER_REFLECT_101
-    )
+    whole = np.ascontiguousarray(image)
+    padded = cv2.copyMakeBorder(whole, 0, down, 0, right, cv2.BORDER_REFLECT_101)
     return padded.reshape(*padded.shape[:2], -1)

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
-from fastai.vision.learner import model_meta
 
 from fastunet._util.files import write_atomically
 from fastunet._util.options import flat
@@ -35,6 +34,7 @@ from fastunet.callback.random_numbers import same_random_numbers
 from fastunet.callback.time_budget import measure
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
+from fastunet.choices import Precision
 from fastunet.data.arguments import device_of
 from fastunet.data.cache import MemoryCache, room_in_memory
 from fastunet.data.dataloaders import ImageMaskDataLoaders
@@ -44,11 +44,10 @@ from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
 from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
-from fastunet.models.timm_encoders import check_name
 from fastunet.models.unet import UNet
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.split import save_split
-from fastunet.plan import EPOCHS, Clock, Plan, Precision
+from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.precision import training_dtype
 from fastunet.runs.contents import BEST, PLAN, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
@@ -129,7 +128,12 @@ def begin(plan: Plan) -> None:
     if weights is not None and not weights.is_file():
         raise OptionError(f'weights="{weights}": there is no file {weights}.')
     if arch != "unet" and architecture(arch) == arch:
+        from fastunet.models.timm_encoders import check_name  # timm takes a while
+
         check_name(arch)
+    device = device_of(plan.fit.device, default_device())
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise OptionError('device="cuda": there is none here; leave it out, or say device="cpu".')
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
@@ -201,6 +205,8 @@ def architecture(name: str) -> str | Callable:
     """The `arch` of `segmentation_learner` that is written so. Raises `OptionError`."""
     if not name.startswith(_FASTAI):
         return name
+    from fastai.vision.learner import model_meta  # torchvision takes a while
+
     known = {builder.__name__: builder for builder in model_meta}
     encoder = name.removeprefix(_FASTAI)
     if encoder not in known:
@@ -214,41 +220,31 @@ def decided(
     rate: float,  # the peak learning rate
 ) -> Plan:
     """The plan with all that was chosen for this run, to repeat it from any folder."""
-    dls, files, model, fit = learn.dls, plan.files, plan.model, plan.fit
-    by_size = dls.preprocess.policy == "resize"
-    split = plan.split.split
-    split = Path(split).absolute() if isinstance(split, str | PathLike) else split
-    return replace(
-        plan,
-        files=replace(files, data=files.data.absolute()),
-        split=replace(plan.split, split=split),
-        input=replace(
-            plan.input,
-            size=dls.preprocess.size if by_size else None,
-            bs=dls.bs,
-            augment=plan.input.augment or "scene",
-        ),
-        model=replace(
-            model,
-            width=_width(learn),
-            weights=model.weights and model.weights.absolute(),
-        ),
-        fit=replace(
-            fit,
-            epochs=None if fit.minutes else fit.epochs or EPOCHS,
-            lr=rate,
-            precision=_PRECISIONS[training_dtype(learn.model, dls.device, fit.precision)],
-            device=dls.device.type,
-            threads=torch.get_num_threads(),
-        ),
-    )
+    dls, asked = learn.dls, plan.options
+    files = {
+        name: Path(asked[name]).absolute()
+        for name in ("data", "split", "weights")
+        if isinstance(asked[name], str | PathLike)
+    }
+    chosen = {
+        "size": dls.preprocess.size if dls.preprocess.policy == "resize" else None,
+        "bs": dls.bs,
+        "augment": asked["augment"] or "scene",
+        "width": _width(learn),
+        "epochs": None if asked["minutes"] else asked["epochs"] or EPOCHS,
+        "lr": rate,
+        "precision": _PRECISIONS[training_dtype(learn.model, dls.device, asked["precision"])],
+        "device": dls.device.type,
+        "threads": torch.get_num_threads(),
+    }
+    return Plan.of(**asked | files | chosen, clock=plan.clock)
 
 
 # --- learning rate and fit ------------------------------------------------------------------------
 
 
 def find_lr(plan: Plan, learn: SegmentationLearner, picture: Path) -> float:
-    """fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
+    """Ask fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
     model_dir = learn.model_dir
     with (
         tempfile.TemporaryDirectory(prefix="fastunet-") as scratch,
@@ -333,7 +329,7 @@ class PredictOnce(Segmenter):
         made._kept = MemoryCache(room_in_memory())
         return made
 
-    _kept: MemoryCache
+    _kept: MemoryCache[tuple[np.ndarray]]
 
     def probabilities(self, image: Source | None = None, **channels) -> np.ndarray:
         """As `Segmenter.probabilities`."""

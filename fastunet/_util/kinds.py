@@ -177,25 +177,28 @@ Split = Annotated[Any, Kind("a split was expected", lambda value: value, metavar
 File = Annotated[Path, Kind("a path was expected", _path, metavar="<path>")]
 
 
-def kind_of(
-    annotation: Any,  # the type of an option
-    or_none: bool = False,
+def choice(
+    words: Any,  # a `Literal`
+    or_none: bool = False,  # None is a value too, typed "none"
 ) -> Kind:
-    """What the type takes: what stands in its `Annotated`, or the words of a `Literal`."""
+    """One of the words."""
+    known = (*get_args(words), "none") if or_none else get_args(words)
+    return Kind(
+        f"one of {', '.join(known)} was expected",
+        clean_if(lambda value: value in get_args(words) or (or_none and value is None)),
+        lambda text: None if or_none and text == "none" else text,
+        metavar="|".join(known),
+    )
+
+
+def kind_of(annotation: Any) -> Kind:
+    """What an option's type takes: what stands in its `Annotated`, or the words of a `Literal`."""
     origin = get_origin(annotation)
     if origin is Annotated:
         return next(extra for extra in annotation.__metadata__ if isinstance(extra, Kind))
     if origin in (Union, UnionType):
-        inner = next(one for one in get_args(annotation) if one is not type(None))
-        return kind_of(inner, is_optional(annotation))
-    choices = get_args(annotation)
-    words = (*choices, "none") if or_none else choices
-    return Kind(
-        f"one of {', '.join(words)} was expected",
-        clean_if(lambda value: value in choices or (or_none and value is None)),
-        lambda text: None if or_none and text == "none" else text,
-        metavar="|".join(words),
-    )
+        return kind_of(next(one for one in get_args(annotation) if one is not type(None)))
+    return choice(annotation)
 
 
 def checked(

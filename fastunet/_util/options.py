@@ -5,7 +5,7 @@ import functools
 import inspect
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 from fastunet._util.kinds import checked, plain
 
@@ -13,7 +13,7 @@ from fastunet._util.kinds import checked, plain
 def option(
     default: Any,
     help: str,  # a sentence, in a terminal and in Python alike
-    panel: str,  # of the help in a terminal
+    panel: str | None = None,  # of the help in a terminal; None: that of the group
     shown: str | None = None,  # as the default, in place of None
     typed: bool = True,  # the command line has it
 ) -> Any:
@@ -26,6 +26,8 @@ def option(
 class Options:
     """A group of options. Raises `OptionError` for a value that is not of its option's kind."""
 
+    panel: ClassVar[str]  # of the help in a terminal
+
     def __post_init__(self):
         for name, annotation in types_of(type(self)).items():
             object.__setattr__(self, name, checked(annotation, name, getattr(self, name)))
@@ -33,7 +35,8 @@ class Options:
 
 def types_of(group: type[Options]) -> dict[str, Any]:
     """The type of each option, with its `Kind`."""
-    return get_type_hints(group, include_extras=True)
+    hints = get_type_hints(group, include_extras=True)
+    return {one.name: hints[one.name] for one in fields(group)}
 
 
 _Returned = TypeVar("_Returned")

@@ -1,6 +1,7 @@
 """Mixed precision and channels_last on every device."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import torch
 from fastai.callback.core import Callback, CancelStepException
@@ -13,8 +14,8 @@ class AutoPrecision(Callback):
 
     bfloat16 where the device computes in it, float16 with a gradient scaler on older CUDA, float32
     otherwise; see `fastunet.precision.training_dtype`. Unlike fastai's `MixedPrecision` it works on
-    CPUs too. `learn.auto_precision.dtype` is what was chosen, `skipped` how many steps in a row
-    were left out because float16 gradients overflowed.
+    CPUs too. `learn.auto_precision.dtype` is what the last fit trained in, `skipped` how many steps
+    in a row were left out because float16 gradients overflowed.
     """
 
     order = 10  # as fastai's MixedPrecision: after device placement, before the recorder
@@ -28,10 +29,10 @@ class AutoPrecision(Callback):
         super().__init__()
         self.precision, self.channels_last = precision, channels_last
         self.scaling = dict(scaling or {})
-        self.dtype: torch.dtype | None = None
+        self.dtype = torch.float32
         self.scaler: torch.amp.GradScaler | None = None
         self.skipped = 0
-        self._context = None
+        self._context: AbstractContextManager | None = None
 
     def before_fit(self):
         device = next(self.model.parameters()).device
@@ -60,7 +61,7 @@ class AutoPrecision(Callback):
     def after_cancel_batch(self):
         self._leave()
 
-    def _leave(self):
+    def _leave(self) -> None:
         if self._context is not None:
             context, self._context = self._context, None
             context.__exit__(None, None, None)
@@ -84,8 +85,10 @@ class AutoPrecision(Callback):
     # and calls `step` only if they are finite. fastai then steps its own optimizer.
 
     @property
-    def param_groups(self):
+    def param_groups(self) -> list[dict]:
+        """Those of the optimizer."""
         return self.opt.param_groups
 
-    def step(self):
+    def step(self) -> None:
+        """Note that the gradients are finite."""
         self._stepped = True

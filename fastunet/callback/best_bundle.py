@@ -8,7 +8,7 @@ from fastunet.inference.bundle import Bundle
 
 
 class SaveBestBundle(SaveBestModel):
-    """`SaveBestModel` that writes a bundle, with the scores of its epoch, in place of a checkpoint.
+    """`SaveBestModel` that writes a bundle with the scores of its epoch, not a checkpoint.
 
     The bundle in `folder` is whole at every moment. Its weights are loaded when the fit ends.
     """
@@ -22,12 +22,12 @@ class SaveBestBundle(SaveBestModel):
         super().__init__(monitor)
         self.bundle_folder, self.facts = folder, training or {}
 
-    def _save(self, name):
-        scores = {name: value if math.isfinite(value) else None
-                  for name, value in self.scores.items() if name != "train_loss"}  # fmt: skip
+    def _save(self, name: str) -> None:
+        scores = {n: v if math.isfinite(v) else None for n, v in self.scores.items()}
+        scores.pop("train_loss", None)
         metrics = {"split": "valid", "resolution": "network input", **scores}
         training = {**self.facts, "epoch": self.epoch, "epochs": self.n_epoch}
         self.last_saved_path = self.learn.save_bundle(self.bundle_folder, metrics, training)
 
-    def _load_best(self):
+    def _load_best(self) -> None:
         self.model.load_state_dict(Bundle.load(self.bundle_folder).weights)

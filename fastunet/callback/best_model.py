@@ -2,24 +2,27 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
+from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import SaveModelCallback
 
-from fastunet.callback.guard import nonfinite_weight
+from fastunet.callback.lookup import find_callback
 from fastunet.callback.plain import PlainCallback
 from fastunet.errors import TrainingError
+from fastunet.models.finite import first_nonfinite
 
 _LOWER_IS_BETTER = ("loss", "error", "hausdorff")  # in a name, where the metric does not say
 
 
 class SaveBestModel(PlainCallback, SaveModelCallback):
-    """fastai's `SaveModelCallback`, safe against values that are not finite, crashes and traps.
+    """Keep the best epoch as fastai's `SaveModelCallback` does, and never a damaged one.
 
-    The best weights so far are in `learn.path/learn.model_dir/<fname>.pth`, and loaded with
-    `weights_only=True` when training ends. `best_epoch` says which
-    they are, `scores` what was recorded for that epoch, by name. An epoch whose losses, monitored
-    value or weights are not finite is never the best.
+    The best weights so far are in `learn.path/learn.model_dir/<fname>.pth`. They are loaded with
+    `weights_only=True` when training ends. `best_epoch` says which epoch that is, and `scores`
+    what was recorded for it, by name. An epoch whose losses, monitored value or weights are not
+    finite is never the best. `lr_find`, `validate` and `get_preds` keep nothing.
 
     Warns where the monitored value never moved, or was never a number. Raises `TrainingError`
     before the first batch where nothing of the name `monitor` is recorded.
@@ -37,21 +40,24 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         self._comp, self._min_delta = comp, abs(min_delta)
         self.best_epoch: int | None = None
         self.scores: dict[str, float] = {}
-        self._seen: list[float] | None = None  # monitored values of this fit; None: none runs
+        self._name = monitor  # as it is recorded
+        self._seen: list[float] | None = None  # monitored values of this fit; None: not a fit
 
-    def before_fit(self):  # also of `validate`, during which nothing is kept
-        self.run = not hasattr(self.learn, "lr_finder") and not hasattr(self.learn, "gather_preds")
+    def before_fit(self):  # of `validate` and `get_preds`, too
         self._seen = None
 
     def before_train(self):
         if self._seen is not None:
             return
-        names = self._names()
-        if self.monitor not in names and f"valid_{self.monitor}" in names:
-            self.monitor = f"valid_{self.monitor}"  # the recorder shows it for both parts
-        if self.monitor not in names:
+        self.last_saved_path = None  # that of an earlier fit
+        if not self._decides():
+            return
+        names, self._name = self._names(), self._wanted()
+        if self._name not in names and f"valid_{self._name}" in names:
+            self._name = f"valid_{self._name}"  # the recorder shows it for both parts
+        if self._name not in names:
             raise TrainingError(
-                f"monitor={self.monitor!r} is not among the recorded values: {', '.join(names)}."
+                f"monitor={self._name!r} is not among the recorded values: {', '.join(names)}."
             )
         self.comp = self._comp or (np.less if self._lower_is_better() else np.greater)
         self.min_delta = -self._min_delta if self.comp is np.less else self._min_delta
@@ -65,12 +71,13 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         if self._seen is None or len(values) < len(names):  # a skipped epoch records nothing
             return
         scores = dict(zip(names, values, strict=True))
-        value = scores[self.monitor]
+        value = scores[self._name]
         self._seen.append(value)
         losses = [scores[name] for name in ("train_loss", "valid_loss") if name in scores]
         if not all(map(math.isfinite, [value, *losses])):
             return
-        if self.comp(value - self.min_delta, self.best) and not nonfinite_weight(self.model):
+        better = self.comp(value - self.min_delta, self.best)
+        if better and not first_nonfinite(self.model.state_dict()):
             self.best, self.best_epoch, self.scores = value, self.epoch, scores
             self.new_best = True
             self._save(self.fname)
@@ -81,10 +88,18 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         if seen and self.best_epoch is not None:
             self._load_best()
 
-    def _save(self, name):
+    def _decides(self) -> bool:
+        """Whether this callback keeps the best epoch of the fit that begins."""
+        return find_callback(self.learn, LRFinder) is None
+
+    def _wanted(self) -> str:
+        """The name of the value to monitor."""
+        return self.monitor
+
+    def _save(self, name: str) -> None:
         self.last_saved_path = self.learn.save(name, with_opt=self.with_opt)
 
-    def _load_best(self):
+    def _load_best(self) -> None:
         self.learn.load(self.fname, with_opt=self.with_opt, weights_only=True)
 
     @property
@@ -98,17 +113,17 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         return names[:-1] if self.recorder.add_time else names
 
     def _lower_is_better(self) -> bool:
-        name = self.monitor.removeprefix("valid_").removeprefix("train_")
+        name = self._name.removeprefix("valid_").removeprefix("train_")
         for metric in self.learn.metrics:
             higher = getattr(metric, "higher_is_better", None)
-            if metric.name in (self.monitor, name) and higher is not None:
+            if metric.name in (self._name, name) and higher is not None:
                 return not higher
-        return any(word in self.monitor.lower() for word in _LOWER_IS_BETTER)
+        return any(word in name.lower() for word in _LOWER_IS_BETTER)
 
-    def _warn(self, seen: list[float]):
+    def _warn(self, seen: list[float]) -> None:
         if not seen:
             return
-        name, count = self.monitor, len(seen)
+        name, count = self._name, len(seen)
         if not any(map(math.isfinite, seen)):
             warnings.warn(
                 f"{name} was no number ({seen[-1]}) in all {count} epochs, so none is the best: "
@@ -124,7 +139,24 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
             )
 
 
-def _number(value: object) -> float:
+class KeepBest(SaveBestModel):
+    """The `SaveBestModel` that every `SegmentationLearner` has.
+
+    It follows the learner's `save_best` and `monitor`, as they are when a fit begins. Where the
+    learner or the fit has another `SaveModelCallback`, of fastai or of ours, that one decides.
+    """
+
+    def _decides(self) -> bool:
+        alone = not any(
+            isinstance(cb, SaveModelCallback) and cb is not self for cb in self.learn.cbs
+        )
+        return self.learn.save_best and alone and super()._decides()
+
+    def _wanted(self) -> str:
+        return self.learn.monitored
+
+
+def _number(value: Any) -> float:
     """A recorded value; nan where a metric gave none, or several."""
     try:
         return float(value)

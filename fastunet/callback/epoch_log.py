@@ -3,11 +3,16 @@
 import time
 from collections.abc import Sequence
 
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, GatherPredsCallback
+from fastai.callback.schedule import LRFinder
 from fastai.learner import noop
 from tqdm import tqdm
 
 from fastunet._util.terminal import hide_bars
+from fastunet.callback.lookup import find_callback
+from fastunet.callback.time_budget import StepTimer, TimeBudget
+
+_IN_SECONDS = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"  # a bar of time instead of batches
 
 
 class EpochLog(Callback):
@@ -20,7 +25,8 @@ class EpochLog(Callback):
     bar: tqdm | None = None
 
     def before_fit(self):
-        self.run = not hasattr(self.learn, "gather_preds") and not hasattr(self.learn, "step_timer")
+        silent = (GatherPredsCallback, StepTimer)
+        self.run = not any(find_callback(self.learn, kind) for kind in silent)
         if not self.run:
             return
         self.quiet = self.learn.logger is noop
@@ -33,18 +39,20 @@ class EpochLog(Callback):
     def before_train(self):  # not in `before_fit`, which validating and predicting come to as well
         if self.bar is not None:
             return
-        finder = getattr(self.learn, "lr_finder", None)
-        self.budget = getattr(self.learn, "time_budget", None)
-        total, shape = self.n_epoch * len(self.dls.train), None
-        if finder:
-            total = finder.num_it
-        elif self.budget:
+        finder = find_callback(self.learn, LRFinder)
+        self.budget = find_callback(self.learn, TimeBudget)
+        total = finder.num_it if finder else self.n_epoch * len(self.dls.train)
+        if self.budget:
             total = round(self.budget.ends - time.perf_counter())
-            shape = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"
         self.bar = tqdm(
-            total=total, desc="lr_find" if finder else "Training", unit="batch", leave=False,
-            disable=hide_bars(), dynamic_ncols=True, bar_format=shape,
-        )  # fmt: skip
+            desc="lr_find" if finder else "Training",
+            total=total,
+            unit="batch",
+            bar_format=_IN_SECONDS if self.budget else None,
+            dynamic_ncols=True,
+            leave=False,
+            disable=hide_bars(),
+        )
 
     def after_batch(self):
         if self.bar is None:
@@ -65,6 +73,6 @@ class EpochLog(Callback):
         if not self.quiet:
             self.learn.logger = self.old_logger
 
-    def _line(self, row: Sequence):
+    def _line(self, row: Sequence) -> None:
         cells = (f"{cell:.4f}" if isinstance(cell, float) else str(cell) for cell in row)
         tqdm.write("".join(f"{cell:>{w}}" for cell, w in zip(cells, self.widths, strict=False)))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -9,10 +10,14 @@ from fastai.callback.core import CancelFitException
 from fastai.callback.mixup import MixHandler, MixUp
 from fastai.callback.schedule import LRFinder, ParamScheduler
 from fastai.callback.tracker import SaveModelCallback
-from torch import Tensor, nn
+from torch import Tensor
 
+from fastunet.callback.auto_precision import AutoPrecision
+from fastunet.callback.best_model import SaveBestModel
+from fastunet.callback.lookup import find_callback
 from fastunet.callback.plain import PlainCallback
 from fastunet.errors import FastunetError, TrainingError
+from fastunet.models.finite import first_nonfinite
 
 _EVERY = 50  # batches between looks where looking makes the device wait
 _TOO_HIGH = 1e30  # a rate that overflows in the optimizer's float32
@@ -27,8 +32,8 @@ class FiniteGuard(PlainCallback):
     weights are looked at once per epoch. `lr_find`, which goes on until the loss explodes, simply
     ends there.
 
-    Before the first batch it refuses learning rates that are no positive number, and callbacks that
-    mix images in a way that the masks cannot follow.
+    Before the first batch it refuses learning rates that are not positive numbers, and callbacks
+    that mix images in a way that the masks cannot follow.
     """
 
     order = 1000  # an error is raised when all other callbacks have ended the fit
@@ -40,16 +45,16 @@ class FiniteGuard(PlainCallback):
         super().__init__()
         self.every = every
         self._error: TrainingError | None = None
+        self._finder: LRFinder | None = None
         self._fits = False
 
     def before_fit(self):  # also of `validate` and `get_preds`, which are not guarded
         self._error, self._fits = None, False
-        self.run = not hasattr(self.learn, "step_timer")  # which trains at a rate of 0
 
     def before_train(self):
         if not self._fits:
             self._fits = True
-            self._finder = next((cb for cb in self.learn.cbs if isinstance(cb, LRFinder)), None)
+            self._finder = find_callback(self.learn, LRFinder)
             self._check_mixing()
             self._check_rates()
         self._begin()
@@ -57,7 +62,7 @@ class FiniteGuard(PlainCallback):
     def before_validate(self):
         self._begin()
 
-    def _begin(self):
+    def _begin(self) -> None:
         self._first: Tensor | None = None  # (3,) batches where loss, images, logits went wrong
         self._trained = len(self.recorder.lrs)  # batches before this epoch
 
@@ -74,10 +79,11 @@ class FiniteGuard(PlainCallback):
             self._first = torch.full_like(finite, -1, dtype=torch.long)
         self._first = torch.where(~finite & (self._first < 0), self.iter, self._first)
         if (self.iter + 1) % every == 0:
-            self._look()
+            self._check()
 
     def after_batch(self):
-        skipped = getattr(getattr(self.learn, "auto_precision", None), "skipped", 0)
+        precision = find_callback(self.learn, AutoPrecision)
+        skipped = precision.skipped if precision else 0
         if self._fits and self.training and skipped >= _SKIPPED:
             self._stop(
                 f"{self._where(self.iter)}: {skipped} steps in a row were skipped, because "
@@ -89,8 +95,8 @@ class FiniteGuard(PlainCallback):
     def after_train(self):
         if not self._fits:
             return
-        self._look()
-        if self._finder is None and (name := nonfinite_weight(self.model)):
+        self._check()
+        if self._finder is None and (name := first_nonfinite(self.model.state_dict())):
             self._stop(
                 f"Training was stopped: after the batches of epoch {self.epoch} the weights are "
                 f"not finite ({name}), {self._at(self.recorder.lrs[-1])}. {self._lower()} "
@@ -99,15 +105,15 @@ class FiniteGuard(PlainCallback):
 
     def after_validate(self):
         if self._fits:
-            self._look()
+            self._check()
 
     def after_cancel_fit(self):
         """What fastai's own callback would save or load now is not finite, or of an earlier fit."""
         if self._error is None:
             return
         for cb in self.learn.cbs:
-            ours = isinstance(cb, PlainCallback)
-            if isinstance(cb, SaveModelCallback) and not ours and (cb.at_end or not _has_saved(cb)):
+            theirs = isinstance(cb, SaveModelCallback) and not isinstance(cb, SaveBestModel)
+            if theirs and (cb.at_end or not _has_saved(cb)):
                 cb.run = False
 
     def after_fit(self):
@@ -117,22 +123,23 @@ class FiniteGuard(PlainCallback):
             self.learn._end_cleanup()
             raise error
         if fits and self._finder is not None:
-            self._check_finder()
+            self._check_finder(self._finder)
 
     # --- what is not finite, and why ------------------------------------------------------------
 
-    def _stop(self, message: str):
+    def _stop(self, message: str) -> NoReturn:
         self._error = TrainingError(message)
         raise CancelFitException
 
-    def _look(self):
+    def _check(self) -> None:
         if self._first is None:
             return
         batch, images, logits = self._first.tolist()
         if batch < 0:
             return
         images, logits = 0 <= images <= batch, 0 <= logits <= batch
-        if self._finder is not None and not images and self._suggestions(self._trained + batch):
+        done = self._trained + batch
+        if self._finder is not None and not images and _has_suggestion(self._finder, done):
             raise CancelFitException
         cause = self._cause(batch, images, logits)
         self._stop(f"{self._where(batch)}, {cause} {self._kept()}".rstrip())
@@ -155,9 +162,10 @@ class FiniteGuard(PlainCallback):
                 f"{advice}"
             )
         what = "the network's output is not finite"
-        # where the look comes late, weights have been spoiled by the loss itself
+        # where the check comes late, weights have been damaged by the loss itself
         # and statistics by this very batch, while they are being learned
-        if batch == self.iter and (weight := nonfinite_weight(self.model, not self.training)):
+        weights = dict(self.model.named_parameters()) if self.training else self.model.state_dict()
+        if batch == self.iter and (weight := first_nonfinite(weights)):
             what += f", since its weights are not ({weight})"
         return f"{what}, {self._at(rate)}. {advice}"
 
@@ -173,21 +181,21 @@ class FiniteGuard(PlainCallback):
         return float(rates[number] if number < len(rates) else self.opt.hypers[-1]["lr"])
 
     def _at(self, rate: float) -> str:
-        dtype = getattr(getattr(self.learn, "auto_precision", None), "dtype", None)
-        precision = f" in {str(dtype).removeprefix('torch.')}" if dtype is not None else ""
-        return f"at a learning rate of {rate:.3g}{precision}"
+        precision = find_callback(self.learn, AutoPrecision)
+        dtype = f" in {str(precision.dtype).removeprefix('torch.')}" if precision else ""
+        return f"at a learning rate of {rate:.3g}{dtype}"
 
     def _lower(self) -> str:
         advice = "Choose a lower learning rate: lr_find (--lr find) suggests one."
-        dtype = getattr(getattr(self.learn, "auto_precision", None), "dtype", None)
-        if dtype == torch.float16:
+        precision = find_callback(self.learn, AutoPrecision)
+        if precision and precision.dtype == torch.float16:
             advice += ' Or precision="bf16" or "fp32" (--precision): float16 ends at 65504.'
         return advice
 
     def _files(self) -> str:
         """Which file holds such values; all are read until one is found."""
         try:
-            found = next(self._spoiled_files(), None)
+            found = next(self._damaged_files(), None)
         except FastunetError as error:  # the reader refuses the file, and says so
             return str(error)
         if found is None:
@@ -195,12 +203,14 @@ class FiniteGuard(PlainCallback):
                 "The files hold none: a transform made them, or the division by a standard "
                 "deviation of 0."
             )
-        return f"They are in {found}. Mend that file, or take it out."
+        return f"They are in {found}. Repair that file, or leave it out."
 
-    def _spoiled_files(self) -> Iterator[str]:
+    def _damaged_files(self) -> Iterator[str]:
         reader = getattr(self.dls, "reader", None)
+        if reader is None:
+            return
         dataset = self.dls.train_ds if self.training else self.dls.valid_ds
-        for item in getattr(dataset, "items", []) if reader is not None else []:
+        for item in getattr(dataset, "items", []):
             if not np.isfinite(reader.read(item)[0]).all():
                 pair = getattr(item, "pair", item)
                 yield ", ".join(str(file) for file in pair.image_files)
@@ -211,19 +221,22 @@ class FiniteGuard(PlainCallback):
             return ""
         for cb in self.learn.cbs:
             if isinstance(cb, SaveModelCallback) and _has_saved(cb):
-                epoch = getattr(cb, "best_epoch", None)
-                which = "the best epoch before" if epoch is None else f"epoch {epoch}, the best"
+                which = "the best epoch before"
+                if isinstance(cb, SaveBestModel):
+                    which = f"epoch {cb.best_epoch}, the best"
                 return f"The weights are those of {which}."
         return "No earlier epoch was kept to go back to."
 
     # --- before the first batch -----------------------------------------------------------------
 
-    def _check_rates(self):
-        rates = [hyper["lr"] for hyper in self.opt.hypers]
+    def _check_rates(self) -> None:
+        planned = [hyper["lr"] for hyper in self.opt.hypers]
         for cb in self.learn.cbs:
             if isinstance(cb, ParamScheduler) and "lr" in cb.scheds:
-                rates = [_at_place(cb.scheds["lr"], place) for place in (0, 0.25, 0.5, 0.75, 1)]
-        rates = np.concatenate([np.atleast_1d(np.asarray(rate, float)) for rate in rates])
+                planned = [
+                    _rate_at(cb.scheds["lr"], position) for position in (0, 0.25, 0.5, 0.75, 1)
+                ]
+        rates = np.concatenate([np.atleast_1d(np.asarray(rate, float)) for rate in planned])
         if not np.isfinite(rates).all() or rates.min() < 0 or not 0 < rates.max() < _TOO_HIGH:
             worst = rates[~np.isfinite(rates) | (rates <= 0) | (rates >= _TOO_HIGH)][0]
             self._stop(
@@ -231,7 +244,7 @@ class FiniteGuard(PlainCallback):
                 "expected. lr_find (--lr find) suggests one."
             )
 
-    def _check_mixing(self):
+    def _check_mixing(self) -> None:
         for cb in self.learn.cbs:
             if isinstance(cb, MixHandler) and not isinstance(cb, MixUp):
                 self._stop(
@@ -242,38 +255,27 @@ class FiniteGuard(PlainCallback):
             if isinstance(cb, MixUp) and self.dls.train.bs == 1:
                 self._stop("MixUp blends the images of a batch: choose a batch size above 1.")
 
-    def _check_finder(self):
+    def _check_finder(self, finder: LRFinder) -> None:
         count = len(self.recorder.losses)
-        if not self._suggestions(count):
+        if not _has_suggestion(finder, count):
             raise TrainingError(
                 f"lr_find: the loss was too large after {count} batches, too few for a suggestion. "
                 "Let it start lower, such as lr_find(start_lr=1e-9), or look at data and loss."
             )
 
-    def _suggestions(self, batches: int) -> bool:
-        """Whether so many are enough: fastai leaves out the first tenth and the last five."""
-        return batches - self._finder.num_it // 10 - 5 > 0
+
+def _has_suggestion(
+    finder: LRFinder,
+    batches: int,  # of which fastai leaves out the first tenth of those planned and the last five
+) -> bool:
+    return batches - finder.num_it // 10 - 5 > 0
 
 
-def nonfinite_weight(
-    model: nn.Module,
-    buffers: bool = True,  # statistics of normalisation and the like, besides the parameters
-) -> str | None:
-    """The name of a parameter or buffer that holds nan or infinity; None: all are finite."""
-    named = [*model.named_parameters(), *(model.named_buffers() if buffers else [])]
-    named = [(name, value) for name, value in named if value.is_floating_point()]
-    if not named:
-        return None
-    device = named[0][1].device
-    finite = torch.stack([value.detach().isfinite().all().to(device) for _, value in named])
-    return next((named[i][0] for i, good in enumerate(finite.tolist()) if not good), None)
-
-
-def _at_place(schedule: Callable[[float], object], place: float) -> object:
+def _rate_at(schedule: Callable[[float], object], position: float) -> object:
     """What a schedule of fastai gives there; nan for an exponential one from 0 or below."""
     try:
         with np.errstate(all="ignore"):
-            rate = schedule(float(place))
+            rate = schedule(float(position))
     except ZeroDivisionError:
         return math.nan
     return math.nan if isinstance(rate, complex) else rate

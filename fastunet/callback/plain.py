@@ -1,4 +1,4 @@
-"""Callbacks whose errors reach the user in their own words."""
+"""Callbacks whose error messages reach the user without a preface by fastai."""
 
 from fastai.callback.core import Callback
 
@@ -6,7 +6,10 @@ from fastunet.errors import FastunetError
 
 
 class PlainCallback(Callback):
-    """A fastai callback without fastai's "Exception occured in ..." before a message for users."""
+    """A fastai callback whose `FastunetError` keeps its message.
+
+    fastai puts "Exception occured in `Class` when calling event `event`:" in front of each error.
+    """
 
     def __call__(self, event_name):
         try:

@@ -16,10 +16,12 @@ from fastai.callback.core import (
     CancelTrainException,
     CancelValidException,
 )
+from fastai.callback.tracker import TrackerCallback
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastcore.foundation import L
 
+from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.random_numbers import same_random_numbers
 
 _WARM_UP, _TIMED = 3, 8  # batches
@@ -38,7 +40,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train: epochs, each over a part of the training batches drawn anew."""
+    """How long to train: epochs, each over a part of the training batches."""
 
     epochs: int
     batches: int  # per epoch
@@ -46,7 +48,7 @@ class Schedule:
 
 
 class StepTimer(Callback):
-    """Note when training batches end, cancel the rest, and skip validation."""
+    """Note when training batches end, stop after a few, and skip validation."""
 
     order = 70  # after everything that belongs to a batch
 
@@ -75,12 +77,16 @@ def measure(
     learn: Learner,
     limit: float = math.inf,  # seconds that measuring should take at most
 ) -> Timing:
-    """Time the learner's own loop on its own data; weights and statistics stay as they were."""
+    """Time the learner's own loop on its own data; weights and statistics stay as they were.
+
+    It trains at a rate of 0 and skips validation: callbacks that judge a fit are taken off for it.
+    """
     timer = StepTimer(limit)
+    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | FiniteGuard)]
     before = {name: value.clone() for name, value in learn.model.state_dict().items()}
     epochs = math.ceil((_WARM_UP + _TIMED) / len(learn.dls.train))
-    with learn.no_logging(), learn.no_bar():
-        Learner.fit(learn, epochs, lr=0.0, cbs=timer)
+    with learn.removed_cbs(judges), learn.no_logging(), learn.no_bar():
+        learn.fit(epochs, lr=0.0, cbs=timer)
         batch = learn.dls.valid.one_batch()
         for _ in range(2):  # the first time warms up
             start = time.perf_counter()
@@ -118,7 +124,7 @@ def schedule(
 
 @contextmanager
 def timed_epochs(dls: DataLoaders, batches: int):
-    """Within, an epoch is about `batches` batches, drawn anew from all training images each time.
+    """Within, an epoch is about `batches` batches, drawn again from all training images each time.
 
     The loader says that there are so many, and has more: the clock ends the epoch.
     """
@@ -141,10 +147,10 @@ def timed_epochs(dls: DataLoaders, batches: int):
 class TimeBudget(Callback):
     """Let the clock drive a fit: its schedule, the length of its epochs, and its end.
 
-    Each epoch gets an equal share of the time that training has, which is what validations leave.
-    The position in the schedule is the share of that time which is used, so that a one-cycle ends
-    where the time does, however fast the batches are. Where they, or validations, turn out slower
-    than planned there are fewer epochs.
+    Validation takes its part of the time; each epoch gets an equal share of the rest. The position
+    in the schedule is the share of that rest which is used, so that a one-cycle ends where the time
+    does, however fast the batches are. Where batches or validations turn out slower than planned
+    there are fewer epochs.
     """
 
     order = 1001  # when all others have seen the batch, also those that end a fit
@@ -161,7 +167,7 @@ class TimeBudget(Callback):
     def before_fit(self):
         self.start = self._now = time.perf_counter()
         self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
-        self.place, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
+        self.position, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
         self._epochs = self.n_epoch  # that are to come
         self._pauses: deque[float] = deque(maxlen=3)  # from an epoch's last batch to the next epoch
 
@@ -178,8 +184,8 @@ class TimeBudget(Callback):
             fitting = math.ceil((self.ends - now) / needed)
             self._epochs = max(1, min(self.n_epoch - self.epoch, fitting))
         self._now = now
-        self._goal = self.place + (1 - self.place) / self._epochs
-        self.learn.pct_train = self.place
+        self._goal = self.position + (1 - self.position) / self._epochs
+        self.learn.pct_train = self.position
 
     def after_batch(self):
         if not self.training:
@@ -191,9 +197,9 @@ class TimeBudget(Callback):
         self._now = now
         self.batches += 1
         total = self.trained + max(0.0, self.ends - now - self._epochs * self._pause)
-        self.place = max(self.place, self.trained / total)
-        self.learn.pct_train = self.place
-        if self.place + self._batch / 2 / total >= self._goal:
+        self.position = max(self.position, self.trained / total)
+        self.learn.pct_train = self.position
+        if self.position + self._batch / 2 / total >= self._goal:
             raise CancelTrainException
 
     def after_cancel_train(self):

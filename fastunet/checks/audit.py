@@ -24,8 +24,8 @@ from fastunet.checks.examine import ImageFacts, examine, examine_headers
 from fastunet.checks.finding import Finding, Severity
 from fastunet.checks.report import Audit
 from fastunet.checks.understand import content, infer_codec
+from fastunet.choices import Orientation, Scaling
 from fastunet.errors import AmbiguousPairingError, MaskValueError, PairingError
-from fastunet.io.conventions import Orientation, Scaling
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.classes import Classes, Void
 from fastunet.masks.raw import parse_value, spell
@@ -92,30 +92,54 @@ def audit(
     else:
         given, said = path_or_pairs, []
         source = root = _common_folder(given)
-    pairs = list(given)
-    stated = given if isinstance(given, PairList) else PairList(pairs, "pairs")
-    typed_void = void
-    classes = classes if classes is not None else stated.classes
-    void = void if void is not None else (stated.void or None)
-
-    _check_colours(classes, void)
-    look = partial(examine_headers, orientation=orientation)
-    if not quick:
-        look = partial(examine, orientation=orientation, files=files)
-    facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
-    context = CheckContext(
-        root, pairs, facts, quick=quick, scaling=scaling, orientation=orientation
+    stated = given if isinstance(given, PairList) else PairList(list(given), "pairs")
+    context, misread = look_at(
+        stated,
+        root,
+        classes,
+        void,
+        instances,
+        scaling,
+        orientation,
+        quick=quick,
+        progress=progress,
+        files=files,
     )
-    findings = [*_unpaired(context, stated), *said]
-    if not quick:
-        context, misread = _with_codec(context, classes, void, instances, typed_void)
-        findings += misread
+    findings = [*_unpaired(context, stated), *said, *misread]
     if context.codec:
         detail = measure_detail(context, size, patch, scale, progress)
         context = replace(context, resolution=detail)
     findings += run_checks(context)
     findings.sort(key=lambda finding: get_args(Severity).index(finding.severity))
     return _report(context, findings, source, stated.layout, typed)
+
+
+def look_at(
+    pairs: PairList,
+    root: Path,  # names in findings are relative to it
+    classes: Classes,  # these, as in `audit`
+    void: Void,
+    instances: bool,
+    scaling: Scaling,
+    orientation: Orientation | None,
+    *,
+    quick: bool = False,
+    progress: bool = True,
+    files: DecodedFiles = NOTHING_KEPT,
+) -> tuple[CheckContext, list[Finding]]:
+    """What the checks look at, each file looked at once; and where masks are not understood."""
+    typed_void = void
+    classes = classes if classes is not None else pairs.classes
+    void = void if void is not None else (pairs.void or None)
+    _check_colours(classes, void)
+    look = partial(examine_headers, orientation=orientation)
+    if not quick:
+        look = partial(examine, orientation=orientation, files=files)
+    facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
+    context = CheckContext(
+        root, pairs, facts, quick=quick, scaling=scaling, orientation=orientation, files=files
+    )
+    return (context, []) if quick else _with_codec(context, classes, void, instances, typed_void)
 
 
 def _as_typed(size: int | tuple[int, int] | None) -> str | None:

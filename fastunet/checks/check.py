@@ -18,9 +18,10 @@ from fastunet._util.text import listing
 from fastunet.checks.examine import Facts, ImageFacts
 from fastunet.checks.finding import Finding, Severity
 from fastunet.checks.understand import Content
-from fastunet.io.conventions import Orientation, Scaling
+from fastunet.choices import Orientation, Scaling
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
+from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 
 if TYPE_CHECKING:
     from fastunet.checks.resolution import Resolution
@@ -44,6 +45,7 @@ class CheckContext:
     resolution: "Resolution | None" = None  # what is left of the masks at the network's size
     scaling: Scaling = "auto"  # as it was stated, of images with several types or ranges
     orientation: Orientation | None = None  # as it was stated, of photos that fit both ways
+    files: DecodedFiles = NOTHING_KEPT  # what was decoded, for checks that look again
 
     @property
     def known(self) -> tuple[Needs, ...]:

@@ -33,7 +33,7 @@ def measure_detail(
 
     def read(path: Path) -> np.ndarray | None:
         try:
-            return codec.read(path)
+            return context.files.class_indices(path, codec)
         except MaskValueError:  # its values are a finding of their own
             return None
 

@@ -13,9 +13,9 @@ from fastunet._util.threads import in_threads
 from fastunet.checks.alignment import Offset, find_offset, grey_levels
 from fastunet.checks.duplicates import thumbnail
 from fastunet.checks.orientation import Agreement, compare
+from fastunet.choices import Orientation
 from fastunet.errors import FastunetError, ImageReadError, MaskValueError
 from fastunet.io.channels import is_grey
-from fastunet.io.conventions import Orientation
 from fastunet.io.images import (
     as_stored,
     image_sizes,

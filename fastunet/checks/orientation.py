@@ -15,8 +15,8 @@ import numpy as np
 from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
 from fastunet.checks.alignment import find_offset, grey_levels
+from fastunet.choices import Orientation
 from fastunet.errors import PairingError
-from fastunet.io.conventions import Orientation
 from fastunet.io.images import as_stored
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 

@@ -16,8 +16,8 @@ from fastunet._util.options import Options, types_of
 from fastunet._util.terminal import as_typed, options
 from fastunet.plan import GROUPS, FileOptions
 
-_OPTIONS: dict[str, tuple[Field, Any]] = {
-    field.name: (field, types_of(group)[field.name])
+_OPTIONS: dict[str, tuple[Field, Any, str]] = {
+    field.name: (field, types_of(group)[field.name], field.metadata["panel"] or group.panel)
     for group in GROUPS.values()
     for field in fields(group)
 }
@@ -71,7 +71,7 @@ def takes_flags(
         def command(ctx: typer.Context, **values: Any) -> None:
             typed = {
                 name: _value(annotation, name, values[name])
-                for name, (_, annotation) in known.items()
+                for name, (_, annotation, _) in known.items()
                 if _is_typed(ctx, name)
             }
             own = {name: value for name, value in values.items() if name not in known}
@@ -82,7 +82,7 @@ def takes_flags(
             if parameter.name != "given":
                 parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
                 continue
-            parameters += [_flag(one, kind, need_data) for one, kind in known.values()]
+            parameters += [_flag(*one, need_data) for one in known.values()]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {one.name: one.annotation for one in parameters}
         return command
@@ -104,7 +104,7 @@ def _parameter(name: str, annotation: Any, default: Any = inspect.Parameter.empt
     return inspect.Parameter(name, kind, default=default, annotation=annotation)
 
 
-def _flag(field: Field, annotation: Any, need_data: bool) -> inspect.Parameter:
+def _flag(field: Field, annotation: Any, panel: str, need_data: bool) -> inspect.Parameter:
     """A parameter as typer wants it: a switch, a list of texts, or a text that is read later."""
     said, kind = field.metadata, kind_of(annotation)
     if field.default is MISSING:
@@ -117,7 +117,7 @@ def _flag(field: Field, annotation: Any, need_data: bool) -> inspect.Parameter:
     option = typer.Option(
         *names,
         help=as_typed(said["help"], _OPTIONS),
-        rich_help_panel=said["panel"],
+        rich_help_panel=panel,
         metavar=None if is_switch else kind.metavar,
         show_default=said["shown"] or field.default not in (None, False),
     )

@@ -72,7 +72,7 @@ def compare(
     b: Annotated[Path, typer.Argument(help="Another one, of the same images.")],
     json: Json = False,
 ):
-    """Compare two evaluations of the same images: is A better than B?
+    """Compare two evaluations of the same images, to say whether A is better than B.
 
     Both are scored on the same bootstrap resamples of the images.
 

@@ -9,11 +9,10 @@ from typing import Literal, Protocol, get_args
 import cv2
 import numpy as np
 
+from fastunet.choices import Preset
 from fastunet.errors import TrainingError
 from fastunet.io.resizing import resize
 from fastunet.labels import VOID
-
-Preset = Literal["none", "light", "scene", "free"]
 
 _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "constant": cv2.BORDER_CONSTANT}
 

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from shutil import disk_usage
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Generic, TypeVar
 
 import numpy as np
 import psutil
@@ -20,8 +20,8 @@ from fastunet._util.files import cache_folder, explained, make_folder
 from fastunet.errors import ImageReadError
 from fastunet.io.images import read_npy
 
-Arrays = tuple[np.ndarray, np.ndarray]  # an image and its mask
-Cache = Literal["auto", "ram", "disk"]
+Both = tuple[np.ndarray, np.ndarray]  # an image and its mask
+Arrays = TypeVar("Arrays", bound=tuple[np.ndarray, ...])
 
 MEMORY_SHARE = 0.4  # of the memory that is free, at most
 DISK_SHARE = 0.5  # of the space that is free where the user's cache folder lies, at most
@@ -40,7 +40,7 @@ def room_on_disk() -> int:
     return int(DISK_SHARE * disk_usage(folder).free)
 
 
-class MemoryCache:
+class MemoryCache(Generic[Arrays]):
     """Arrays in memory, up to `room` bytes.
 
     Forked workers share its pages; spawned ones get it as one temporary file, mapped by all of
@@ -84,9 +84,10 @@ class MemoryCache:
             size = np.dtype(dtype).itemsize * int(np.prod(shape))
             return whole[offset : offset + size].view(dtype).reshape(shape)
 
-        self._kept = {
-            key: (at(*image), at(*mask)) for key, (image, mask) in state["places"].items()
+        kept: dict[Hashable, Any] = {
+            key: tuple(at(*place) for place in places) for key, places in state["places"].items()
         }
+        self._kept = kept
 
     def _spill(self) -> tuple[str, dict[Hashable, list]]:
         """All arrays in one file, which is removed when this cache is; and where each one lies."""
@@ -124,12 +125,12 @@ class DiskCache:
         self.folder = cache_folder() / "decoded"
         self._whole: set[Path] = set()  # files whose checksum was compared by this process
 
-    def get(self, key: str) -> Arrays | None:
+    def get(self, key: str) -> Both | None:
         """What was written under a key, mapped from the files; None where it is not whole."""
         image, mask = (self._read(self._file(key, i)) for i in range(2))
         return None if image is None or mask is None else (image, mask)
 
-    def put(self, key: str, arrays: Arrays) -> bool:
+    def put(self, key: str, arrays: Both) -> bool:
         """Write arrays; False, with nothing written, where the room is used up.
 
         Where a folder took the place of a file the arrays are not kept.

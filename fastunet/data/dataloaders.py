@@ -1,11 +1,9 @@
 """Pairs as fastai data: blocks for `DataBlock`, and `ImageMaskDataLoaders` for the usual case."""
 
 import os
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from fastai.data.block import DataBlock
@@ -15,39 +13,25 @@ from fastai.torch_core import default_device
 from fastcore.foundation import L
 from fasttransform import Transform
 
-from fastunet._util.text import listing
-from fastunet.checks.audit import Audit, audit
+from fastunet._util.options import takes
 from fastunet.checks.bad_pairs import (
     Skipped,
-    refuse_bad_pairs,
-    warn_of_skipped,
-    without_bad_pairs,
-    without_unknown_values,
 )
-from fastunet.checks.examine import mask_stats
-from fastunet.checks.orientation import choose_orientation
-from fastunet.checks.resolution import Resolution, measure_resolution
-from fastunet.data.arguments import check_classes, check_options, device_of, is_drawn, two_sides
-from fastunet.data.augment import Albumentations, Augmentation, augmentation_of
+from fastunet.checks.resolution import Resolution
+from fastunet.data.arguments import check_objects, device_of
+from fastunet.data.augment import Albumentations, augmentation_of
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
-from fastunet.data.cache import Cache, room_in_memory
 from fastunet.data.loader import SECOND_NORMALISATION
+from fastunet.data.prepare import prepare
 from fastunet.data.reader import PairReader, Tile
 from fastunet.data.transforms import NormalisePixels
-from fastunet.errors import AuditError, FastunetError, SplitError, TrainingError
-from fastunet.io.conventions import Orientation, Scaling
+from fastunet.errors import SplitError, TrainingError
 from fastunet.io.library_messages import gathered_messages
-from fastunet.masks.classes import unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.raw import Value
-from fastunet.masks.statistics import Survey
 from fastunet.pairs.find import as_pairs, find_pairs
-from fastunet.pairs.groups import propose_groups
 from fastunet.pairs.pair import Pair
-from fastunet.pairs.split import k_fold, split_pairs
-from fastunet.pairs.stated_split import StatedSplit, split_as_stated
+from fastunet.plan import InputOptions, MaskOptions, SplitOptions
 from fastunet.preprocess import Preprocess
-from fastunet.scan.decoded import DecodedFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,45 +93,27 @@ class ImageMaskDataLoaders(DataLoaders):
         masks: str | os.PathLike | None = None,  # columns
         prefix: str | None = None,  # with what masks have before
         suffix: str | None = None,  # or behind the image's stem
-        **kwargs,  # as in `from_pairs`
+        **options,  # as in `from_pairs`
     ) -> "ImageMaskDataLoaders":
         """Find the pairs, understand the masks, split, decode. Split folders are kept.
 
         Raises `PairingError`, and what `from_pairs` raises.
         """
-        pairs = find_pairs(
-            path, images, masks, prefix, suffix, missing_ok=kwargs.get("skip_bad", False)
-        )
-        return cls.from_pairs(pairs, **kwargs)
+        missing_ok = options.get("skip_bad", False)
+        pairs = find_pairs(path, images, masks, prefix, suffix, missing_ok=missing_ok)
+        return cls.from_pairs(pairs, **options)
 
     @classmethod
+    @takes(mask=MaskOptions, split=SplitOptions, input=InputOptions)
     @gathered_messages()
     def from_pairs(
         cls,
         pairs: "Iterable[Pair | tuple[str | os.PathLike, str | os.PathLike]] | pd.DataFrame",
-        size: int | tuple[int, int] = 256,  # the whole image resized to (height, width) or a square
-        patch: int | tuple[int, int] | None = None,  # instead: patches of this size,
-        scale: float = 1.0,  # cut at this share of the image's own resolution
-        bs: int | None = None,  # batch size; None: 16, or a quarter of few training images
-        valid_pct: float = 0.2,  # share held out, where the pairs have no split of their own
-        test_pct: float = 0.0,  # share kept for the end, where they have no test part
-        seed: int = 42,  # of that split
-        groups: str | Callable[[Pair], str] | None = None,  # kept in one part; see `split_pairs`
-        fold: tuple[int, int] | None = None,  # (0, 5): the first of five parts is held out
-        split: StatedSplit | None = None,  # a split's JSON, names by part; see `split_as_stated`
-        classes: Sequence[str] | Mapping[str, Value] | None = None,  # names, or name -> value
-        void: Value | Sequence[Value] | None = None,  # value(s) or colour(s) that do not count
-        instances: bool = False,  # masks number objects: all of them are the foreground
-        unknown: Literal["error", "void"] = "error",  # mask values that `classes` does not name
-        strict: bool = False,  # audit the data first, and refuse them for any error found
-        skip_bad: bool = False,  # leave out, with a warning, pairs that are damaged or do not fit
-        channels: int | None = None,  # None: grey or colour, as the images are
-        scaling: Scaling = "auto",  # of deep images; see `Preprocess.infer`
-        orientation: Orientation | None = None,  # of photos turned by EXIF whose masks fit by size
-        # "upright" and as "stored"; None: find it out, or ask
-        augment: Augmentation | None = None,  # a preset, an `Augment`, or Albumentations
+        *,
+        mask: MaskOptions,
+        split: SplitOptions,
+        input: InputOptions,
         batch_tfms: Sequence | Transform | None = None,  # fastai's, before normalisation
-        cache: Cache | None = "auto",  # decoded pixels "ram", "disk", whichever has room, or None
         codec: MaskCodec | None = None,  # instead of inferring one; `classes`, `void` are not read
         preprocess: Preprocess | None = None,  # instead of inferring one; `size` etc. are not read
         num_workers: int | None = None,  # threads that make batches; None: as many as help
@@ -161,132 +127,60 @@ class ImageMaskDataLoaders(DataLoaders):
         validation goes over the whole images tile by tile.
 
         Raises `PairingError` where `pairs` are none, `SplitError` where they are too few for the
-        split or the batch, and names the file in `ImageReadError`, `MaskValueError` or
-        `SizeMismatchError`. Warns where the masks lose a class at the network's size.
+        split or the batch, `OptionError` for a wrong option, and names the file in
+        `ImageReadError`, `MaskValueError` or `SizeMismatchError`. Warns where the masks lose a
+        class at the network's size.
         """
-        pairs = as_pairs(pairs, missing_ok=skip_bad)
-        whole, part = two_sides("size", size), two_sides("patch", patch)
-        augment = augmentation_of(augment)
+        pairs = as_pairs(pairs, missing_ok=input.skip_bad)
+        augment = augmentation_of(input.augment)
         batch_tfms = L(batch_tfms)
         if any(map(_is_normalize, batch_tfms)):
             raise TrainingError(SECOND_NORMALISATION)
-        check_options(
-            bs=bs,
-            scale=scale,
-            groups=groups,
-            cache=cache,
-            scaling=scaling,
-            orientation=orientation,
-            codec=codec,
-            preprocess=preprocess,
-            num_workers=num_workers,
-            batch_tfms=batch_tfms,
-        )
-        check_classes(classes)
+        check_objects(codec, preprocess, num_workers, batch_tfms)
         device = device_of(device, default_device())
         if not pairs:
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
-        stated_classes = classes if classes is not None else getattr(pairs, "classes", None)
-        stated_void = void if void is not None else getattr(pairs, "void", None) or None
-        every, skipped = pairs, list[Skipped]()
-        files = DecodedFiles(room_in_memory())
-        if skip_bad:
-            pairs, skipped = without_bad_pairs(every, progress, files)
-        if strict:
-            report = audit(
-                pairs,
-                classes=stated_classes,
-                void=stated_void,
-                instances=instances,
-                scaling=scaling,
-                orientation=orientation,
-                progress=progress,
-                files=files,
-            )
-            _refuse(report, AuditError)
-            stats = list(report.context.facts)
-        else:
-            stats = refuse_bad_pairs(pairs, progress)
-        chosen: Orientation = "upright"
-        if preprocess is None:
-            chosen = choose_orientation(stats, orientation, progress, files)
-        present, drawn = None, is_drawn(pairs, split, fold, test_pct)
-        if codec is None or drawn:
-            masks, present = Survey.telling(mask_stats(stats, files, progress))
-        if codec is None:
-            codec = MaskCodec.from_survey(masks, stated_classes, stated_void, instances, unknown)
-            if unused := unused_void(masks, void):
-                warnings.warn(unused, stacklevel=3)
-        if skip_bad:
-            pairs, unknown_values = without_unknown_values(pairs, codec, progress, files)
-            skipped += unknown_values
-            warn_of_skipped(skipped, len(every))
-        if split is not None:  # it may name images that are left out
-            parts = _without(skipped, split_as_stated(every, split))
-        elif fold is not None:
-            parts = k_fold(pairs, fold[1], fold[0], seed, present=present, groups=groups)
-        else:
-            parts = split_pairs(pairs, valid_pct, seed, test_pct, present, groups)
-            _warn_of_torn_groups(pairs, groups)
-        if preprocess is None:
-            preprocess = Preprocess.infer(
-                [pair.image_files for pair in parts["train"]],
-                part or whole or 256,
-                channels,
-                "resize" if patch is None else "patch",
-                scale,
-                scaling,
-                progress=progress,
-                orientation=chosen,
-                read=files.image,
-            )
-        channel_files = max((len(pair.image_files) for pair in pairs), default=1)
-        preprocess = replace(preprocess, channel_files=channel_files)
+        data = prepare(pairs, mask, split, input, codec, preprocess, progress)
 
-        train, valid = parts["train"], parts["valid"]
-        resolution = measure_resolution(
-            [pair.mask for pair in (*train, *valid)],
-            partial(files.class_indices, codec=codec),
-            codec.classes,
-            preprocess,
-            progress,
-        )
-        reader = PairReader(codec, preprocess, files)
-        kept = reader.keep([*train, *valid], cache, progress)
-        if resolution.lost:
-            warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=3)
-        shown: list[Pair | Tile] = list(valid)
-        if preprocess.policy == "patch":
+        reader = PairReader(data.codec, data.preprocess, data.files)
+        kept = reader.keep(data.shown, input.cache, progress)
+        train: list[Pair] = data.parts["train"]
+        valid: list[Pair | Tile] = [*data.parts["valid"]]
+        if data.preprocess.policy == "patch":
             train = [pair for pair in train for _ in reader.tiles(pair)]
-            shown = [tile for pair in valid for tile in reader.tiles(pair)]
-        if bs is None:
-            bs = min(16, len(train), max(2, len(train) // 4))
-        if not 1 <= bs <= len(train):
-            what = "images" if preprocess.policy == "resize" else "patches"
-            raise SplitError(
-                f"bs={bs}, but the training part holds {len(train)} {what}, which is not one full "
-                f"batch. Pass bs={len(train)} or less."
-            )
+            valid = [tile for pair in data.parts["valid"] for tile in reader.tiles(pair)]
         if num_workers is None:  # threads of a CPU that trains have better to do
             num_workers = 0 if kept and device.type == "cpu" else min(8, os.cpu_count() or 1)
         if processes is None:  # the Python code of others would hold the lock of threads
             processes = isinstance(augment, Albumentations)
         block = DataBlock(
             blocks=(PairImageBlock(reader, augment), PairMaskBlock(reader)),
-            splitter=IndexSplitter(range(len(train), len(train) + len(shown))),
+            splitter=IndexSplitter(range(len(train), len(train) + len(valid))),
             batch_tfms=list(batch_tfms),
         )
         # path stays ".": a Learner writes its models there, never into the data folder
         made = block.dataloaders(
-            [*train, *shown],
-            bs=bs,
+            [*train, *valid],
+            bs=_batch_size(input.bs, len(train), data.preprocess),
             device=device,
             num_workers=num_workers if processes else 0,
             threads=0 if processes else num_workers,
         )
         dls = cls(*made.loaders, device=device)
-        dls.pairs, dls.skipped, dls.resolution = parts, skipped, resolution
+        dls.pairs, dls.skipped, dls.resolution = data.parts, data.skipped, data.resolution
         return dls
+
+
+def _batch_size(asked: int | None, count: int, preprocess: Preprocess) -> int:
+    """As asked; raises `SplitError` where the training part does not fill such a batch."""
+    bs = min(16, count, max(2, count // 4)) if asked is None else asked
+    if not 1 <= bs <= count:
+        what = "images" if preprocess.policy == "resize" else "patches"
+        raise SplitError(
+            f"bs={bs}, but the training part holds {count} {what}, which is not one full batch. "
+            f"Pass bs={count} or less."
+        )
+    return bs
 
 
 def renormalised(
@@ -312,43 +206,3 @@ def renormalised(
 
 def _is_normalize(transform: object) -> bool:
     return isinstance(transform, Normalize) or transform is Normalize
-
-
-# --- before anything is decoded -----------------------------------------------------------------
-
-
-def _refuse(report: Audit, error: type[FastunetError]) -> None:
-    if not report.ok:
-        raise error(" ".join(f"{found.message} {found.remedy}" for found in report.errors))
-
-
-def _without(
-    skipped: Sequence[Skipped], parts: Mapping[str, Sequence[Pair]]
-) -> dict[str, list[Pair]]:
-    left_out = {(one.pair.image, one.pair.mask) for one in skipped}
-    kept = {
-        name: [pair for pair in some if (pair.image, pair.mask) not in left_out]
-        for name, some in parts.items()
-    }
-    for name in ("train", "valid"):
-        if not kept[name]:
-            raise SplitError(
-                f"No pair of the {name} part can be used: all {len(parts[name])} are left out by "
-                "skip_bad=True. Mend them, or choose another split."
-            )
-    return kept
-
-
-def _warn_of_torn_groups(pairs: Sequence[Pair], groups) -> None:
-    """A random split of what the names show to be groups flatters the scores."""
-    if groups is not None or any(pair.split == "valid" or pair.group for pair in pairs):
-        return
-    proposed = propose_groups(pairs)
-    if proposed:
-        names = sorted(set(proposed.values()))
-        warnings.warn(
-            f"File names show {len(names)} groups ({listing(names, 3)}): views of one thing, or "
-            "frames of one video. The random split tears them apart, so the scores may be too "
-            'good; groups="auto" (--groups auto) keeps each in one part.',
-            stacklevel=4,
-        )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastunet._util.threads import in_threads
+from fastunet.choices import Cache, Orientation
 from fastunet.data.cache import (
-    Cache,
+    Both,
     DiskCache,
     MemoryCache,
     fingerprint,
@@ -17,7 +18,6 @@ from fastunet.data.cache import (
     room_on_disk,
 )
 from fastunet.errors import OutputError, SizeMismatchError
-from fastunet.io.conventions import Orientation
 from fastunet.io.images import image_sizes, refuse_not_finite
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
@@ -53,7 +53,7 @@ class PairReader:
         self.codec = codec
         self.preprocess = preprocess
         self._files = files
-        self._cache: MemoryCache | DiskCache | None = None
+        self._cache: MemoryCache[Both] | DiskCache | None = None
         self._spots: dict[Pair, list[np.ndarray]] = {}
         self._last: dict[int, tuple[Pair, tuple[np.ndarray, np.ndarray]]] = {}  # by thread
 

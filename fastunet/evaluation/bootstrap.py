@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastunet.errors import OptionError
+
+Interval = tuple[float, float] | None  # None where there is none
+
 _AT_ONCE = 64  # resamples; more of them need more memory and are no faster
 
 
@@ -23,9 +27,9 @@ class Bootstrap:
 
     def __post_init__(self):
         if self.resamples < 0:
-            raise ValueError(f"resamples={self.resamples}; 0 or more was expected.")
+            raise OptionError(f"resamples={self.resamples}; 0 or more was expected.")
         if not 0 < self.confidence < 1:
-            raise ValueError(f"confidence={self.confidence}; between 0 and 1 was expected.")
+            raise OptionError(f"confidence={self.confidence}; between 0 and 1 was expected.")
 
     def sums(
         self,
@@ -47,7 +51,7 @@ class Bootstrap:
     def interval(
         self,
         scores: np.ndarray,  # (R,), a score of each resample; nan where it has none
-    ) -> tuple[float, float] | None:
+    ) -> Interval:
         """The percentiles that hold `confidence` of the resamples between them.
 
         Resamples without the score are left out; None where all are.
@@ -59,14 +63,30 @@ class Bootstrap:
         low, high = np.percentile(scores, (tail, 100 - tail))
         return float(low), float(high)
 
+    def method(
+        self,
+        units: int,  # that are resampled
+        grouped: bool,  # they are groups of images
+    ) -> str:
+        """How intervals are made, in a few words, or why there are none."""
+        if not self.resamples:
+            return "none: not asked for"
+        if units < 2:
+            return f"none: only one {'group of images' if grouped else 'image'}"
+        return (
+            f"{100 * self.confidence:g} % percentile intervals from {self.resamples} bootstrap "
+            f"resamples of the {units} {'groups of ' if grouped else ''}images, seed {self.seed} "
+            "(Efron & Tibshirani 1993)"
+        )
+
 
 def sum_by_group(
     values: np.ndarray,  # (N, K), a row per image
     groups: Sequence[Hashable],  # (N,), what each image belongs to
 ) -> np.ndarray:  # (U, K) float64
     """The rows of each group added up, in the order in which the groups first come."""
-    place: dict[Hashable, int] = {}
-    units = [place.setdefault(group, len(place)) for group in groups]
-    sums = np.zeros((len(place), values.shape[1]))
-    np.add.at(sums, units, values)
+    row_of: dict[Hashable, int] = {}
+    rows = [row_of.setdefault(group, len(row_of)) for group in groups]
+    sums = np.zeros((len(row_of), values.shape[1]))
+    np.add.at(sums, rows, values)
     return sums

@@ -6,16 +6,17 @@ difference whose interval is told: images that are hard for both do not blur it 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastunet._util.text import listing
 from fastunet.errors import EvaluationError
-from fastunet.evaluation.bootstrap import Bootstrap, sum_by_group
-from fastunet.evaluation.outcomes import by_class, overall
+from fastunet.evaluation.bootstrap import Bootstrap, Interval, sum_by_group
+from fastunet.evaluation.outcomes import ScoreRows
 from fastunet.evaluation.printed import columns, shown
-from fastunet.evaluation.result import Evaluation, Interval
+from fastunet.evaluation.result import Evaluation
+from fastunet.evaluation.serialise import plain
 
 _MOVED = 5  # images that are told
 
@@ -45,11 +46,7 @@ class Comparison:
 
     def to_dict(self) -> dict:
         """Plain JSON values; a score that does not exist is null."""
-        document = asdict(self)
-        for row in document["differences"]:
-            row |= {name: None if row[name] != row[name] else row[name]
-                    for name in ("a", "b", "difference")}  # fmt: skip
-        return document
+        return plain(self)
 
     def __str__(self) -> str:
         """A table for people."""
@@ -72,37 +69,34 @@ def compare(
     >>> print(compare(Evaluation.load("new"), Evaluation.load("old")))
     """
     bootstrap = bootstrap or a.bootstrap
-    of_a, of_b = _by_name(a), _by_name(b)
+    of_a, of_b = (np.argsort(each.names, kind="stable") for each in (a, b))  # in order of names
     _check_alike(a, b, of_a, of_b)
-    rows_a, rows_b = a.rows[of_a], b.rows[of_b]
+    rows = np.stack([a.rows.values[of_a], b.rows.values[of_b]])  # (2, N, K), as below
     units = [a.units[index] for index in of_a]
-    both = sum_by_group(np.concatenate([rows_a, rows_b], axis=1), units)
-    resampled_a, resampled_b = np.split(bootstrap.sums(both), 2, axis=1)
-    total_a, total_b = _scores(rows_a.sum(0), a.classes), _scores(rows_b.sum(0), a.classes)
-    drawn_a, drawn_b = _scores(resampled_a, a.classes), _scores(resampled_b, a.classes)
+    both = sum_by_group(np.concatenate(rows, axis=1), units)
+    total = _scores(rows.sum(1), a.classes)
+    resampled = _scores(np.stack(np.split(bootstrap.sums(both), 2, axis=1)), a.classes)
+    differences = []
+    for name, (of_all_a, of_all_b) in total.items():
+        changes = resampled[name][0] - resampled[name][1]
+        known = changes[~np.isnan(changes)]
+        difference = Difference(
+            score=name,
+            a=float(of_all_a),
+            b=float(of_all_b),
+            difference=float(of_all_a - of_all_b),
+            interval=bootstrap.interval(changes),
+            a_better=float((known > 0).mean()) if len(known) else None,
+        )
+        differences.append(difference)
     return Comparison(
-        a.images,
-        len(both),
-        any(a.groups),
-        tuple(
-            Difference(
-                name,
-                float(total_a[name]),
-                float(total_b[name]),
-                float(total_a[name] - total_b[name]),
-                bootstrap.interval(drawn_a[name] - drawn_b[name]),
-                _share_above_zero(drawn_a[name] - drawn_b[name]),
-            )
-            for name in total_a
-        ),
-        _moved(a, of_a, b, of_b),
-        bootstrap,
+        images=a.images,
+        units=len(both),
+        grouped=any(a.groups),
+        differences=tuple(differences),
+        moved=_moved(a, of_a, b, of_b),
+        bootstrap=bootstrap,
     )
-
-
-def _by_name(evaluation: Evaluation) -> np.ndarray:
-    """(N,) where the images are, in the order of their names."""
-    return np.argsort(evaluation.names, kind="stable")
 
 
 def _check_alike(a: Evaluation, b: Evaluation, of_a: np.ndarray, of_b: np.ndarray) -> None:
@@ -121,11 +115,8 @@ def _check_alike(a: Evaluation, b: Evaluation, of_a: np.ndarray, of_b: np.ndarra
         raise EvaluationError(
             f"The images differ; {'; '.join(found)}. Evaluate both models on the same images."
         )
-    true_a, true_b = (
-        evaluation.outcomes[order][..., [0, 2]].sum(2)  # (N, C) pixels that are truly of a class
-        for evaluation, order in ((a, of_a), (b, of_b))
-    )
-    other = [a.names[index] for index in of_a[(true_a != true_b).any(1)]]
+    differ = (a.outcomes.true[of_a] != b.outcomes.true[of_b]).any(1)
+    other = [a.names[index] for index in of_a[differ]]
     if other:
         raise EvaluationError(
             f"The true masks differ in {len(other)} of {a.images} images: {listing(other)}. "
@@ -134,18 +125,14 @@ def _check_alike(a: Evaluation, b: Evaluation, of_a: np.ndarray, of_b: np.ndarra
 
 
 def _scores(sums: np.ndarray, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Dice and IoU of all classes and of each, by name, of (..., K) sums."""
-    whole = overall(sums)
-    found = {name: whole[name] for name in ("dice", "mean_iou")}
+    """Dice and IoU of all classes and of each, by name, of the values of `ScoreRows`."""
+    rows = ScoreRows(sums)
+    overall = rows.overall()
+    found = {name: overall[name] for name in ("dice", "mean_iou")}
     for score in ("dice", "iou"):
-        values = by_class(sums, score)
+        values = rows.by_class(score)
         found |= {f"{score} of {name}": values[..., i] for i, name in enumerate(classes)}
     return found
-
-
-def _share_above_zero(differences: np.ndarray) -> float | None:
-    differences = differences[~np.isnan(differences)]
-    return float((differences > 0).mean()) if len(differences) else None
 
 
 def _moved(
@@ -155,8 +142,8 @@ def _moved(
     dice_a, dice_b = a.per_image["dice"][of_a], b.per_image["dice"][of_b]
     change = np.nan_to_num(np.abs(dice_a - dice_b))
     most = (-change).argsort(kind="stable")[:_MOVED]
-    return tuple((a.names[of_a[i]], float(dice_a[i]), float(dice_b[i]))
-                 for i in most if change[i] > 0)  # fmt: skip
+    found = [(a.names[of_a[i]], float(dice_a[i]), float(dice_b[i])) for i in most if change[i] > 0]
+    return tuple(found)
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
@@ -165,9 +152,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     rows = [["score", "a", "b", "a - b", "a better in"]]
     for row in comparison.differences:
         share = "" if row.a_better is None else f"{100 * row.a_better:.1f} %"
-        rows.append([
-            row.score, shown(row.a), shown(row.b), shown(row.difference, row.interval), share
-        ])  # fmt: skip
+        difference = shown(row.difference, row.interval)
+        rows.append([row.score, shown(row.a), shown(row.b), difference, share])
     yield from columns(rows)
     what = "groups of images" if comparison.grouped else "images"
     if boot.resamples and comparison.units > 1:

@@ -3,9 +3,9 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -40,7 +40,8 @@ from fastunet.runs.contents import SPLIT, split_of
 class HasSegmenter(Protocol):
     """A `SegmentationLearner`, or whatever else knows how it predicts."""
 
-    def segmenter(self) -> Segmenter: ...
+    def segmenter(self) -> Segmenter:
+        """The prediction as a user gets it."""
 
 
 class HasModel(Protocol):
@@ -89,17 +90,17 @@ def evaluate(
     """
     bootstrap = Bootstrap(n_boot, seed, confidence)
     segmenter = _segmenter(model)
-    split, pairs = _part(data, split, model, missing_ok=skip_bad)
+    split, found = _part(data, split, model, missing_ok=skip_bad)
     if skip_bad:
-        pairs = _usable(pairs, segmenter, progress)
+        found = _usable(found, segmenter, progress)
     else:
-        refuse_bad_pairs(pairs, progress)
-    pairs = with_groups(pairs, groups.__getitem__ if isinstance(groups, Mapping) else groups)
+        refuse_bad_pairs(found, progress)
+    pairs = with_groups(found, groups.__getitem__ if isinstance(groups, Mapping) else groups)
     scorer = Scorer(segmenter.classes, objects=objects, boundary=boundary)
     predictions = _predictions(segmenter, pairs, f"Evaluating {split}", progress)
-    held = np.zeros(256, np.int64)
+    held = np.zeros(VOID + 1, np.int64)  # pixels by class index
     for pair, name, (truth, scores) in zip(pairs, _names(pairs), predictions, strict=True):
-        held += np.bincount(truth.ravel(), minlength=256)
+        held += np.bincount(truth.ravel(), minlength=len(held))
         kept = scores if calibration else None
         predicted = segmenter.classify(scores)
         scorer.add(name, predicted, truth, probabilities=kept, group=pair.group)
@@ -158,7 +159,7 @@ def _segmenter(model: Model) -> Segmenter:
         return Segmenter.load(model)
     if hasattr(model, "segmenter"):
         return model.segmenter()
-    dls = getattr(model, "dls", None)  # a plain fastai Learner
+    dls: Any = getattr(model, "dls", None)  # a plain fastai Learner
     if hasattr(dls, "codec") and hasattr(dls, "preprocess"):
         return Segmenter(model.model, dls.codec, dls.preprocess)
     raise EvaluationError(
@@ -167,7 +168,7 @@ def _segmenter(model: Model) -> Segmenter:
     )
 
 
-def _usable(pairs: list[Pair], segmenter: Segmenter, progress: bool) -> Sequence[Pair]:
+def _usable(pairs: Sequence[Pair], segmenter: Segmenter, progress: bool) -> Sequence[Pair]:
     good, skipped = without_bad_pairs(pairs, progress)
     good, unknown_values = without_unknown_values(good, segmenter.codec, progress)
     warn_of_skipped([*skipped, *unknown_values], len(pairs))
@@ -189,15 +190,17 @@ def _warn_of_other_masks(held: np.ndarray, segmenter: Segmenter, masks: int) -> 
 
 def _part(
     data: Data, split: str | None, model: Model, missing_ok: bool = False
-) -> tuple[str, list[Pair]]:
+) -> tuple[str, Sequence[Pair]]:
     """The name of a part and its pairs."""
     if isinstance(data, str | os.PathLike):
         data = find_pairs(data, missing_ok=missing_ok)
-    if isinstance(getattr(data, "pairs", None), Mapping):
-        pairs = [pair for part in data.pairs.values() for pair in part]
+    by_part = getattr(data, "pairs", None)
+    if isinstance(by_part, Mapping):
+        given = [pair for part in by_part.values() for pair in part]
     else:
-        pairs = list(data)
-    if not all(isinstance(pair, Pair) for pair in pairs):
+        given = list(data) if isinstance(data, Iterable) else [data]
+    pairs = [pair for pair in given if isinstance(pair, Pair)]
+    if len(pairs) < len(given):
         raise TypeError(
             f"{type(data).__name__} holds no pairs: those of find_pairs, a data folder, or "
             "ImageMaskDataLoaders were expected."
@@ -227,22 +230,17 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         return pairs
     file = split_of(bundle)
     if file is None:
-        warnings.warn(
-            f"{bundle} does not say which images it was trained on: it has no {SPLIT}. All of "
-            "these are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=5,
-        )
-        return pairs
-    try:
-        parts = load_split(pairs, file)
-    except SplitError:
-        warnings.warn(
-            f"{bundle} was trained on other images than these, by its split.json; all of these "
-            "are evaluated. If some were trained on, their scores are too good.",
-            stacklevel=5,
-        )
-        return pairs
-    return [pair for part in parts.values() for pair in part]
+        why = f"{bundle} does not say which images it was trained on: it has no {SPLIT}"
+    else:
+        try:
+            return [pair for part in load_split(pairs, file).values() for pair in part]
+        except SplitError:
+            why = f"{bundle} was trained on other images than these, by its {SPLIT}"
+    warnings.warn(
+        f"{why}. All of these are evaluated. If some were trained on, their scores are too good.",
+        stacklevel=5,
+    )
+    return pairs
 
 
 def _names(pairs: Sequence[Pair]) -> list[str]:

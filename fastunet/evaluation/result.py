@@ -2,51 +2,29 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastunet.evaluation.bootstrap import Bootstrap, sum_by_group
-from fastunet.evaluation.outcomes import SCORES, by_class, overall, rows_of
+from fastunet._util.files import make_folder, write_atomically
+from fastunet._util.text import plural
+from fastunet.evaluation import printed
+from fastunet.evaluation.bootstrap import Bootstrap, Interval
+from fastunet.evaluation.outcomes import SCORES, Outcomes, ScoreRows
+from fastunet.evaluation.score_types import BOUNDARY, ClassScores, Probabilities
+from fastunet.evaluation.serialise import as_json, fields_in, files_in, plain
+from fastunet.evaluation.spreadsheet import as_csv
 from fastunet.metrics.objects import ObjectCounts
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-Interval = tuple[float, float] | None  # None where there is none
-BOUNDARY = ("hd95", "surface_dice", "boundary_iou")  # measures of outlines, in this order
-
-
-@dataclass(frozen=True)
-class Probabilities:
-    """What the probabilities were worth, beyond the class that was decided by them."""
-
-    calibration_error: float  # expected, see `fastunet.metrics.Calibration`
-    brier: float
-    bin_pixels: tuple[int, ...]  # of a reliability diagram
-    bin_confidence: tuple[float | None, ...]  # None: no pixel fell into the bin
-    bin_accuracy: tuple[float | None, ...]
-    threshold_dice: tuple[float | None, ...] = ()  # binary: at 0, 1/1024, ...; None: no foreground
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """A row of the table: one class over all images. Without any pixel of it scores are nan."""
-
-    name: str
-    dice: float
-    iou: float
-    precision: float
-    recall: float
-    specificity: float
-    pixels: int  # that are truly of the class
-    images: int  # in which there are such pixels
-    dice_interval: Interval
-    iou_interval: Interval
+_WORST = 3  # images that the table names
+_DIGITS = 6  # of scores in dictionaries and tables of classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +40,7 @@ class Evaluation:
     classes: tuple[str, ...]
     names: tuple[str, ...]  # (N,), of the images
     groups: tuple[str, ...]  # (N,), what belongs together; "" for an image on its own
-    outcomes: np.ndarray = field(repr=False)  # (N, C, 3) int64: TP, FP and FN of image and class
-    pixels: np.ndarray = field(repr=False)  # (N,) int64, those that count
+    outcomes: Outcomes = field(repr=False)  # (N, C) int64 each, of image and class
     confusion: np.ndarray = field(repr=False)  # (C, C) int64 over all images, rows are the truth
     threshold: float | None = None  # of the foreground; None: the most probable class
     probabilities: Probabilities | None = field(default=None, repr=False)
@@ -77,6 +54,16 @@ class Evaluation:
         return len(self.names)
 
     @property
+    def is_binary(self) -> bool:
+        """Whether there are two classes, so that scores are those of the foreground."""
+        return len(self.classes) == 2
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(N,) int64, those that count: each is truly of one class."""
+        return self.outcomes.true.sum(1)
+
+    @property
     def dice(self) -> float:
         """Binary: of the foreground. Multiclass: the mean over classes; absent ones left out."""
         return self.overall["dice"]
@@ -88,33 +75,30 @@ class Evaluation:
 
     @cached_property
     def overall(self) -> dict[str, float]:
-        """The numbers that stand for all classes, see `fastunet.evaluation.outcomes.overall`."""
-        return {name: float(value) for name, value in overall(self.rows.sum(0)).items()}
+        """The numbers that stand for all classes, see `ScoreRows.overall`."""
+        return {name: float(value) for name, value in self.rows.sum().overall().items()}
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """The interval of each of `overall`."""
-        return {name: self.bootstrap.interval(scores)
-                for name, scores in overall(self._resampled).items()}  # fmt: skip
+        resampled = self._resampled.overall()
+        return {name: self.bootstrap.interval(draws) for name, draws in resampled.items()}
 
     @cached_property
     def per_class(self) -> tuple[ClassScores, ...]:
         """The table of the classes, in the order of their index."""
-        total = self.rows.sum(0)
-        values = {name: by_class(total, name).tolist() for name in SCORES}
-        spread = {f"{name}_interval": by_class(self._resampled, name) for name in ("dice", "iou")}
-        true = self.outcomes[..., 0] + self.outcomes[..., 2]  # (N, C)
-        return tuple(
-            ClassScores(
-                name,
-                **{score: column[index] for score, column in values.items()},
-                **{score: self.bootstrap.interval(draws[:, index])
-                   for score, draws in spread.items()},
-                pixels=int(true[:, index].sum()),
-                images=int((true[:, index] > 0).sum()),
-            )
-            for index, name in enumerate(self.classes)
-        )  # fmt: skip
+        total, true = self.rows.sum(), self.outcomes.true
+        columns: dict[str, Iterable[Any]] = {
+            "name": self.classes,
+            **{score: total.by_class(score).tolist() for score in SCORES},
+            "pixels": true.sum(0).tolist(),
+            "images": (true > 0).sum(0).tolist(),
+        }
+        for score in ("dice", "iou"):
+            draws = self._resampled.by_class(score).T
+            columns[f"{score}_interval"] = map(self.bootstrap.interval, draws)
+        rows = zip(*columns.values(), strict=True)
+        return tuple(ClassScores(**dict(zip(columns, row, strict=True))) for row in rows)
 
     @cached_property
     def per_image(self) -> dict[str, np.ndarray]:
@@ -122,7 +106,7 @@ class Evaluation:
 
         Binary: of the foreground. Multiclass: the mean over the classes of the image.
         """
-        own = overall(self.rows)
+        own = self.rows.overall()
         return {"dice": own["dice"], "iou": own["mean_iou"]}
 
     @cached_property
@@ -142,42 +126,88 @@ class Evaluation:
     def worst(self, n: int = 5) -> list[tuple[str, float]]:
         """The images with the lowest Dice, the lowest first."""
         dice = self.per_image["dice"]
-        return [(self.names[i], float(dice[i]))
-                for i in dice.argsort(kind="stable")[:n] if not np.isnan(dice[i])]  # fmt: skip
+        lowest = dice.argsort(kind="stable")[:n]
+        return [(self.names[i], float(dice[i])) for i in lowest if not np.isnan(dice[i])]
 
     @cached_property
-    def rows(self) -> np.ndarray:
-        """(N, 3 C + 4), what each image adds to the scores, see `fastunet.evaluation.outcomes`."""
-        return rows_of(self.outcomes, self.pixels)
+    def rows(self) -> ScoreRows:
+        """(N,) what each image adds to the scores."""
+        return ScoreRows.of_images(self.outcomes)
 
     @property
     def units(self) -> tuple[str, ...]:
-        """(N,) what is resampled as a whole: the group of an image, or the image itself."""
-        return units_of(self.names, self.groups)
+        """(N,) what is resampled as a whole: the group of an image, or the image itself.
+
+        The names of groups and those of images are never mistaken for each other.
+        """
+        pairs = zip(self.names, self.groups, strict=True)
+        return tuple(f"group {group}" if group else f"image {name}" for name, group in pairs)
 
     @cached_property
-    def _resampled(self) -> np.ndarray:
-        return self.bootstrap.sums(sum_by_group(self.rows, self.units))
+    def _resampled(self) -> ScoreRows:
+        return self.rows.resampled(self.units, self.bootstrap)
 
-    # telling about it
+    @property
+    def _method(self) -> str:
+        return self.bootstrap.method(len(set(self.units)), any(self.groups))
+
+    # printed, drawn and saved
 
     def __str__(self) -> str:
         """A table for people."""
-        from fastunet.evaluation.printed import as_text
+        worst = self.worst(_WORST) if self.images > 1 else []
+        lines = [
+            *printed.overall_lines(self.overall, self.intervals, self.is_binary),
+            *printed.further_lines(self.probabilities, self.objects, self.boundary is not None),
+            *printed.rule_lines(self.threshold, self._method, worst),
+        ]
+        return "\n".join(
+            [
+                f"{self._title}, pixels counted over all",
+                *printed.class_table(self.per_class, self.outlines),
+                *(f"  {line}" for line in lines),
+            ]
+        )
 
-        return as_text(self)
-
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with what they mean; without the images one by one."""
-        from fastunet.evaluation.serialise import summary
+        document = {
+            "split": self.split,
+            "images": self.images,
+            "resolution": "the images' own size",
+            "reduction": "pixels counted over all images; "
+            + ("foreground" if self.is_binary else "mean over classes"),
+            "void": "left out",
+            "absent_classes": "left out of means",
+            "threshold": self.threshold,
+            **plain(self.overall, _DIGITS),
+            "intervals": {
+                "method": self._method,
+                **plain(self.bootstrap),
+                **plain(self.intervals, _DIGITS),
+            },
+            "per_class": {row.pop("name"): row for row in self._class_rows()},
+        }
+        if self.probabilities is not None:
+            error, brier = self.probabilities.calibration_error, self.probabilities.brier
+            document["calibration"] = plain({"expected_error": error, "brier": brier}, _DIGITS)
+        if self.objects is not None:
+            document["objects"] = asdict(self.objects)
+        return document
 
-        return summary(self)
+    def _class_rows(self) -> list[dict[str, Any]]:
+        rows = [asdict(scores) for scores in self.per_class]
+        for name, means in self.outlines.items():
+            for row, mean in zip(rows, means.tolist(), strict=True):
+                row[name] = mean
+        return plain(rows, _DIGITS)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """All of it as JSON, from which `load` makes it again; written to `path` if given."""
-        from fastunet.evaluation.serialise import as_json
-
-        return as_json(self, path)
+        text = as_json(self.to_dict(), vars(self))
+        if path is not None:
+            write_atomically(Path(path), (text + "\n").encode())
+        return text
 
     @classmethod
     def load(
@@ -185,39 +215,71 @@ class Evaluation:
         path: str | os.PathLike,  # what `to_json` wrote, or the folder of `save`
     ) -> "Evaluation":
         """Read an evaluation. Raises `EvaluationError` where there is none, or it is damaged."""
-        from fastunet.evaluation.serialise import load
-
-        return load(path)
+        return cls(**fields_in(path))
 
     def to_frame(self) -> "pd.DataFrame":
         """A row per image: its scores, and the pixels of each class by outcome."""
-        from fastunet.evaluation.serialise import image_table
+        import pandas as pd
 
-        return image_table(self)
+        columns = {
+            "image": self.names,
+            "group": self.groups,
+            "pixels": self.pixels,
+            **self.per_image,
+        }
+        for index, name in enumerate(self.classes):
+            for outcome, counts in self.outcomes._asdict().items():
+                columns[f"{name} {outcome}"] = counts[:, index]
+            if self.boundary is not None:
+                values = zip(BOUNDARY, self.boundary[:, index].T, strict=True)
+                columns |= {f"{name} {measure}": column for measure, column in values}
+        return pd.DataFrame(columns)
 
     def per_class_frame(self) -> "pd.DataFrame":
-        """A row per class: scores, intervals, pixels, images."""
-        from fastunet.evaluation.serialise import class_table
+        """A row per class: scores, intervals as two columns each, pixels, images."""
+        import pandas as pd
 
-        return class_table(self)
+        rows = self._class_rows()
+        for row in rows:
+            for name in ("dice", "iou"):
+                interval = row.pop(f"{name}_interval") or (None, None)
+                row[f"{name}_low"], row[f"{name}_high"] = interval
+        return pd.DataFrame(rows)
 
     def plot(self) -> "Figure":
         """Confusion, classes, images and probabilities as one matplotlib figure."""
-        from fastunet.evaluation.plots import plot
+        from fastunet.evaluation import plots  # needs matplotlib
 
-        return plot(self)
+        dice, mean = self.per_image["dice"], self.overall["dice_per_image"]
+        panels = [
+            partial(plots.confusion_panel, self.confusion, self.classes),
+            partial(plots.class_panel, self.per_class, self.bootstrap.confidence),
+            partial(plots.image_panel, dice, mean),
+        ]
+        if self.probabilities is not None:
+            panels.append(partial(plots.reliability_panel, self.probabilities))
+            if curve := self.probabilities.threshold_dice:
+                panels.append(partial(plots.threshold_panel, curve, self.threshold))
+        return plots.draw(self._title, panels, height=0.22 * len(self.classes))
+
+    @property
+    def _title(self) -> str:
+        return f"{self.split}: {plural(self.images, 'image')} at their own size"
 
     def save(
         self,
         folder: str | os.PathLike,  # made where it is missing
     ) -> Path:
-        """Write evaluation.json, per_image.csv, per_class.csv and evaluation.png."""
-        from fastunet.evaluation.serialise import save
+        """Write evaluation.json, per_image.csv, per_class.csv and evaluation.png.
 
-        return save(self, folder)
+        Each is written whole or not at all.
+        """
+        from fastunet.evaluation.plots import as_png  # needs matplotlib
 
-
-def units_of(names: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
-    """A name for each image's group, or for the image where it has none; never mistaken."""
-    return tuple(f"group {group}" if group else f"image {name}"
-                 for name, group in zip(names, groups, strict=True))  # fmt: skip
+        folder = make_folder(Path(folder))
+        json_file, per_image, per_class, picture = files_in(folder)
+        self.to_json(json_file)
+        write_atomically(per_image, as_csv(self.to_frame()))
+        write_atomically(per_class, as_csv(self.per_class_frame()))
+        write_atomically(picture, as_png(self.plot()))
+        return folder

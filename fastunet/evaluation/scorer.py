@@ -6,11 +6,15 @@ import numpy as np
 import torch
 
 from fastunet._util.text import listing
-from fastunet.errors import MaskValueError, SizeMismatchError
+from fastunet.errors import MaskValueError, OptionError
 from fastunet.evaluation.bootstrap import Bootstrap
-from fastunet.evaluation.result import Evaluation, Probabilities
+from fastunet.evaluation.outcomes import Outcomes
+from fastunet.evaluation.result import Evaluation
+from fastunet.evaluation.score_types import Probabilities
+from fastunet.evaluation.serialise import plain
 from fastunet.labels import VOID
 from fastunet.metrics import scores
+from fastunet.metrics._class_masks import check_sizes
 from fastunet.metrics.calibration import Calibration
 from fastunet.metrics.objects import ObjectCounts, count_objects
 from fastunet.metrics.surface_distance import boundary_iou, hausdorff95, surface_dice
@@ -35,14 +39,14 @@ class Scorer:
         boundary: bool = False,  # measure the outlines
     ):
         if len(classes) < 2:
-            raise ValueError(f"{len(classes)} classes; at least two were expected.")
+            raise OptionError(f"{len(classes)} classes; at least two were expected.")
         self.classes = tuple(classes)
         self.boundary = boundary
         self._objects = ObjectCounts() if objects and len(classes) == 2 else None
         self._calibration, self._curve = Calibration(), ThresholdCurve()
         self._has_probabilities: bool | None = None
         self._groups: dict[str, str] = {}  # by name, one for each image
-        self._outcomes: list[np.ndarray] = []  # (C, 3) int64 each
+        self._outcomes: list[np.ndarray] = []  # (3, C) int64 each
         self._outlines: list[np.ndarray] = []  # (C, 3) float64 each
         self._confusion = np.zeros((len(classes), len(classes)), np.int64)
 
@@ -58,7 +62,7 @@ class Scorer:
         """Count an image. Void pixels of the truth are left out.
 
         Raises `SizeMismatchError` and `MaskValueError`, naming the image, where the masks differ
-        in size or hold what is no class, and `ValueError` where the name is taken, or where
+        in size or hold what is no class, and `OptionError` where the name is taken, or where
         probabilities are of another shape or come with some images only.
         """
         predicted, truth = np.asarray(predicted), np.asarray(truth)
@@ -67,16 +71,18 @@ class Scorer:
         self._has_probabilities = probabilities is not None
         self._groups[name] = group
         self._confusion += table
-        hits = table.diagonal()
-        self._outcomes.append(np.stack([hits, table.sum(0) - hits, table.sum(1) - hits], axis=1))
+        self._outcomes.append(np.stack(Outcomes.of(table)))
         if probabilities is not None:
-            self._judge(torch.from_numpy(probabilities)[None], torch.from_numpy(truth)[None])
+            batch = torch.from_numpy(probabilities)[None], torch.from_numpy(truth)[None]
+            self._calibration.update(*batch)
+            if len(self.classes) == 2:
+                self._curve.update(*batch)
         if self._objects is not None:
             self._objects += count_objects(predicted, truth)
         if self.boundary:
-            measures = [measure(predicted, truth, len(self.classes))
-                        for measure in (hausdorff95, surface_dice, boundary_iou)]  # fmt: skip
-            outlines = np.stack(measures, axis=1)
+            measures = (hausdorff95, surface_dice, boundary_iou)
+            each = [measure(predicted, truth, len(self.classes)) for measure in measures]
+            outlines = np.stack(each, axis=1)
             self._outlines.append(np.where(np.isinf(outlines), np.nan, outlines))
 
     def result(
@@ -87,48 +93,42 @@ class Scorer:
     ) -> Evaluation:
         """What the images scored so far. More can be added afterwards."""
         n, c = len(self._groups), len(self.classes)
-        outcomes = np.array(self._outcomes, np.int64).reshape(n, c, 3)
+        outcomes = np.array(self._outcomes, np.int64).reshape(n, 3, c)
         return Evaluation(
-            split,
-            self.classes,
-            tuple(self._groups),
-            tuple(self._groups.values()),
-            outcomes,
-            outcomes[..., [0, 2]].sum((1, 2)),  # a pixel is a hit or a miss of its true class
-            self._confusion.copy(),
-            threshold,
-            self._worth() if self._has_probabilities else None,
-            self._objects,
-            np.array(self._outlines).reshape(n, c, 3) if self.boundary else None,
-            bootstrap or Bootstrap(),
+            split=split,
+            classes=self.classes,
+            names=tuple(self._groups),
+            groups=tuple(self._groups.values()),
+            outcomes=Outcomes(*outcomes.swapaxes(0, 1)),
+            confusion=self._confusion.copy(),
+            threshold=threshold,
+            probabilities=self._probabilities() if self._has_probabilities else None,
+            objects=self._objects,
+            boundary=np.array(self._outlines).reshape(n, c, 3) if self.boundary else None,
+            bootstrap=bootstrap or Bootstrap(),
         )
 
     def _check(self, name: str, size: tuple[int, ...], probabilities: np.ndarray | None) -> None:
         if name in self._groups:
-            raise ValueError(f"{name} was added already; each image needs a name of its own.")
+            raise OptionError(f"{name} was added already; each image needs a name of its own.")
         if self._has_probabilities not in (None, probabilities is not None):
-            raise ValueError(f"{name}: probabilities were expected with all images, or with none.")
+            raise OptionError(f"{name}: probabilities were expected with all images, or with none.")
         expected = (1 if len(self.classes) == 2 else len(self.classes), *size)
         if probabilities is not None and probabilities.shape != expected:
-            raise ValueError(
+            raise OptionError(
                 f"{name}: probabilities of shape {probabilities.shape}; {expected} was expected."
             )
 
-    def _judge(self, probabilities: torch.Tensor, truth: torch.Tensor) -> None:
-        self._calibration.update(probabilities, truth)
-        if len(self.classes) == 2:
-            self._curve.update(probabilities, truth)
-
-    def _worth(self) -> Probabilities:
+    def _probabilities(self) -> Probabilities:
         bins = self._calibration.reliability()
         curve = self._curve.score(scores.dice) if len(self.classes) == 2 else torch.empty(0)
         return Probabilities(
-            self._calibration.expected_error(),
-            self._calibration.brier(),
-            tuple(bins.pixels.tolist()),
-            _without_nan(bins.confidence),
-            _without_nan(bins.accuracy),
-            _without_nan(curve),
+            calibration_error=self._calibration.expected_error(),
+            brier=self._calibration.brier(),
+            bin_pixels=tuple(bins.pixels.tolist()),
+            bin_confidence=tuple(plain(bins.confidence.tolist())),
+            bin_accuracy=tuple(plain(bins.accuracy.tolist())),
+            threshold_dice=tuple(plain(curve.tolist())),
         )
 
 
@@ -137,23 +137,14 @@ def _confusion(name: str, predicted: np.ndarray, truth: np.ndarray, n_classes: i
 
     One `bincount` of 16-bit cells: ten times as fast on a CPU as counts that stay on a device.
     """
-    if predicted.shape != truth.shape:
-        ours, theirs = (" x ".join(map(str, mask.shape)) for mask in (predicted, truth))
-        raise SizeMismatchError(
-            f"{name}: the prediction is {ours} pixels and the mask {theirs} (height x width); "
-            "equal sizes were expected. Predict at the image's own size."
-        )
-    stray = (truth < 0) | ((truth >= n_classes) & (truth != VOID))
-    strays = [*predicted[(predicted < 0) | (predicted >= n_classes)], *truth[stray]]
-    if strays:
+    check_sizes(predicted.shape, truth.shape, name)
+    wrong = (truth < 0) | ((truth >= n_classes) & (truth != VOID))
+    unknown = {*predicted[(predicted < 0) | (predicted >= n_classes)], *truth[wrong]}
+    if unknown:
         raise MaskValueError(
-            f"{name} holds {listing(sorted(set(strays)), 5)}: class indices 0 to {n_classes - 1} "
+            f"{name} holds {listing(sorted(unknown), 5)}: class indices 0 to {n_classes - 1} "
             f"were expected, or {VOID} for void in the mask. Read masks with a MaskCodec."
         )
     cells = truth.astype(np.uint16) * n_classes + predicted.astype(np.uint16)
     counts = np.bincount(cells.ravel(), minlength=n_classes**2)
     return counts[: n_classes**2].reshape(n_classes, n_classes)
-
-
-def _without_nan(values: torch.Tensor) -> tuple[float | None, ...]:
-    return tuple(None if value != value else value for value in values.tolist())

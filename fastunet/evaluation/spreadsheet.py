@@ -1,7 +1,7 @@
 """A table as CSV that a spreadsheet opens as data: no text in it is run as a formula.
 
-Names of images and classes are written by strangers, and a spreadsheet takes text that starts with
-`=` for a formula, which may fetch or start something (OWASP, "CSV injection").
+Names of images and classes come from anyone, and a spreadsheet takes text that starts with `=`
+for a formula, which may fetch or start something (OWASP, "CSV injection").
 """
 
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ def escape(
 ) -> object:
     """`=A1` as `'=A1`, which spreadsheets show as it was; numbers, as text too, stay.
 
-    Control characters are spelled out: a carriage return would begin a row of its own.
+    Control characters become codes: a carriage return would begin a row of its own.
     """
     if not isinstance(cell, str) or _is_number(cell):
         return cell

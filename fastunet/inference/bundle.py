@@ -1,6 +1,6 @@
 """A model on disk: `bundle.json` beside `model.safetensors`. Loading one executes nothing.
 
-What is read may be a stranger's: the JSON is compared with its checksum and checked field by field
+A bundle may come from anyone: its JSON is compared with its checksum and checked field by field
 before anything is made of it, and the weights with what the JSON and their own header say of them.
 """
 
@@ -11,7 +11,7 @@ import platform
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,10 +19,11 @@ import torch
 from fastunet import __version__
 from fastunet._util.files import make_folder, read_small, write_atomically
 from fastunet._util.terminal import printable
-from fastunet.errors import ArchitectureError, BundleError, FastunetError
+from fastunet.errors import ArchitectureError, BundleError, FastunetError, OptionError
 from fastunet.inference.bundle_schema import THRESHOLD, check_fields
-from fastunet.inference.weights_file import read_weights, weights_bytes
+from fastunet.inference.weights_file import Header, WeightsFile, read_weights, weights_bytes
 from fastunet.masks.codec import MaskCodec
+from fastunet.models.finite import first_nonfinite
 from fastunet.preprocess import Preprocess
 from fastunet.runs.contents import BUNDLE_JSON as JSON_NAME
 from fastunet.runs.contents import MAX_JSON, is_bundle, unfinished
@@ -33,8 +34,8 @@ _OUR_WEIGHTS = r"model(-[0-9a-f]{8})?\.safetensors"
 _PICKLES = (".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".bin", ".joblib")
 _NAME = 1000  # characters of a class name that are kept
 
-# What sees a bundle before its weights are read, and raises where it does not fit: the tensors are
-# on the meta device then, where they have shapes and types, and no numbers.
+# A check of a bundle before its weights are read, which raises where it does not fit. The tensors
+# are on the meta device then: they have shapes and types, and no numbers.
 BeforeReading = Callable[["Bundle"], None]
 
 
@@ -52,16 +53,19 @@ class Bundle:
 
     def __post_init__(self):
         check_threshold(self.threshold)
-        _check_finite(self.weights)
+        if name := first_nonfinite(self.weights):
+            raise BundleError(
+                f"The weights of {name} are not finite (nan or infinity): such a model predicts "
+                "nothing. Train again, with a lower learning rate."
+            )
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write both files, the JSON last. Returns the folder.
 
-        A bundle that stands there is replaced by one step: whoever reads it, and whenever this
-        process is killed, finds the old one or the new one whole. Weights that no bundle names,
-        such as those of another program, stay. Raises `BundleError` where the JSON there is not a
-        bundle's or the network is one that could not be loaded again, and `OutputError` where the
-        folder cannot be written.
+        An older bundle there is replaced in one step: a reader finds the old one or the new one
+        whole, also when this process is killed. Weights that no bundle names, such as those of
+        another program, stay. Raises `BundleError` where the JSON there is not a bundle's or the
+        network could not be loaded again, and `OutputError` where the folder cannot be written.
         """
         folder = make_folder(Path(folder))
         before = _weights_of(folder)
@@ -70,15 +74,15 @@ class Bundle:
         name = WEIGHTS_NAME
         if (folder / name).exists():
             name = f"model-{digest[:8]}.safetensors"
-        document = self._document({"file": name, "bytes": len(blob), "sha256": digest})
+        document = self._document(WeightsFile(name, len(blob), digest))
         text = _as_json(document, folder / JSON_NAME)
         write_atomically(folder / name, blob)
         write_atomically(folder / JSON_NAME, text)  # from here on the folder holds this bundle
-        if before not in (None, name):
+        if before is not None and before != name:
             (folder / before).unlink(missing_ok=True)
         return folder
 
-    def _document(self, weights: dict) -> dict:
+    def _document(self, weights: WeightsFile) -> dict:
         masks = self.codec.to_dict()
         masks["classes"] = [printable(name)[:_NAME] for name in masks["classes"]]
         return {
@@ -90,7 +94,7 @@ class Bundle:
             "threshold": self.threshold,
             "metrics": self.metrics,
             "training": self.training,
-            "weights": weights,
+            "weights": asdict(weights),
             "versions": {
                 "fastunet": __version__,
                 "torch": torch.__version__,
@@ -104,11 +108,11 @@ class Bundle:
         path: str | os.PathLike,  # a bundle's folder, or its `bundle.json`
         before_reading: BeforeReading | None = None,
     ) -> "Bundle":
-        """Read a bundle, once all that it says of itself was found to fit together.
+        """Read a bundle, after a check that all it says of itself fits together.
 
         Warns where an older bundle has no checksum of its JSON. Raises `BundleError` where it is
-        missing, cut short, changed, newer, or a pickle, where a field is not what it should be, and
-        where the folder is that of a training run which is not finished.
+        missing, cut short, changed, newer, or a pickle, where a field has a wrong value, and where
+        the folder is that of a training run which is not finished.
         """
         path = Path(path)
         if path.is_file() and path.suffix.lower() in _PICKLES:
@@ -121,7 +125,7 @@ class Bundle:
         if found := unfinished(folder):
             raise BundleError(found)
         if not os.path.lexists(json_path) or (folder != path and path.name != JSON_NAME):
-            raise BundleError(f"{path} is no bundle: a folder with a {JSON_NAME} was expected.")
+            raise BundleError(f"{path} is not a bundle: a folder with a {JSON_NAME} was expected.")
         text = read_small(json_path, MAX_JSON, BundleError)
         while True:
             try:
@@ -145,18 +149,22 @@ class Bundle:
 
         def bundle(weights: dict[str, torch.Tensor]) -> "Bundle":
             return cls(
-                document["architecture"],
-                weights,
-                codec,
-                preprocess,
-                document["metrics"],
-                document["training"],
-                document.get("threshold", 0.5),  # older bundles have none
+                architecture=document["architecture"],
+                weights=weights,
+                codec=codec,
+                preprocess=preprocess,
+                metrics=document["metrics"],
+                training=document["training"],
+                threshold=document.get("threshold", 0.5),  # older bundles have none
             )
 
+        def check(header: Header) -> None:
+            if before_reading is not None:
+                before_reading(bundle(header))
+
         entry = document["weights"]
-        check = before_reading and (lambda header: before_reading(bundle(header)))
-        return bundle(read_weights(folder / entry["file"], entry["bytes"], entry["sha256"], check))
+        stored = WeightsFile(entry["file"], entry["bytes"], entry["sha256"])
+        return bundle(read_weights(folder, stored, check))
 
 
 # --- the JSON ------------------------------------------------------------------------------------
@@ -171,9 +179,9 @@ def checksum(
 
 
 def _as_json(document: dict, path: Path) -> bytes:
-    """The text of a bundle's JSON, which is one that can be loaded again."""
+    """The text of a bundle's JSON, after a check that it can be loaded again."""
     try:
-        document = json.loads(json.dumps(document))  # as it will be read: lists, names as text
+        document = json.loads(json.dumps(document))  # as it will be read: tuples become lists
     except (TypeError, ValueError) as error:
         raise BundleError(
             f"{path} cannot be written: JSON does not hold what the network's options, the metrics "
@@ -195,8 +203,8 @@ def _parse(text: bytes, path: Path) -> dict:
     except (ValueError, RecursionError) as error:
         at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise BundleError(
-            f"{path} is cut short or not a bundle's (it is no JSON{at}). Copy the bundle again, or "
-            "save it again."
+            f"{path} is cut short or not a bundle's (it is not JSON{at}). Copy the bundle again, "
+            "or save it again."
         ) from error
     if not isinstance(document, dict) or type(document.get("format")) is not int:
         raise BundleError(
@@ -229,18 +237,9 @@ def _check_format(document: dict, path: Path) -> None:
 
 
 def check_threshold(threshold: float) -> None:
-    """Raise `ValueError` unless a probability can be above and below it."""
+    """Raise `OptionError` unless a probability can be above and below it."""
     if not THRESHOLD.fits(float(threshold)):
-        raise ValueError(f"threshold={threshold}; {THRESHOLD.expected} was expected.")
-
-
-def _check_finite(weights: Mapping[str, torch.Tensor]) -> None:
-    for name, tensor in weights.items():
-        if not tensor.is_meta and tensor.is_floating_point() and not tensor.isfinite().all():
-            raise BundleError(
-                f"The weights of {name} are not finite (nan or infinity): such a model predicts "
-                "nothing. Train again, with a lower learning rate."
-            )
+        raise OptionError(f"threshold={threshold}; {THRESHOLD.expected} was expected.")
 
 
 def _weights_of(folder: Path) -> str | None:

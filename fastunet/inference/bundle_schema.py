@@ -1,7 +1,7 @@
 """What the JSON of a bundle must hold: each field's type and range, and how fields fit together.
 
-Nothing is built, read or allocated by what a bundle says before it has passed here. The bounds are
-far beyond what is trained, and low enough that no number of a stranger's costs time or memory.
+A bundle is checked here before anything is built, read or allocated by what it says. The bounds are
+far beyond what is trained, and low enough that no number in a bundle can cost much time or memory.
 """
 
 import re
@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import PureWindowsPath
-from typing import get_args
+from typing import TypeGuard, get_args
 
 from fastunet._util.terminal import is_printable, shown
+from fastunet.choices import Orientation
 from fastunet.errors import BundleError
-from fastunet.io.conventions import Orientation
 from fastunet.labels import MAX_CLASSES, VOID
 from fastunet.masks.raw import Palette
 from fastunet.preprocess import Policy
@@ -48,20 +48,27 @@ Fields = Mapping[str, "Rule | Each | Fields"]  # "name?" may be missing, "*" is 
 
 
 def whole(least: int, most: int) -> Rule:
+    """A whole number within bounds, both included."""
     return Rule(
         f"a whole number from {least} to {most}",
         lambda value: type(value) is int and least <= value <= most,
     )
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return type(value) in (int, float)  # True and False are not
+
+
 def number(least: float, most: float, expected: str = "") -> Rule:
+    """A number within bounds, both included; NaN is not."""
     return Rule(
         expected or f"a number from {least:g} to {most:g}",
-        lambda value: type(value) in (int, float) and least <= value <= most,  # NaN is neither
+        lambda value: _is_number(value) and least <= value <= most,
     )
 
 
 def text(length: int) -> Rule:
+    """Text of some length at most, which a terminal can show as it is."""
     return Rule(
         f"text of at most {length} characters, none of them a control character",
         lambda value: isinstance(value, str) and len(value) <= length and is_printable(value),
@@ -69,12 +76,14 @@ def text(length: int) -> Rule:
 
 
 def one_of(*values: str) -> Rule:
+    """One of some words."""
     return Rule(
         " or ".join(map(repr, values)), lambda value: isinstance(value, str) and value in values
     )
 
 
 def nothing_or(rule: Rule) -> Rule:
+    """Null, or what another rule takes."""
     return Rule(f"nothing (null) or {rule.expected}", lambda v: v is None or rule.fits(v))
 
 
@@ -86,7 +95,7 @@ def _is_option(value: object, nesting: int = 0) -> bool:
         return abs(value) <= _CHANNELS * 16  # NaN is not
     if isinstance(value, str):
         return len(value) <= 100 and is_printable(value)
-    if nesting == _NESTING or len(value) > 64:
+    if not isinstance(value, list | dict) or nesting == _NESTING or len(value) > 64:
         return False
     inner = value.values() if isinstance(value, dict) else value
     return all(_is_option(one, nesting + 1) for one in inner)
@@ -106,9 +115,7 @@ ANYTHING = Rule("any value", lambda _value: True)
 OBJECT = Rule("a JSON object", lambda value: isinstance(value, dict))
 NOTHING = Rule("nothing (null)", lambda value: value is None)
 OPTION = Rule("a switch, a number, a word, or a short list of these", _is_option)
-THRESHOLD = Rule(
-    "a probability from 0 to below 1", lambda v: type(v) in (int, float) and 0 <= v < 1
-)
+THRESHOLD = Rule("a probability from 0 to below 1", lambda v: _is_number(v) and 0 <= v < 1)
 CODE = Rule(
     'a whole number, or a colour such as "#ff0000",',
     lambda value: (
@@ -144,7 +151,7 @@ FULL_SCALE = Rule(
         and len(value) == 2
         and isinstance(value[0], str)
         and value[0] in _TYPES
-        and type(value[1]) in (int, float)
+        and _is_number(value[1])
         and 0 <= value[1] <= 1e12
     ),
 )
@@ -195,21 +202,24 @@ FIELDS: Fields = {
 }
 
 _SHAPE = {"in_channels": whole(1, _CHANNELS), "n_classes": whole(1, MAX_CLASSES)}
+_SCRATCH: Fields = {**_SHAPE, "depth?": whole(1, 16), "width?": whole(1, 8192)}
+_ON_ENCODER: Fields = {**_SHAPE, "encoder": text(100)}
+_SMP_OPTIONS: Fields = {
+    "encoder_name": text(100),
+    "encoder_weights?": NOTHING,
+    "aux_params?": NOTHING,
+    "encoder_depth?": whole(1, 16),
+    "in_channels?": whole(1, _CHANNELS),
+    "classes?": whole(1, MAX_CLASSES),
+    "upsampling?": number(1, 64),
+    "*": OPTION,
+}
 ARCHITECTURES: Mapping[str, Fields] = {
-    "unet": {"kind": ANYTHING, **_SHAPE, "depth?": whole(1, 16), "width?": whole(1, 8192),
-             "*": OPTION},
-    "timm": {"kind": ANYTHING, "encoder": text(100), **_SHAPE, "*": OPTION},
-    "fastai": {"kind": ANYTHING, "encoder": text(100), **_SHAPE, "size": SIZE, "*": OPTION},
-    "smp": {
-        "kind": ANYTHING,
-        "network": text(100),
-        "options": {
-            "encoder_name": text(100), "encoder_weights?": NOTHING, "aux_params?": NOTHING,
-            "encoder_depth?": whole(1, 16), "in_channels?": whole(1, _CHANNELS),
-            "classes?": whole(1, MAX_CLASSES), "upsampling?": number(1, 64), "*": OPTION,
-        },
-    },
-}  # fmt: skip
+    "unet": {"kind": ANYTHING, **_SCRATCH, "*": OPTION},
+    "timm": {"kind": ANYTHING, **_ON_ENCODER, "*": OPTION},
+    "fastai": {"kind": ANYTHING, **_ON_ENCODER, "size": SIZE, "*": OPTION},
+    "smp": {"kind": ANYTHING, "network": text(100), "options": _SMP_OPTIONS},
+}
 _OTHER_KINDS: Fields = {"kind": text(100), "*": OPTION}  # of a user, or of a later fastunet
 
 
@@ -227,55 +237,54 @@ def check_fields(
 
 
 def _problems(document: Mapping) -> Iterator[str]:
-    yield from _misfits(document, FIELDS)
+    yield from _wrong_fields(document, FIELDS)
     architecture = document["architecture"]
     kind = architecture.get("kind")
     fields = ARCHITECTURES.get(kind) if isinstance(kind, str) else None
-    yield from _misfits(architecture, fields or _OTHER_KINDS, "architecture.")
-    yield from _disagreements(document["masks"], document["preprocess"], document["task"])
-    yield from _misshapen(architecture, document["masks"], document["preprocess"])
+    yield from _wrong_fields(architecture, fields or _OTHER_KINDS, "architecture.")
+    yield from _conflicts(document["masks"], document["preprocess"], document["task"])
+    yield from _shape_conflicts(architecture, document["masks"], document["preprocess"])
 
 
-def _misfits(value: Mapping, fields: Fields, place: str = "") -> Iterator[str]:
-    """Of an object each field that is missing, unknown, or not what it should be."""
+def _wrong_fields(value: Mapping, fields: Fields, path: str = "") -> Iterator[str]:
+    """Each field of an object that is missing, unknown, or of a wrong value."""
     rules = {name.rstrip("?"): rule for name, rule in fields.items()}
     for name in fields:
         if name != "*" and not name.endswith("?") and name not in value:
-            yield f"{place}{name} is missing."
+            yield f"{path}{name} is missing."
     for name, one in value.items():
-        if not is_printable(name) or (name not in rules and "*" not in rules):
-            yield f"{place}{shown(name)} is unknown."
-            continue
         rule = rules.get(name, rules.get("*"))
-        if isinstance(rule, Mapping):
+        if rule is None or not is_printable(name):
+            yield f"{path}{shown(name)} is unknown."
+        elif isinstance(rule, Mapping):
             if isinstance(one, dict):
-                yield from _misfits(one, rule, f"{place}{name}.")
+                yield from _wrong_fields(one, rule, f"{path}{name}.")
             else:
-                yield _misfit(place + name, one, "a JSON object")
+                yield _wrong(path + name, one, "a JSON object")
         elif isinstance(rule, Each):
-            yield from _misfits_in_list(one, rule, place + name)
+            yield from _wrong_entries(one, rule, path + name)
         elif not rule.fits(one):
-            yield _misfit(place + name, one, rule.expected)
+            yield _wrong(path + name, one, rule.expected)
 
 
-def _misfits_in_list(value: object, each: Each, place: str) -> Iterator[str]:
+def _wrong_entries(value: object, each: Each, path: str) -> Iterator[str]:
     if not isinstance(value, list):
-        yield _misfit(place, value, "a list")
+        yield _wrong(path, value, "a list")
     elif not each.least <= len(value) <= each.most:
         expected = f"{each.least} to {each.most}" if each.most > each.least else f"{each.most}"
-        yield f"{place} has {len(value)} entries; {expected} were expected."
+        yield f"{path} has {len(value)} entries; {expected} were expected."
     else:
         for position, one in enumerate(value):
             if not each.rule.fits(one):
-                yield _misfit(f"{place}[{position}]", one, each.rule.expected)
+                yield _wrong(f"{path}[{position}]", one, each.rule.expected)
 
 
-def _misfit(place: str, value: object, expected: str) -> str:
-    return f"{place} is {shown(value)}; {expected} was expected."
+def _wrong(path: str, value: object, expected: str) -> str:
+    return f"{path} is {shown(value)}; {expected} was expected."
 
 
-def _disagreements(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[str]:
-    """Of fields that are right each by itself."""
+def _conflicts(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[str]:
+    """Fields that are right each by itself, and do not fit together."""
     n = len(masks["classes"])
     for name in ("values", "colours"):
         if len(masks[name]) != n:
@@ -285,7 +294,7 @@ def _disagreements(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[s
         yield "masks.values and masks.void hold both numbers and colours."
     others = masks.get("others")
     if others is not None and n <= others < VOID:
-        yield f"masks.others is {others}, which is none of {n} classes."
+        yield f"masks.others is {others}, which is not one of {n} classes."
     if (task == "binary") != (n == 2):
         yield f"task is {task!r}, and there are {n} classes."
 
@@ -304,8 +313,8 @@ def _disagreements(masks: Mapping, preprocess: Mapping, task: str) -> Iterator[s
         yield "preprocess.high is not above preprocess.low in each channel."
 
 
-def _misshapen(architecture: Mapping, masks: Mapping, preprocess: Mapping) -> Iterator[str]:
-    """What the network takes and gives, against the images and the classes."""
+def _shape_conflicts(architecture: Mapping, masks: Mapping, preprocess: Mapping) -> Iterator[str]:
+    """Where the network's channels are not those of the images, or its outputs not the classes."""
     if architecture["kind"] not in ARCHITECTURES:
         return  # only its own code knows
     if architecture["kind"] == "smp":

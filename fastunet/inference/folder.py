@@ -1,4 +1,4 @@
-"""Image files in, mask files out: which files are images, where the masks go, what failed."""
+"""Image files in, mask files out: which files are images, where masks are written, what failed."""
 
 import io
 import os
@@ -12,7 +12,7 @@ import numpy as np
 from fastunet._util.files import Output, make_folder, write_atomically
 from fastunet._util.system_errors import explain, is_lack_of_memory
 from fastunet._util.text import listing
-from fastunet.errors import FastunetError, ImageReadError, OutputError
+from fastunet.errors import FastunetError, ImageReadError, OptionError, OutputError
 from fastunet.inference.segmenter import Segmenter
 from fastunet.io.channel_files import ChannelFiles, channel_sets
 from fastunet.io.extensions import is_image, is_litter
@@ -52,7 +52,7 @@ class Failure:
 def find_files(
     paths: Sequence[Path],  # image files, or folders of them
 ) -> tuple[list[Path], list[Failure]]:  # files to be read, and what is named but is no file
-    """The images that are meant. In folders, hidden files, sub-folders and other files are left.
+    """The images that are named. Of folders, hidden files and sub-folders are left out.
 
     Raises `ImageReadError` where a path does not exist, and where there is nothing to predict.
     """
@@ -78,7 +78,7 @@ def find_files(
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """The images right in a folder. A link to nothing is one too, of which the failure is told."""
+    """The images in a folder itself. A broken link is one too: its failure is reported."""
     named = [file for file in folder.iterdir() if is_image(file.name) and not is_litter(file.name)]
     return sorted(file for file in named if file.is_file() or not file.exists())
 
@@ -161,7 +161,7 @@ def predict_files(
         except Exception as error:
             if not is_lack_of_memory(error):
                 raise
-            yield Failure(image.files[0], explain(error))
+            yield Failure(image.files[0], explain(error) or str(error))
         else:
             yield None
 
@@ -170,7 +170,7 @@ def _predict_one(
     segmenter: Segmenter, image: ImageFiles, out: Path, overlay: bool, values: Values
 ) -> None:
     source = ChannelFiles(image.files)
-    mask = segmenter.predict(source)
+    mask = segmenter.classify(segmenter.probabilities(source))
     make_folder(out)
     write_atomically(out / f"{image.name}.png", encode_mask(mask, segmenter.codec, values))
     if overlay:
@@ -196,7 +196,7 @@ def encode_mask(
     from PIL import Image
 
     if values not in get_args(Values):
-        raise ValueError(f"values={values!r}; one of {get_args(Values)} was expected.")
+        raise OptionError(f"values={values!r}; one of {get_args(Values)} was expected.")
     array = indices if values == "index" else codec.to_original(indices)
     positions: Sequence[int] = range(len(codec.classes))
     has_palette = values == "index" or codec.encoding == "palette indices"
@@ -217,8 +217,7 @@ def encode_mask(
 
 def legend(codec: MaskCodec, values: Values = "index") -> str:
     """`0 = background, 1 = foreground`: what the pixels of a written mask mean."""
-    if values == "index":
-        shown = list(range(len(codec.classes)))
-    else:
+    shown: Sequence[int | str] = range(len(codec.classes))
+    if values == "original":
         shown = [spell(code, codec.colour) for code in codec.codes]
     return ", ".join(f"{value} = {name}" for value, name in zip(shown, codec.classes, strict=True))

@@ -38,18 +38,18 @@ def check_memory(
     if need > free:
         raise ImageReadError(
             f"{name}: the {n_out} class probabilities of {width}x{height} pixels (width x height) "
-            f"need about {_spell(need)} of memory; {_spell(free)} are free. Cut the image into "
-            "parts, or take a machine with more memory."
+            f"need about {_gigabytes(need)} of memory; {_gigabytes(free)} are free. Cut the image "
+            "into parts, or take a machine with more memory."
         )
 
 
 def bytes_per_pixel(preprocess: Preprocess, n_out: int) -> int:
-    """What is held at the same time: the image as read and prepared, its probabilities, classes."""
+    """Of the image as read and as prepared, its probabilities and its classes, all held at once."""
     image = preprocess.channels * (2 if preprocess.values == "uint8" else 8)
     copies = 1 if preprocess.policy == "resize" else 2  # sums over tiles, then the means
     weights = 0 if preprocess.policy == "resize" else 4
     return image + 4 * n_out * copies + weights + _INDEX_BYTES
 
 
-def _spell(n_bytes: float) -> str:
+def _gigabytes(n_bytes: float) -> str:
     return f"{n_bytes / 1e9:,.1f} GB"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,13 +17,13 @@ from fastunet.io.images import as_stored, upright_from
 from fastunet.io.sources import Source, is_several, turn_of
 from fastunet.logits import activate, decide
 from fastunet.masks.codec import MaskCodec
-from fastunet.models.outline import fill, outline, refuse_misfit, refuse_misshapen
+from fastunet.models.meta_device import build_on_meta, check_output, check_weights, with_weights
 from fastunet.precision import Precision, autocast, choose_dtype
 from fastunet.preprocess import Preprocess
 
 
 class Segmenter:
-    """A trained network with what it needs to be fed rightly and understood.
+    """A trained network with its preprocessing and its classes.
 
     >>> mask = Segmenter.load("cells").predict("photo.jpg")  # (H, W) uint8 class indices
     """
@@ -59,18 +60,23 @@ class Segmenter:
 
         def compare(described: Bundle) -> None:
             if model is None:  # once more where the bundle was replaced in between
-                networks[:] = [outline(described.architecture, len(described.weights))]
-            refuse_misfit(networks[0], described.weights, path)
+                networks[:] = [build_on_meta(described.architecture, len(described.weights))]
+            check_weights(networks[0], described.weights, path)
             if model is None:
                 channels, size = described.preprocess.channels, described.preprocess.size
-                refuse_misshapen(networks[0], channels, described.codec.n_out, size, path)
+                check_output(networks[0], channels, described.codec.n_out, size, path)
 
         bundle = Bundle.load(path, compare)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        network = fill(networks[0], bundle.architecture, bundle.weights)
+        network = with_weights(networks[0], bundle.architecture, bundle.weights)
         network = network.to(memory_format=torch.channels_last)
         segmenter = cls(
-            network, bundle.codec, bundle.preprocess, device, precision, bundle.threshold
+            network,
+            bundle.codec,
+            bundle.preprocess,
+            device=device,
+            precision=precision,
+            threshold=bundle.threshold,
         )
         segmenter.metrics = bundle.metrics
         return segmenter
@@ -110,12 +116,14 @@ class Segmenter:
                 scores = blend_tiles(self._scores, seen, self.preprocess.size)
         finally:
             self.model.train(training)
-        scores = self.preprocess.restore(scores, pixels.shape[:2])[0].cpu().numpy()
-        upright = upright_from(np.moveaxis(scores, 0, -1), turn)
+        probabilities = self.preprocess.restore(scores, pixels.shape[:2])[0].cpu().numpy()
+        upright = upright_from(np.moveaxis(probabilities, 0, -1), turn)
         return np.ascontiguousarray(np.moveaxis(upright, -1, 0))
 
-    def _scores(self, pixels: np.ndarray) -> torch.Tensor:
-        """(B, H, W, C) prepared pixels to (B, C', H, W) probabilities."""
+    def _scores(
+        self,
+        pixels: np.ndarray,  # (B, H, W, C), prepared
+    ) -> torch.Tensor:  # (B, C', H, W) probabilities
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device).permute(0, 3, 1, 2)
         batch = self.preprocess.normalise(self.preprocess.scale_values(batch))
         with autocast(self.device, self.dtype):
@@ -137,8 +145,10 @@ class Segmenter:
         >>> mask = segmenter.predict(channels=["x_0000.tif", "x_0001.tif"])
         """
         if image is not None and channels is None and is_several(image):
-            return [self.classify(self.probabilities(one)) for one in image]
-        return self.classify(self.probabilities(image, channels=channels))
+            images = cast("Iterable[Source]", image)
+            return [self.classify(self.probabilities(one)) for one in images]
+        one = cast("Source | None", image)
+        return self.classify(self.probabilities(one, channels=channels))
 
     def classify(
         self,
@@ -149,13 +159,9 @@ class Segmenter:
         return decide(scores, self.threshold)[0].numpy().astype(np.uint8)
 
 
-def _one_image(
-    image: Source | None, channels: Sequence[str | os.PathLike] | None
-) -> Source | ChannelFiles:
-    if (image is None) == (channels is None):
-        raise ImageReadError("Give an image, or the files of its channels as channels=[...].")
-    if channels is None:
+def _one_image(image: Source | None, channels: Sequence[str | os.PathLike] | None) -> Source:
+    if channels is None and image is not None:
         return image
-    if isinstance(channels, str | os.PathLike):
-        channels = [channels]
-    return ChannelFiles(channels)
+    if channels is None or image is not None:
+        raise ImageReadError("Give an image, or the files of its channels as channels=[...].")
+    return ChannelFiles([channels] if isinstance(channels, str | os.PathLike) else channels)

@@ -24,22 +24,22 @@ def blend_tiles(
     """
     height, width = image.shape[:2]
     image = pad(image, (max(0, tile[0] - height), max(0, tile[1] - width)))
-    places = [place[:2] for place in grid(image.shape[:2], tile, overlap)]
+    corners = [(top, left) for top, left, _, _ in grid(image.shape[:2], tile, overlap)]
     weight = _weight(tile)
-    total, weights = None, torch.zeros(image.shape[:2])
-    for some in _batches(places):
+    total, weights = torch.zeros(0), torch.zeros(image.shape[:2])
+    for some in _batches(corners):
         pixels = np.stack([image[y : y + tile[0], x : x + tile[1]] for y, x in some])
         for (y, x), scores in zip(some, scores_of(pixels).cpu(), strict=True):
-            if total is None:
+            if not len(total):
                 total = torch.zeros(len(scores), *image.shape[:2])
             total[:, y : y + tile[0], x : x + tile[1]] += scores * weight
             weights[y : y + tile[0], x : x + tile[1]] += weight
     return (total / weights)[None, :, :height, :width]
 
 
-def _batches(places: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    for start in range(0, len(places), _BATCH):
-        yield places[start : start + _BATCH]
+def _batches(corners: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    for start in range(0, len(corners), _BATCH):
+        yield corners[start : start + _BATCH]
 
 
 def _weight(tile: tuple[int, int]) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """Test-time augmentation: predictions of flipped and turned views, turned back and averaged."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ class Turn:
         return x.flip(-1) if self.mirror else x
 
     def undo(self, x: Tensor) -> Tensor:
-        """What `apply` made, as it was."""
+        """The inverse of `apply`."""
         x = x.flip(-1) if self.mirror else x
         return torch.rot90(x, -self.quarters, dims=(-2, -1))
 
@@ -53,9 +54,13 @@ class AveragedViews(nn.Module):
         super().__init__()
         self.model, self.turns = model, turns
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) to (B, C', H, W)
-        total = sum(turn.undo(activate(self.model(turn.apply(x)).float())) for turn in self.turns)
-        mean = total / len(self.turns)
+    def forward(
+        self,
+        x: Tensor,  # (B, C, H, W)
+    ) -> Tensor:  # (B, C', H, W)
+        """Logits of the mean probability over the views."""
+        views = (turn.undo(activate(self.model(turn.apply(x)).float())) for turn in self.turns)
+        mean = reduce(torch.add, views) / len(self.turns)
         tiny = torch.finfo(mean.dtype).tiny
         if mean.shape[1] == 1:
             return mean.clamp(min=tiny).log() - (1 - mean).clamp(min=tiny).log()

@@ -1,15 +1,16 @@
 """The file of a bundle's weights: its header is checked before the tensors are read.
 
-The format is that of safetensors: the length of a JSON, the JSON, which says the type, shape and
-place of each tensor, and the tensors (https://github.com/huggingface/safetensors).
+The format is that of safetensors (https://github.com/huggingface/safetensors): the length of a
+JSON, the JSON, and the tensors. The JSON says the type, the shape and the place of each tensor.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 import psutil
 import torch
@@ -27,13 +28,32 @@ _MAX_HEADER = 8_000_000  # bytes, for 50,000 tensors and more
 _MAX_SIDES, _MAX_NUMBERS = 8, 2**50  # of a tensor
 _COPIES = 2  # of the weights, which are held for a moment: as read, and as tensors
 _TYPES = {
-    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16,
-    "I32": torch.int32, "I64": torch.int64, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F32": torch.float32, "F64": torch.float64, "U16": torch.uint16, "U32": torch.uint32,
-    "U64": torch.uint64, "C64": torch.complex64,
-}  # fmt: skip
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "U16": torch.uint16,
+    "U32": torch.uint32,
+    "U64": torch.uint64,
+    "I8": torch.int8,
+    "I16": torch.int16,
+    "I32": torch.int32,
+    "I64": torch.int64,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "C64": torch.complex64,
+}
 
 Header = dict[str, Tensor]  # on the meta device: shapes and types, and no numbers
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What a bundle says of its file of weights."""
+
+    file: str  # its name, in the bundle's folder
+    bytes: int  # its size
+    sha256: str  # of its content
 
 
 def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
@@ -42,29 +62,27 @@ def weights_bytes(weights: Mapping[str, Tensor]) -> bytes:
 
 
 def read_weights(
-    path: Path,
-    size: int,  # bytes that the file must have
-    sha256: str,  # of its content
-    check: Callable[[Header], None] | None = None,  # raises where the tensors are not wanted
+    folder: Path,  # the bundle's
+    expected: WeightsFile,
+    check: Callable[[Header], None],  # raises where the tensors do not fit
 ) -> dict[str, Tensor]:
-    """The tensors of a file. Size and header are looked at first, and `check` is asked.
+    """The tensors of a file. Its size and its header are checked before they are read.
 
     Raises `BundleError` where the file is missing, is not the one that was saved, or does not fit
     into the memory that is free.
     """
+    path, size = folder / expected.file, expected.bytes
     with opened(path, BundleError) as (file, found):
         if found != size:
             raise BundleError(
                 f"{path} is {found:,} bytes where {size:,} were written: it is cut short or from "
                 "another bundle. Copy the bundle again."
             )
-        header = _read_header(file, size, path)
-        if check is not None:
-            check(header)
+        check(_read_header(file, size, path))
         _check_memory(size, path)
         file.seek(0)
         data = file.read(size)
-    if hashlib.sha256(data).hexdigest() != sha256:
+    if hashlib.sha256(data).hexdigest() != expected.sha256:
         raise BundleError(
             f"{path} was changed since it was saved (its SHA-256 differs). Copy the bundle again."
         )
@@ -81,9 +99,9 @@ def _read_header(file: BinaryIO, size: int, path: Path) -> Header:
     try:
         entries = json.loads(file.read(length))
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, f"its header is no JSON: {error}") from error
+        raise _damaged(path, f"its header is not JSON: {error}") from error
     if not isinstance(entries, dict):
-        raise _damaged(path, "its header is no JSON object")
+        raise _damaged(path, "its header is not a JSON object")
     entries.pop("__metadata__", None)
     room = size - _LENGTH - length
     for name, entry in entries.items():
@@ -99,20 +117,20 @@ def _is_entry(entry: object, room: int) -> bool:
     """Whether it describes a tensor that lies within so many bytes."""
     if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         return False
-    kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(kind, str) and kind in _TYPES):
         return False
     if not (_are_whole(shape) and len(shape) <= _MAX_SIDES):
         return False
     if prod(max(1, side) for side in shape) > _MAX_NUMBERS:  # also of one without any number
         return False
-    if not (_are_whole(place) and len(place) == 2):
+    if not (_are_whole(offsets) and len(offsets) == 2):
         return False
-    start, end = place
+    start, end = offsets
     return start <= end <= room and prod(shape) * _TYPES[kind].itemsize == end - start
 
 
-def _are_whole(values: object) -> bool:
+def _are_whole(values: object) -> TypeGuard[list[int]]:
     return isinstance(values, list) and all(
         type(value) is int and 0 <= value <= _MAX_NUMBERS for value in values
     )

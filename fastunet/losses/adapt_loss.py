@@ -5,6 +5,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,17 +60,18 @@ class AdaptedLoss(SegmentationLoss):
         self,
         n_out: int,  # channels of the logits
         device: str | torch.device = "cpu",
-    ) -> None:
+    ) -> Way:
         """Find how the loss is called for logits of `n_out` channels, by trying."""
-        self.way, loss = find_way(self.loss, n_out, device)
-        void = self.ignore_index
+        way, loss = find_way(self.loss, n_out, device)
+        self.way, void = way, self.ignore_index
         self._sees_void = getattr(self.loss, "ignore_index", None) == void and leaves_void_alone(
-            loss, self.way, n_out, void
+            loss, way, n_out, void
         )
+        return way
 
     def compute(self, batch: Batch) -> Tensor:
-        if self.way is None:
-            self.find_way(batch.logits.shape[1], batch.logits.device)
+        """The loss of the pixels that count; 0 where none does."""
+        way = self.way or self.find_way(batch.logits.shape[1], batch.logits.device)
         if self._device != batch.logits.device:  # fastai moves losses only when a fit starts
             self._device = batch.logits.device
             self.to(self._device)
@@ -81,7 +83,7 @@ class AdaptedLoss(SegmentationLoss):
                 target = batch.target
             else:
                 logits, target = _as_row(logits, target, batch.counts)
-        return call(self.loss, self.way, logits, target)
+        return call(self.loss, way, logits, target)
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
@@ -89,6 +91,7 @@ class AdaptedLoss(SegmentationLoss):
         return self
 
     def extra_repr(self) -> str:
+        """The loss and how it is called."""
         called = "" if isinstance(self.loss, nn.Module) else f"{name_of(self.loss)}, "
         return called + (" and ".join(self.way) if self.way else "not tried yet")
 
@@ -123,7 +126,7 @@ def adapt_loss(
     return loss
 
 
-def _without_flattening(loss: Callable) -> Callable:
+def _without_flattening(loss: Any) -> Any:
     """The loss inside fastai's `BaseLoss`, which only reshapes what it gets."""
     names = {(c.__module__, c.__name__): c for c in type(loss).__mro__}
     base = names.get(("fastai.losses", "BaseLoss"))

@@ -4,7 +4,7 @@ A loss is a formula on a `Batch`, its method `compute`. The batch keeps what sev
 so that a sum of losses takes the softmax once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Literal, get_args
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError, TrainingError
 from fastunet.labels import VOID
 from fastunet.logits import activate, decide
 from fastunet.losses.class_weights import ClassWeights, Counts
@@ -35,6 +35,7 @@ class Batch:
 
     @property
     def is_binary(self) -> bool:
+        """Whether the logits are one channel."""
         return self.logits.shape[1] == 1
 
     @property
@@ -75,20 +76,24 @@ class Batch:
 
     @cached_property
     def overlap(self) -> Tensor:
+        """Of the probability at the true pixels."""
         return (self.probs * self.truth).sum(dim=(2, 3))
 
     @cached_property
     def predicted(self) -> Tensor:
+        """Of the probability."""
         return self.total(self.probs)
 
     @cached_property
     def true(self) -> Tensor:
+        """Of the truth: how many pixels are of the class."""
         return self.truth.sum(dim=(2, 3))
 
     def total(
         self,
         values: Tensor,  # (B, C, H, W)
     ) -> Tensor:  # (B, C)
+        """The sum over the pixels that count."""
         return (values * self.counts[:, None].to(values)).sum(dim=(2, 3))
 
 
@@ -104,7 +109,8 @@ class SegmentationLoss(nn.Module):
     A list of logits is deep supervision: all at the size of the target, the finest first. The loss
     is their mean with weights 1, 1/2, 1/4...; nnU-Net, https://doi.org/10.1038/s41592-020-01008-z.
 
-    Raises `TrainingError` where logits and target do not fit together.
+    Raises `TrainingError` where logits and target do not fit together, `OptionError` for another
+    reduction.
     """
 
     threshold: float = 0.5  # binary: `decodes` takes what is more probable than this for foreground
@@ -119,6 +125,7 @@ class SegmentationLoss(nn.Module):
         logits: Tensor | Sequence[Tensor],  # (B, C, H, W) raw scores; several: finest first
         target: Tensor,  # (B, H, W) class indices
     ) -> Tensor:  # (), or (B,) if `reduction` is "none"
+        """The loss of a batch."""
         return self.reduced(self.compute, logits, target)
 
     def compute(self, batch: Batch) -> Tensor:  # ()
@@ -133,14 +140,14 @@ class SegmentationLoss(nn.Module):
     ) -> Tensor:  # (...), or (..., B) if `reduction` is "none"
         """`formula` in float32, with this loss's reduction, over one or several logits."""
         if self.reduction not in get_args(Reduction):
-            raise TrainingError(
+            raise OptionError(
                 f"reduction={self.reduction!r}; one of {get_args(Reduction)} was expected."
             )
         levels = [logits] if isinstance(logits, Tensor) else logits
         weights = [2.0**-i for i in range(len(levels))]
         with torch.autocast(target.device.type, enabled=False):
             each = [self._of_one(formula, level, target) for level in levels]
-            return sum(w / sum(weights) * loss for w, loss in zip(weights, each, strict=True))
+            return weighted_sum([w / sum(weights) for w in weights], each)
 
     def _of_one(self, formula: Callable[[Batch], Tensor], logits: Tensor, target: Tensor) -> Tensor:
         if logits.ndim != 4 or logits.shape[:1] + logits.shape[2:] != target.shape:
@@ -184,3 +191,9 @@ class SegmentationLoss(nn.Module):
     def decodes(self, probabilities: Tensor) -> Tensor:
         """(B, H, W) class indices of what `activation` gave."""
         return decide(probabilities, self.threshold)
+
+
+def weighted_sum(weights: Iterable[float], losses: Iterable[Tensor]) -> Tensor:
+    """The sum of the losses, each times its weight."""
+    first, *rest = (weight * loss for weight, loss in zip(weights, losses, strict=True))
+    return sum(rest, first)

@@ -27,6 +27,7 @@ class BoundaryLoss(SegmentationLoss):
     """
 
     def compute(self, batch: Batch) -> Tensor:
+        """The mean of d (p - t)."""
         distance = _distances(batch).to(batch.logits)
         n_pixels = batch.counts.sum().clamp(min=1) * batch.logits.shape[1]
         return (distance * (batch.probs - batch.truth)).sum() / n_pixels

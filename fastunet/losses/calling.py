@@ -48,13 +48,13 @@ def find_way(
     no such way.
     """
     tried = {}
-    for place in dict.fromkeys([torch.device("cpu"), torch.device(device)]):
-        copied = _copy_on(loss, place)
+    for where in dict.fromkeys([torch.device("cpu"), torch.device(device)]):
+        copied = _copy_on(loss, where)
         for way in _WAYS if n_out == 1 else [w for w in _WAYS if w[0] == "logits"]:
             # an index out of range is an error on a CPU and the end of a CUDA process
-            if place.type != "cpu" and n_out == 1 and way == _WAYS[0]:
+            if where.type != "cpu" and n_out == 1 and way == _WAYS[0]:
                 continue
-            problem = _problem(copied, way, n_out, place)
+            problem = _problem(copied, way, n_out, where)
             if problem is None:
                 return way, copied
             tried[" and ".join(way)] = problem
@@ -132,14 +132,14 @@ def _judge(loss: Callable, way: Way, n_out: int, device: torch.device) -> str | 
     # a smoothed loss asks for less than certainty
     right = min(right, cost(_logits(target, n_out, 1.0)).item())
     sure, worst = (cost(_logits(answer, n_out, far)).item() for answer in (target, wrong))
-    others = {
+    worse = {
         "wrong ones": _logits(wrong, n_out, near),
         "those of another image": _logits(target.flip(0), n_out, near),
         "class 0 everywhere": _logits(torch.zeros_like(target), n_out, near),
         "class 1 everywhere": _logits(torch.ones_like(target), n_out, near),
         "high ones everywhere": torch.full_like(_logits(target, n_out, near), near),
     }
-    for name, logits in others.items():
+    for name, logits in worse.items():
         value = cost(logits.requires_grad_())
         if not value.requires_grad or not torch.autograd.grad(value, logits)[0].any():
             return "no gradient reaches the logits"
@@ -188,7 +188,8 @@ def leaves_void_alone(
         same = call(loss, way, _logits(other, n_out, 4.0), target)
     except Exception:  # then it does not see void
         return False
-    return not slope[:, :, :2].any() and slope.any() and torch.allclose(value, same)
+    seen = bool(slope.any()) and not slope[:, :, :2].any()
+    return seen and torch.allclose(value, same)
 
 
 def _refusal(loss: Callable, tried: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError, TrainingError
 
 Balance = Literal["inverse", "effective"]
 Counts = Sequence[float] | Tensor  # NumPy arrays too
@@ -29,7 +29,7 @@ def class_weights(
 
     >>> class_weights([900, 100])  # tensor([0.2000, 1.8000])
 
-    Raises `TrainingError` where nothing was counted, or `how` or `beta` are none that there are.
+    Raises `TrainingError` where nothing was counted, `OptionError` for another `how` or `beta`.
     """
     pixels = torch.as_tensor(counts, dtype=torch.float64)
     present = pixels > 0
@@ -38,11 +38,11 @@ def class_weights(
             f"Class weights need the pixels of each class, some above 0; {counts} was found."
         )
     if how not in get_args(Balance):
-        raise TrainingError(f"how={how!r}; one of {get_args(Balance)} was expected.")
+        raise OptionError(f"how={how!r}; one of {get_args(Balance)} was expected.")
     if beta is None:
         beta = 1 - 1 / max(2.0, pixels[present].mean().item())
     if not 0 <= beta < 1:
-        raise TrainingError(f"beta={beta}; a number from 0 to below 1 was expected.")
+        raise OptionError(f"beta={beta}; a number from 0 to below 1 was expected.")
     number = pixels if how == "inverse" else (1 - beta**pixels) / (1 - beta)
     weights = torch.where(present, 1 / number, 0)
     return (weights * present.sum() / weights.sum()).float()
@@ -51,7 +51,8 @@ def class_weights(
 class ClassWeights(nn.Module):
     """How much a pixel of each class counts: given, made from counts that come later, or 1.
 
-    Raises `TrainingError` where counts never came, or are of another number of classes.
+    Raises `OptionError` for an unknown rule, and `TrainingError` where it is used before counts
+    came, or for another number of classes.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class ClassWeights(nn.Module):
         super().__init__()
         self.how = weights if isinstance(weights, str) else None
         if self.how is not None and self.how not in get_args(Balance):
-            raise TrainingError(
+            raise OptionError(
                 f"class_weights={weights!r}; one of {get_args(Balance)} or a number for each class "
                 "was expected."
             )
@@ -70,9 +71,11 @@ class ClassWeights(nn.Module):
 
     @property
     def needs_counts(self) -> bool:
+        """Whether they are made from counts."""
         return self.how is not None
 
     def set_counts(self, counts: Counts) -> None:
+        """Make the weights, unless they were given in numbers."""
         if self.how is not None:
             self.values = class_weights(counts, self.how)
 
@@ -81,6 +84,7 @@ class ClassWeights(nn.Module):
         n_classes: int,  # background included
         like: Tensor,  # of the device and type that are wanted
     ) -> Tensor | None:  # (n_classes,); None: all count alike
+        """The weights for a batch."""
         if self.values is None:
             if self.how is None:
                 return None

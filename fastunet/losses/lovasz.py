@@ -21,6 +21,7 @@ class LovaszLoss(RegionLoss):
     """
 
     def each(self, batch: Batch) -> Tensor:
+        """The area under the steps of 1 - IoU as errors grow."""
         if batch.is_binary:
             errors = (1 - batch.logits * (2 * batch.truth - 1)).relu()
         else:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError
 from fastunet.labels import VOID
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
 from fastunet.losses.class_weights import Balance, ClassWeights
@@ -34,6 +34,7 @@ class PixelLoss(SegmentationLoss):
         self.class_weights = ClassWeights(class_weights)
 
     def compute(self, batch: Batch) -> Tensor:
+        """The mean of `each`."""
         of_class = self.class_weights(batch.n_classes, like=batch.logits)
         weight = batch.counts.to(batch.logits)
         if of_class is not None:
@@ -54,6 +55,7 @@ class PixelLoss(SegmentationLoss):
         each: Tensor,  # (B, H, W) weighted losses
         weight: Tensor,  # (B, H, W)
     ) -> Tensor:  # ()
+        """By the sum of the weights; 0 where nothing counts."""
         return each.sum() / weight.sum().clamp(min=1e-12)
 
 
@@ -75,10 +77,11 @@ class PixelCrossEntropyLoss(PixelLoss):
     ):
         super().__init__(class_weights, ignore_index, reduction)
         if not 0 <= label_smoothing <= 1:
-            raise TrainingError(f"label_smoothing={label_smoothing}; 0 to 1 was expected.")
+            raise OptionError(f"label_smoothing={label_smoothing}; 0 to 1 was expected.")
         self.label_smoothing = label_smoothing
 
     def each(self, batch: Batch, weight: Tensor, of_class: Tensor | None) -> Tensor:
+        """-log p, smoothed."""
         each = batch.cross_entropy * weight
         if not self.label_smoothing:
             return each
@@ -106,10 +109,11 @@ class PixelFocalLoss(PixelLoss):
     ):
         super().__init__(class_weights, ignore_index, reduction)
         if gamma < 0:
-            raise TrainingError(f"gamma={gamma}; 0 or more was expected.")
+            raise OptionError(f"gamma={gamma}; 0 or more was expected.")
         self.gamma = gamma
 
     def each(self, batch: Batch, weight: Tensor, of_class: Tensor | None) -> Tensor:
+        """-log p, less of it for easy pixels."""
         missing = -torch.expm1(-batch.cross_entropy)  # 1 - p
         # a power below 1 has no slope at 0
         return missing.clamp(min=1e-8) ** self.gamma * batch.cross_entropy * weight
@@ -132,10 +136,11 @@ class TopKLoss(PixelCrossEntropyLoss):
     ):
         super().__init__(class_weights, label_smoothing, ignore_index, reduction)
         if not 0 < percent <= 100:
-            raise TrainingError(f"percent={percent}; above 0, up to 100 was expected.")
+            raise OptionError(f"percent={percent}; above 0, up to 100 was expected.")
         self.percent = percent
 
     def mean(self, each: Tensor, weight: Tensor) -> Tensor:
+        """Of the hardest pixels."""
         # the share of all pixels has a known size; of those, the share of the counting ones is kept
         counts = weight > 0
         most = math.ceil(counts.numel() * self.percent / 100)

@@ -7,7 +7,7 @@ t (true), for probabilities p and truth t in {0, 1}.
 import torch
 from torch import Tensor
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError
 from fastunet.labels import VOID
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
 
@@ -33,6 +33,7 @@ class RegionLoss(SegmentationLoss):
         self.per_image = per_image
 
     def compute(self, batch: Batch) -> Tensor:
+        """The mean of `each` over the classes that are there."""
         each = self.each(batch)
         present = (self.rows(batch.true) > 0).to(each)
         return ((each * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)).mean()
@@ -45,7 +46,12 @@ class RegionLoss(SegmentationLoss):
         self,
         sums: Tensor,  # (B, C) of each image
     ) -> Tensor:  # (B, C) or (1, C)
+        """The sums of each row."""
         return sums if self.per_image else sums.sum(dim=0, keepdim=True)
+
+    def sums(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Overlap, predicted and true, (rows, C) each."""
+        return self.rows(batch.overlap), self.rows(batch.predicted), self.rows(batch.true)
 
 
 class SoftDiceLoss(RegionLoss):
@@ -68,6 +74,7 @@ class SoftDiceLoss(RegionLoss):
         self.smooth, self.squared = smooth, squared
 
     def each(self, batch: Batch) -> Tensor:
+        """One minus the soft Dice of each class."""
         predicted = batch.total(batch.probs.square()) if self.squared else batch.predicted
         total = self.rows(predicted + batch.true) + self.smooth
         return 1 - (2 * self.rows(batch.overlap) + self.smooth) / total.clamp(min=_TINY)
@@ -82,23 +89,18 @@ class GeneralisedDiceLoss(RegionLoss):
     """
 
     def compute(self, batch: Batch) -> Tensor:
-        sums = [self.rows(s) for s in (batch.overlap, batch.predicted, batch.true)]
-        if batch.is_binary:
-            sums = _with_background(*sums, self.rows(batch.counts.sum(dim=(1, 2))[:, None]))
-        overlap, predicted, true = sums
+        """One fraction for all classes."""
+        overlap, predicted, true = self.sums(batch)
+        if batch.is_binary:  # the background's sums beside the foreground's
+            pixels = self.rows(batch.counts.sum(dim=(1, 2))[:, None])
+            neither = pixels - predicted - true + overlap
+            overlap = torch.cat([neither, overlap], dim=1)
+            predicted = torch.cat([pixels - predicted, predicted], dim=1)
+            true = torch.cat([pixels - true, true], dim=1)
         weight = torch.where(true > 0, true.clamp(min=1) ** -2, 0)
         total = (weight * (predicted + true)).sum(dim=1)  # 0 where nothing counts
         missed = (weight * (predicted + true - 2 * overlap)).sum(dim=1)
         return (missed / torch.where(total > 0, total, 1)).mean()
-
-
-def _with_background(
-    overlap: Tensor, predicted: Tensor, true: Tensor, pixels: Tensor
-) -> list[Tensor]:
-    """The sums (rows, 1) of the foreground as those (rows, 2) of background and foreground."""
-    neither = pixels - predicted - true + overlap
-    pairs = [(neither, overlap), (pixels - predicted, predicted), (pixels - true, true)]
-    return [torch.cat(pair, dim=1) for pair in pairs]
 
 
 class TverskyLoss(RegionLoss):
@@ -123,8 +125,8 @@ class TverskyLoss(RegionLoss):
         self.alpha, self.beta, self.smooth = alpha, beta, smooth
 
     def each(self, batch: Batch) -> Tensor:
-        sums = (batch.overlap, batch.predicted, batch.true)
-        overlap, predicted, true = (self.rows(each) for each in sums)
+        """Dice with a cost for each kind of error."""
+        overlap, predicted, true = self.sums(batch)
         wrong = self.alpha * (predicted - overlap) + self.beta * (true - overlap)
         return 1 - (overlap + self.smooth) / (overlap + wrong + self.smooth).clamp(min=_TINY)
 
@@ -150,8 +152,9 @@ class FocalTverskyLoss(TverskyLoss):
     ):
         super().__init__(alpha, beta, smooth, per_image, ignore_index, reduction)
         if gamma <= 0:
-            raise TrainingError(f"gamma={gamma}; a number above 0 was expected.")
+            raise OptionError(f"gamma={gamma}; a number above 0 was expected.")
         self.gamma = gamma
 
     def each(self, batch: Batch) -> Tensor:
+        """The Tversky loss to a power."""
         return super().each(batch).clamp(min=1e-7) ** (1 / self.gamma)

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from fastunet._util.text import listing
+from fastunet.choices import Unknown
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
 from fastunet.masks.classes import Classes, Void, agree, agree_on_instances, unused_void
@@ -37,7 +38,6 @@ from fastunet.masks.raw import (
 )
 from fastunet.masks.statistics import Survey
 
-Unknown = Literal["error", "void"]  # what becomes of codes that are not among the classes
 Encoding = Literal[
     "two values", "class indices", "sparse values", "palette", "palette indices", "colours",
     "instance map", "several encodings",

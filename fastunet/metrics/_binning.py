@@ -1,10 +1,9 @@
 """Pixels counted into bins on the device, without waiting for it, and shared across processes.
 
-What `Confusion`, `Calibration` and `ThresholdCurve` have in common: pixels fall into bins, void
-into a bin that is never read, and values that are no class into one that is looked at when the
-counts are. So nothing is copied from the device, and no kernel dies of a bad mask.
+What `Confusion`, `Calibration` and `ThresholdCurve` have in common.
 """
 
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -14,53 +13,61 @@ from torch.distributed import all_gather_object, get_world_size, is_available, i
 from fastunet.errors import MaskValueError
 from fastunet.labels import VOID
 
-ASIDE = 2  # bins after those that are read: void, then values that are no class
-
-Part = TypeVar("Part")
+Value = TypeVar("Value")
 
 
-def place(
-    bins: Tensor,  # (B, ...) int64, the bin of each pixel if its target is a class
-    target: Tensor,  # (B, ...) int64 class indices or `VOID`
-    n_classes: int,
-    n_bins: int,
-) -> Tensor:  # (B, N) int64, 0..n_bins + 1
-    """The bin of each pixel, with void and what is no class set aside in two bins of their own."""
-    is_class = (target >= 0) & (target < n_classes)
-    return torch.where(is_class, bins, n_bins + 1).masked_fill_(target == VOID, n_bins).flatten(1)
+@dataclass(frozen=True)
+class Bins:
+    """Bins for pixels of known classes, and two after them: for void, and for what is no class.
 
-
-def tally(
-    bins: Tensor,  # (B, N) int64, as `place` gives them
-    n_bins: int,
-    values: Tensor | None = None,  # (B, N) int64, what each pixel adds; None: 1
-) -> Tensor:  # (B, n_bins + 2) int64
-    """What falls into each bin, one row per image.
-
-    `scatter_add_` rather than `bincount`, which waits for the device to learn its largest value.
+    That of void is never read; the last is looked at when the counts are. So nothing is copied from
+    the device, and no kernel dies of a bad mask.
     """
-    if values is None:
-        values = bins.new_ones(1, 1).expand_as(bins)
-    return bins.new_zeros(len(bins), n_bins + ASIDE).scatter_add_(1, bins, values)
 
+    number: int  # without the last two
+    n_classes: int
 
-def read(
-    bins: Tensor,  # (..., n_bins + 2) int64, as `tally` gives them
-    n_classes: int,
-) -> Tensor:  # (..., n_bins) int64, on the CPU
-    """The counts without the bins that were set aside; waits for the device.
+    def assign(
+        self,
+        bins: Tensor,  # (B, ...) int64, the bin of each pixel if its target is a class
+        target: Tensor,  # (B, ...) int64 class indices or `VOID`
+    ) -> Tensor:  # (B, N) int64, 0..number + 1
+        """The bin of each pixel."""
+        is_class = (target >= 0) & (target < self.n_classes)
+        bins = torch.where(is_class, bins, self.number + 1)
+        return bins.masked_fill_(target == VOID, self.number).flatten(1)
 
-    Raises `MaskValueError` where pixels were met that are neither a class nor void.
-    """
-    bins = bins.cpu()
-    strays = int(bins[..., -1].sum())
-    if strays:
-        raise MaskValueError(
-            f"{strays} pixels of the masks or predictions that were counted are no class: 0 to "
-            f"{n_classes - 1}, or {VOID} for void in a mask, was expected. Encode the masks with a "
-            "MaskCodec, and check the number of classes."
-        )
-    return bins[..., :-ASIDE]
+    def count(
+        self,
+        bins: Tensor,  # (B, N) int64, as `assign` gives them
+        values: Tensor | None = None,  # (B, N) int64, what each pixel adds; None: 1
+    ) -> Tensor:  # (B, number + 2) int64
+        """What falls into each bin, one row per image.
+
+        `scatter_add_` rather than `bincount`, which waits for the device to learn its largest
+        value.
+        """
+        if values is None:
+            values = bins.new_ones(1, 1).expand_as(bins)
+        return bins.new_zeros(len(bins), self.number + 2).scatter_add_(1, bins, values)
+
+    def read(
+        self,
+        counts: Tensor,  # (..., number + 2) int64, as `count` gives them
+    ) -> Tensor:  # (..., number) int64, on the CPU
+        """The counts of classes; waits for the device.
+
+        Raises `MaskValueError` where pixels were met that are neither a class nor void.
+        """
+        counts = counts.cpu()
+        unknown = int(counts[..., -1].sum())
+        if unknown:
+            raise MaskValueError(
+                f"{unknown} pixels of the masks or predictions that were counted are no class: 0 "
+                f"to {self.n_classes - 1}, or {VOID} for void in a mask, was expected. Encode the "
+                "masks with a MaskCodec, and check the number of classes."
+            )
+        return counts[..., : self.number]
 
 
 def processes() -> int:
@@ -68,12 +75,14 @@ def processes() -> int:
     return get_world_size() if is_available() and is_initialized() else 1
 
 
-def across_processes(part: Part) -> list[Part]:
+def across_processes(
+    value: Value,  # plain values, or tensors on the CPU
+) -> list[Value]:
     """What each process of a distributed run holds, in the order of their ranks.
 
-    All processes must call it. The parts are plain values or tensors on the CPU.
+    All processes must call it.
     """
-    parts: list = [part] * processes()
-    if len(parts) > 1:
-        all_gather_object(parts, part)
-    return parts
+    values = [value] * processes()
+    if len(values) > 1:
+        all_gather_object(values, value)
+    return values

@@ -1,6 +1,6 @@
 """A prediction beside its truth: of one size, class by class, void left out of both."""
 
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,20 +8,19 @@ from fastunet.errors import SizeMismatchError
 from fastunet.labels import VOID
 
 
-class Shaped(Protocol):
-    """An array or a tensor."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-
-def check_sizes(predicted: Shaped, truth: Shaped) -> None:
-    """Raise `SizeMismatchError` unless both have one shape."""
-    if predicted.shape != truth.shape:
-        ours, theirs = (" x ".join(map(str, mask.shape)) for mask in (predicted, truth))
+def check_sizes(
+    predicted: Sequence[int],  # shape, (H, W) or (B, H, W)
+    truth: Sequence[int],
+    name: str = "",  # of the image, for the message
+) -> None:
+    """Raise `SizeMismatchError` unless both shapes are the same."""
+    if predicted != truth:
+        ours, theirs = (" x ".join(map(str, shape)) for shape in (predicted, truth))
+        order = "images x height x width" if len(truth) == 3 else "height x width"
         raise SizeMismatchError(
-            f"The prediction is {ours} and the mask {theirs}: equal sizes were expected. Resize "
-            "one of them."
+            f"{name + ': t' if name else 'T'}he prediction is {ours} and the mask {theirs} "
+            f"({order}); equal sizes were expected. Predict at the image's own size, or resize one "
+            "of them."
         )
 
 
@@ -34,5 +33,5 @@ def class_masks(
 
     Raises `SizeMismatchError` where the masks differ in size.
     """
-    check_sizes(predicted, truth)
+    check_sizes(predicted.shape, truth.shape)
     return (predicted == index) & (truth != VOID), truth == index

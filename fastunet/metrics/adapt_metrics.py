@@ -4,6 +4,7 @@ import copy
 import math
 import warnings
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from fastai.learner import AvgMetric, Metric
@@ -40,8 +41,8 @@ def adapt_metrics(
     """
     if metrics is None:
         metrics = []
-    several = isinstance(metrics, list | tuple | L)
-    adapted = [m for each in (metrics if several else [metrics]) for m in _adapted(each, n_out)]
+    given = metrics if isinstance(metrics, list | tuple | L) else [metrics]
+    adapted = [m for each in given for m in _adapted(each, n_out)]
     taken = [metric.name for metric in adapted if not isinstance(metric, ForeignMetric)]
     for metric in adapted:
         if isinstance(metric, ForeignMetric):  # each column has a name of its own
@@ -52,7 +53,7 @@ def adapt_metrics(
     return adapted
 
 
-def _adapted(metric: object, n_out: int) -> list:
+def _adapted(metric: Any, n_out: int) -> list:
     """As what a Learner takes it; several for a collection."""
     if isinstance(metric, type):
         try:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fastunet.metrics._binning import ASIDE, across_processes, place, read, tally
+from fastunet.errors import OptionError
+from fastunet.metrics._binning import Bins, across_processes
 from fastunet.metrics._class_masks import check_sizes
 
 UNIT = 2**28  # steps of 1: as fine as float32 at 1/16, and 3e10 pixels fit into int64
@@ -40,15 +41,15 @@ class Calibration:
         n_bins: int = 15,  # as in Guo et al. 2017, https://arxiv.org/abs/1706.04599
     ):
         if n_bins < 1:
-            raise ValueError(f"n_bins={n_bins}; at least 1 was expected.")
+            raise OptionError(f"n_bins={n_bins}; at least 1 was expected.")
         self.n_bins = n_bins
         self.reset()
 
     def reset(self) -> None:
         """Forget what was counted."""
-        self._n_classes = 2
+        self._bins = Bins(self.n_bins + 1, n_classes=2)  # and the one of confidence 1
         # rows: pixels, those that are right, confidence and squared error in steps of 1 / UNIT
-        self._sums: Tensor | None = None  # (4, n_bins + 3) int64, bins as `tally` has them
+        self._sums: Tensor | None = None  # (4, bins) int64
 
     def update(
         self,
@@ -59,11 +60,11 @@ class Calibration:
 
         Raises `SizeMismatchError` where the two differ in size.
         """
-        check_sizes(probabilities[:, 0], target)
+        check_sizes(probabilities[:, 0].shape, target.shape)
         probs = probabilities.detach().as_subclass(Tensor).float()
         target = target.as_subclass(Tensor).long()
-        self._n_classes = max(2, probs.shape[1])
-        known = target.clamp(0, self._n_classes - 1)[:, None]  # `place` sets the others aside
+        self._bins = bins = Bins(self.n_bins + 1, max(2, probs.shape[1]))
+        known = target.clamp(0, bins.n_classes - 1)[:, None]  # the others have bins of their own
         if probs.shape[1] == 1:
             error = (probs - known).square()
             confidence, predicted = torch.where(probs > 0.5, probs, 1 - probs), probs > 0.5
@@ -72,22 +73,20 @@ class Calibration:
             confidence, predicted = probs.max(dim=1, keepdim=True)
 
         edges = torch.linspace(0, 1, self.n_bins + 1, device=probs.device)
-        bins = torch.bucketize(confidence[:, 0], edges, right=True) - 1
-        n_bins = self.n_bins + 1  # and the one of confidence 1
-        bins = place(bins, target, self._n_classes, n_bins)
+        each = bins.assign(torch.bucketize(confidence[:, 0], edges, right=True) - 1, target)
         right = (predicted == known).long().flatten(1)
         rows = [None, right, _whole(confidence), _whole(error.sum(dim=1))]
-        sums = torch.stack([tally(bins, n_bins, row).sum(dim=0) for row in rows])
+        sums = torch.stack([bins.count(each, row).sum(dim=0) for row in rows])
         self._sums = sums if self._sums is None else self._sums + sums
 
     def gather(self) -> "Calibration":
         """The sums of all processes of a distributed run. All processes must call it."""
         whole = Calibration(self.n_bins)
         mine = None if self._sums is None else self._sums.cpu()
-        parts = [part for part in across_processes((self._n_classes, mine)) if part[1] is not None]
-        if parts:
-            whole._n_classes = max(n_classes for n_classes, _ in parts)
-            whole._sums = torch.stack([sums for _, sums in parts]).sum(dim=0)
+        for bins, sums in across_processes((self._bins, mine)):
+            if sums is not None:
+                whole._bins = bins
+                whole._sums = sums if whole._sums is None else whole._sums + sums
         return whole
 
     def reliability(self) -> Reliability:
@@ -115,10 +114,12 @@ class Calibration:
 
     def _read(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The rows of the sums, (n_bins + 1,) int64 each."""
-        if self._sums is None:
-            return tuple(torch.zeros(4, self.n_bins + 1, dtype=torch.int64))
-        pixels = read(self._sums[0], self._n_classes)
-        return pixels, *self._sums[1:, :-ASIDE].cpu()
+        sums = self._sums
+        if sums is None:
+            sums = torch.zeros(4, self._bins.number + 2, dtype=torch.int64)
+        pixels = self._bins.read(sums[0])
+        right, confidence, error = sums[1:, : self._bins.number].cpu()
+        return pixels, right, confidence, error
 
 
 def _whole(values: Tensor) -> Tensor:

@@ -5,14 +5,13 @@ memory does not grow with the pixels. `fastunet.metrics.scores` makes numbers of
 """
 
 import weakref
-from math import isqrt
 
 import torch
 from torch import Tensor
 
 from fastunet.logits import activate, decide
 from fastunet.metrics import scores
-from fastunet.metrics._binning import ASIDE, across_processes, place, processes, read, tally
+from fastunet.metrics._binning import Bins, across_processes, processes
 from fastunet.metrics._class_masks import check_sizes
 from fastunet.metrics.scores import Average, Empty, Score
 
@@ -38,8 +37,9 @@ class Confusion:
 
     def reset(self) -> None:
         """Forget what was counted."""
-        self._total: Tensor | None = None  # (1, C * C + 2) int64, bins as `tally` has them
-        self._images: list[Tensor] = []  # (B, C * C + 2) int64 each
+        self._bins = Bins(2 * 2, n_classes=2)  # true class * C + predicted class
+        self._total: Tensor | None = None  # (1, bins) int64
+        self._images: list[Tensor] = []  # (B, bins) int64 each
         self._seen: weakref.ref | None = None  # the logits that were counted last
         self._gathered: Confusion | None = None
 
@@ -53,14 +53,14 @@ class Confusion:
 
         Raises `SizeMismatchError` where the shapes differ.
         """
-        check_sizes(predicted, target)
+        check_sizes(predicted.shape, target.shape)
         if target.ndim < 3:
             predicted, target = predicted[None], target[None]
         predicted, target = predicted.long(), target.long()
         known = (predicted >= 0) & (predicted < n_classes)
         target = torch.where(known, target, -1)  # no class: it will be noticed
-        n_bins = n_classes**2
-        self._add(tally(place(target * n_classes + predicted, target, n_classes, n_bins), n_bins))
+        bins = Bins(n_classes**2, n_classes)
+        self._add(bins, bins.count(bins.assign(target * n_classes + predicted, target)))
 
     def update_from_logits(
         self,
@@ -88,9 +88,9 @@ class Confusion:
             return self
         if self._gathered is None:
             self._gathered = Confusion(self.per_image)
-            for rows in across_processes(self._rows()):
+            for bins, rows in across_processes((self._bins, self._rows())):
                 if rows is not None:
-                    self._gathered._add(rows)
+                    self._gathered._add(bins, rows)
         return self._gathered
 
     @property
@@ -98,7 +98,7 @@ class Confusion:
         """(C, C) int64 on the CPU, rows are the truth; zeros (2, 2) where nothing was counted."""
         if self._total is None:
             return torch.zeros(2, 2, dtype=torch.int64)
-        return _table(self._total)[0]
+        return self._tables(self._total)[0]
 
     @property
     def image_counts(self) -> Tensor:
@@ -110,7 +110,7 @@ class Confusion:
             raise ValueError("The images were added up; make it Confusion(per_image=True).")
         if not self._images:
             return torch.zeros(0, 2, 2, dtype=torch.int64)
-        return _table(torch.cat(self._images))
+        return self._tables(torch.cat(self._images))
 
     def dice(self) -> Tensor:
         """(C,) float64, see `scores.dice`."""
@@ -143,23 +143,22 @@ class Confusion:
         """The mean of `iou` over classes; see `mean`."""
         return self.mean(scores.iou, include_background=include_background)
 
-    def _add(self, rows: Tensor) -> None:  # (B, C * C + 2)
+    def _add(self, bins: Bins, rows: Tensor) -> None:  # (B, bins)
+        self._bins = bins
         batch = rows.sum(dim=0, keepdim=True)
         self._total = batch if self._total is None else self._total + batch
         if self.per_image:
             self._images.append(rows)
         self._gathered = None
 
-    def _rows(self) -> Tensor | None:  # (N, C * C + 2) on the CPU, or one row of the total
+    def _rows(self) -> Tensor | None:  # (N, bins) on the CPU, or one row of the total
         if self._total is None:
             return None
         return (torch.cat(self._images) if self.per_image else self._total).cpu()
 
+    def _tables(self, rows: Tensor) -> Tensor:  # (N, bins) to (N, C, C)
+        n_classes = self._bins.n_classes
+        return self._bins.read(rows).view(-1, n_classes, n_classes)
+
     def __getstate__(self):  # a weak reference cannot be pickled
         return self.__dict__ | {"_seen": None}
-
-
-def _table(rows: Tensor) -> Tensor:
-    """(N, C * C + 2) bins to (N, C, C) counts."""
-    n_classes = isqrt(rows.shape[1] - ASIDE)
-    return read(rows, n_classes).view(-1, n_classes, n_classes)

@@ -7,6 +7,7 @@ every model: they see the two channels (0, x) instead. Pixels that are void are 
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from fastai.learner import Metric
@@ -67,14 +68,16 @@ class ForeignMetric(Metric):
         counts: Tensor,  # (B, H, W) bool: not void
         learn,
     ) -> None:
+        """Count a batch in which some pixels count."""
         raise NotImplementedError
 
-    def compute(self) -> object:
+    def compute(self) -> Any:
+        """One number, or what can be made one; None where there is none."""
         raise NotImplementedError
 
     @property
     def value(self) -> float:
-        """nan where nothing was counted, or the metric gives no number."""
+        """The number; nan where nothing was counted, or the metric gives none."""
         value = self.compute() if self.seen else None
         if isinstance(value, list | tuple | dict) or (isinstance(value, Tensor) and value.ndim):
             raise TypeError('it gives several numbers; one is needed, as average="macro" makes it')
@@ -141,6 +144,9 @@ class TorchMetric(ForeignMetric):
         self.metric = metric
         kinds = [_kind(c) for c in type(metric).__mro__]
         self.kind = next(filter(None, kinds), None)
+        self.higher_is_better = metric.higher_is_better
+        # areas under curves and calibration have none
+        self.decides = self.kind != "Binary" or hasattr(metric, "threshold")
         classes = max(2, n_out)
         number = getattr(metric, "num_classes", None)
         alone = self.kind == "segmentation" and n_out == number == 1  # the foreground's channel
@@ -157,15 +163,6 @@ class TorchMetric(ForeignMetric):
             f"fastunet's {ours_like(self.title)}, or a metric of torchmetrics.classification for "
             f"{'two classes (Binary...)' if n_out == 1 else f'{classes} classes (Multiclass...)'}."
         )
-
-    @property
-    def higher_is_better(self) -> bool | None:
-        return self.metric.higher_is_better
-
-    @property
-    def decides(self) -> bool:
-        """Binary ones that do not (areas under curves, calibration) have no threshold."""
-        return self.kind != "Binary" or hasattr(self.metric, "threshold")
 
     def reset(self):
         super().reset()
@@ -229,6 +226,7 @@ def _counting(logits: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, T
 
 
 def innermost(function: Callable) -> Callable:
+    """The function inside partial ones."""
     while isinstance(function, functools.partial):
         function = function.func
     return function
@@ -244,4 +242,5 @@ def _kind(cls: type) -> str | None:
 
 
 def ours_like(name: str) -> str:
+    """Our metric that says what one of that name does, as it is typed."""
     return next((ours for word, ours in _OURS.items() if word in name), "DiceScore() or MeanIoU()")

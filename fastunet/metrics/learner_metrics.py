@@ -29,7 +29,7 @@ class _ConfusionMetric(Metric):
         deep = isinstance(learn.pred, list)  # supervision, in training: the finest level first
         logits = learn.pred[0] if deep else learn.pred
         threshold = getattr(learn, "threshold", 0.5)
-        self.confusion.update_from_logits(logits, *learn.yb, own_samples(learn), threshold)
+        self.confusion.update_from_logits(logits, learn.yb[0], own_samples(learn), threshold)
 
 
 class _ClassMean(_ConfusionMetric):

@@ -10,6 +10,7 @@ from math import nan
 import cv2
 import numpy as np
 
+from fastunet.errors import OptionError
 from fastunet.metrics._class_masks import class_masks
 
 
@@ -57,10 +58,10 @@ def count_objects(
     - *invented*: a predicted object without a pixel in any true object.
 
     Void pixels of the truth are taken out of both masks first. Raises `SizeMismatchError` where the
-    masks differ in size, and `ValueError` where `share` is not above 0 and at most 1.
+    masks differ in size, and `OptionError` where `share` is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
-        raise ValueError(f"share={share}; above 0 and at most 1 was expected.")
+        raise OptionError(f"share={share}; above 0 and at most 1 was expected.")
     ours, theirs = (_components(mask) for mask in class_masks(predicted, truth, index))
     our_area, their_area = np.bincount(ours.ravel()), np.bincount(theirs.ravel())
     both = (ours > 0) & (theirs > 0)

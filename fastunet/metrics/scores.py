@@ -15,6 +15,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from fastunet.errors import OptionError
+
 Score = Callable[[Tensor], Tensor]  # (..., C, C) counts to (..., C) float64
 Average = Literal["macro", "micro", "foreground", "per_image"]
 Empty = Literal["skip", "one"]
@@ -85,7 +87,7 @@ def mean_score(
       an image in which none of the classes is true or predicted: "skip" leaves it out, "one" counts
       it as right. An image without any pixel that counts is always left out.
 
-    Raises `ValueError` on other values of `average` or `empty`.
+    Raises `OptionError` on other values of `average` or `empty`.
     """
     check_reduction(average, empty)
     if include_background is None:
@@ -102,10 +104,10 @@ def mean_score(
 
 
 def check_reduction(average: str, empty: str) -> None:
-    """Raise `ValueError` unless `mean_score` knows both."""
+    """Raise `OptionError` unless `mean_score` knows both."""
     for name, value, kind in (("average", average, Average), ("empty", empty, Empty)):
         if value not in get_args(kind):
-            raise ValueError(f"{name}={value!r}; one of {get_args(kind)} was expected.")
+            raise OptionError(f"{name}={value!r}; one of {get_args(kind)} was expected.")
 
 
 def _outcomes(counts: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

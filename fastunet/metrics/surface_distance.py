@@ -30,7 +30,7 @@ def hausdorff95(
     def score(ours: np.ndarray, theirs: np.ndarray) -> float:
         if not (ours.any() and theirs.any()):
             return np.inf
-        return max(np.percentile(each, 95) for each in _outline_distances(ours, theirs))
+        return float(max(np.percentile(each, 95) for each in _outline_distances(ours, theirs)))
 
     return _by_class(score, predicted, truth, n_classes)
 
@@ -51,7 +51,7 @@ def surface_dice(
     def score(ours: np.ndarray, theirs: np.ndarray) -> float:
         if not (ours.any() and theirs.any()):
             return 0.0
-        return np.mean(np.concatenate(_outline_distances(ours, theirs)) <= tolerance)
+        return float(np.mean(np.concatenate(_outline_distances(ours, theirs)) <= tolerance))
 
     return _by_class(score, predicted, truth, n_classes)
 

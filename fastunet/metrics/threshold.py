@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor
 
+from fastunet.errors import OptionError
 from fastunet.metrics import scores
-from fastunet.metrics._binning import across_processes, place, read, tally
+from fastunet.metrics._binning import Bins, across_processes
 from fastunet.metrics._class_masks import check_sizes
 from fastunet.metrics.scores import Score
 
 STEPS = 1024  # a power of two: probability times steps is exact, and so is every comparison
+_BINS = Bins(2 * (STEPS + 1), n_classes=2)  # true class, and how many thresholds lie below
 
 
 class ThresholdCurve:
@@ -30,7 +32,7 @@ class ThresholdCurve:
 
     def reset(self) -> None:
         """Forget what was counted."""
-        self._bins: Tensor | None = None  # (2 * (K + 1) + 2,) int64, as `tally` has them
+        self._counts: Tensor | None = None  # (bins,) int64
 
     def update(
         self,
@@ -42,26 +44,23 @@ class ThresholdCurve:
         Raises `ValueError` where there is more than one channel, and `SizeMismatchError`.
         """
         if probabilities.shape[1] != 1:
-            raise ValueError(
+            raise OptionError(
                 f"Probabilities of {probabilities.shape[1]} classes; only the one channel of a "
                 "binary network has a threshold."
             )
         probs = probabilities[:, 0].detach().as_subclass(Tensor).float()
-        check_sizes(probs, target)
+        check_sizes(probs.shape, target.shape)
         target = target.as_subclass(Tensor).long()
-        # how many of the thresholds lie below the probability
         below = (probs * STEPS).ceil().long().clamp(0, STEPS)
-        n_bins = 2 * (STEPS + 1)
-        bins = place(target * (STEPS + 1) + below, target, 2, n_bins)
-        bins = tally(bins, n_bins).sum(dim=0)
-        self._bins = bins if self._bins is None else self._bins + bins
+        counts = _BINS.count(_BINS.assign(target * (STEPS + 1) + below, target)).sum(dim=0)
+        self._counts = counts if self._counts is None else self._counts + counts
 
     def gather(self) -> "ThresholdCurve":
         """The counts of all processes of a distributed run. All processes must call it."""
         whole = ThresholdCurve()
-        mine = None if self._bins is None else self._bins.cpu()
-        parts = [bins for bins in across_processes(mine) if bins is not None]
-        whole._bins = torch.stack(parts).sum(dim=0) if parts else None
+        mine = None if self._counts is None else self._counts.cpu()
+        every = [counts for counts in across_processes(mine) if counts is not None]
+        whole._counts = torch.stack(every).sum(dim=0) if every else None
         return whole
 
     @property
@@ -70,9 +69,9 @@ class ThresholdCurve:
 
         Raises `MaskValueError` where masks held what is neither 0, 1 nor void.
         """
-        if self._bins is None:
+        if self._counts is None:
             return torch.zeros(STEPS, 2, 2, dtype=torch.int64)
-        histogram = read(self._bins, 2).view(2, STEPS + 1)  # rows are the truth
+        histogram = _BINS.read(self._counts).view(2, STEPS + 1)  # rows are the truth
         negative = histogram.cumsum(dim=1)[:, :-1]  # not above the threshold
         positive = histogram.sum(dim=1, keepdim=True) - negative
         return torch.stack([negative, positive], dim=-1).transpose(0, 1)

@@ -1,9 +1,9 @@
 """An `arch` argument becomes a network, a network JSON, and JSON a network again."""
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from pathlib import Path
 from textwrap import shorten
 
 from torch import nn
@@ -12,7 +12,7 @@ from fastunet._util.terminal import printable, shown
 from fastunet.errors import ArchitectureError, BundleError, FastunetError
 from fastunet.models.smp import describe_smp
 
-# kind, as bundles name it -> where that is which builds it again, a class by `Class(**config)`
+# kind, as bundles name it -> module and name of what builds it again from its `config`
 _NETWORKS = {
     "unet": ("fastunet.models.unet", "UNet"),
     "timm": ("fastunet.models.timm_unet", "TimmUNet"),
@@ -26,8 +26,7 @@ def build(
     in_channels: int,
     n_classes: int,  # channels of the logits
     size: tuple[int, int],  # (height, width) at which it will be trained
-    pretrained: bool = True,  # an encoder starts from ImageNet weights
-    weights: str | Path | None = None,  # a file of such weights; None: downloaded or installed
+    weights: bool | str | os.PathLike = True,  # an encoder's: ImageNet's, none, or a file of them
     options: Mapping | None = None,  # of the network's constructor
 ) -> nn.Module:
     """The network that `arch` means; one that is built already is given back as it is.
@@ -37,7 +36,6 @@ def build(
     """
     options = dict(options or {})
     shape = {"in_channels": in_channels, "n_classes": n_classes}
-    start = weights if weights is not None and pretrained else pretrained
     if isinstance(arch, nn.Module):
         if options:
             raise ArchitectureError(
@@ -55,9 +53,9 @@ def build(
             )
         return network(**shape, **options)
     if isinstance(arch, str):
-        return _builder("timm")(arch, **shape, image_size=size, weights=start, **options)
+        return _builder("timm")(arch, **shape, image_size=size, weights=weights, **options)
     if callable(arch):
-        return _builder("fastai")(arch.__name__, **shape, size=size, weights=start, **options)
+        return _builder("fastai")(arch.__name__, **shape, size=size, weights=weights, **options)
     raise ArchitectureError(
         f'arch={arch!r} is unknown: "unet", the name of a timm encoder, a torchvision callable '
         "such as resnet34, or an nn.Module was expected."
@@ -69,11 +67,12 @@ def describe(model: nn.Module) -> dict:
 
     A network of the user's own is only named: its code is not stored.
     """
-    place = type(model).__module__, type(model).__qualname__
-    kinds = [kind for kind, builder in _NETWORKS.items() if builder == place]
-    if kinds and model.config is not None:
-        return {"kind": kinds[0], **model.config}
-    return describe_smp(model) or {"kind": "module", "class": ".".join(place)}
+    qualified = type(model).__module__, type(model).__qualname__
+    kind = next((kind for kind, builder in _NETWORKS.items() if builder == qualified), None)
+    config = getattr(model, "config", None)
+    if kind is not None and config is not None:
+        return {"kind": kind, **config}
+    return describe_smp(model) or {"kind": "module", "class": ".".join(qualified)}
 
 
 def rebuild(architecture: dict) -> nn.Module:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from pickle import UnpicklingError
 from textwrap import shorten
+from typing import Any
 from warnings import warn
 
 import torch
@@ -28,7 +29,9 @@ from torch.nn import functional as F
 from fastunet._util.terminal import shows_bars
 from fastunet._util.text import listing
 from fastunet.errors import ArchitectureError
-from fastunet.models.normalisation import Statistics, for_channels
+from fastunet.models.network import Statistics
+from fastunet.models.normalisation import for_channels
+from fastunet.models.options import checked_options
 
 Weights = bool | str | os.PathLike | Enum  # an Enum of torchvision's, such as ResNet18_Weights
 
@@ -36,6 +39,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet's, of tor
 _OTHERS = "Take a resnet, or an encoder of timm by its name (a string, not torchvision's callable)."
 _LARGEST = 512  # pixels; no network of torchvision needs larger images
 _JSON = (bool, int, float, str, list, tuple, type(None))
+_WEIGHT_FILES = (".pth", ".pt", ".bin", ".safetensors")
 
 
 class UpBlock(nn.Module):
@@ -46,14 +50,16 @@ class UpBlock(nn.Module):
         block: nn.Module,  # a `UnetBlock`, whose layers are taken over
     ):
         super().__init__()
-        self.shuf, self.bn = block.shuf, block.bn
-        self.conv1, self.conv2, self.relu = block.conv1, block.conv2, block.relu
+        layers = dict(block.named_children())
+        self.shuf, self.bn, self.relu = layers["shuf"], layers["bn"], layers["relu"]
+        self.conv1, self.conv2 = layers["conv1"], layers["conv2"]
 
     def forward(
         self,
         x: Tensor,  # (B, C, h, w)
         skip: Tensor,  # (B, S, H, W), about twice as high and wide
     ) -> Tensor:  # (B, C', H, W)
+        """The map at the size of the skip, and of both."""
         x = _resized(self.shuf(x), skip)
         return self.conv2(self.conv1(self.relu(torch.cat([x, self.bn(skip)], dim=1))))
 
@@ -61,14 +67,24 @@ class UpBlock(nn.Module):
 class ResizeToImage(nn.Module):
     """fastai's `ResizeToOrig`: the logits' height and width are the image's."""
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,  # (B, C, h, w)
+        image: Tensor,  # (B, in_channels, H, W)
+    ) -> Tensor:  # (B, C, H, W)
+        """The map at the image's size."""
         return _resized(x, image)
 
 
 class AppendImage(nn.Module):
     """fastai's `MergeLayer`: the image itself is the last skip."""
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,  # (B, C, H, W)
+        image: Tensor,  # (B, in_channels, H, W)
+    ) -> Tensor:  # (B, C + in_channels, H, W)
+        """The map and the image."""
         return torch.cat([x, image], dim=1)
 
 
@@ -85,8 +101,8 @@ class FastaiUNet(nn.Module):
     `copy.deepcopy` refuses after a training step.
 
     Warns where fastai finds fewer than two skips, as it does beyond the resnet family. Raises
-    `ArchitectureError` where the encoder is none of torchvision's, fastai cannot build on it, or
-    its weights cannot be had.
+    `ArchitectureError` where torchvision has no such encoder, fastai cannot build on it, or its
+    weights cannot be had.
     """
 
     def __init__(
@@ -96,14 +112,14 @@ class FastaiUNet(nn.Module):
         n_classes: int = 1,  # channels of the logits; 1 for binary
         size: tuple[int, int] = (256, 256),  # training images, pixels; shows fastai the skips
         weights: Weights = False,  # True: ImageNet's; or which of torchvision's; or a file
-        **options,  # of fastai's `create_unet_model`: blur, self_attention, last_cross, ...
+        **options: Any,  # of fastai's `create_unet_model`: blur, self_attention, last_cross, ...
     ):
+        given = locals()
         super().__init__()
-        for name, value in {"in_channels": in_channels, "n_classes": n_classes}.items():
-            if value < 1:
-                raise ArchitectureError(f"FastaiUNet's {name} is {value}; 1 or more was expected.")
-        config = {"encoder": encoder, "in_channels": in_channels, "n_classes": n_classes,
-                  "size": list(size), **options}  # fmt: skip
+        checked_options(FastaiUNet, given)
+        height, width = size
+        shape = {"in_channels": in_channels, "n_classes": n_classes, "size": [height, width]}
+        config = {"encoder": encoder, **shape, **options}
         # None where an option is a function or class: a bundle cannot hold such a network.
         self.config = config if all(isinstance(v, _JSON) for v in config.values()) else None
         pretrained = weights is not False and weights is not None
@@ -114,7 +130,7 @@ class FastaiUNet(nn.Module):
         network = _pretrained(build, weights) if pretrained else _untrained(build)
         try:
             layers, self.skips = _built_by_fastai(
-                build, network, in_channels, n_classes, tuple(size), pretrained, options
+                build, network, in_channels, n_classes, (height, width), pretrained, options
             )
             self.layers = nn.ModuleList(layers)
             # Smaller images are repeated at their edge: the encoder must leave a pixel, and of a
@@ -122,16 +138,10 @@ class FastaiUNet(nn.Module):
             self.least, self.least_alone = _least_sides(layers[0], in_channels)
             with torch.no_grad():  # fastai also builds what cannot run, such as bottle=True
                 self.eval()(torch.zeros(1, in_channels, self.least, self.least))
-        except (
-            AssertionError,
-            IndexError,
-            RuntimeError,
-            StopIteration,
-            TypeError,
-        ) as error:
+        except (AssertionError, IndexError, RuntimeError, StopIteration, TypeError) as error:
             raise ArchitectureError(
                 f"fastai cannot build a U-Net over torchvision's {encoder} with {in_channels} "
-                f"channels, size {tuple(size)} and {options or 'no options'} "
+                f"channels, size {(height, width)} and {options or 'no options'} "
                 f"({type(error).__name__}: {error}). {_OTHERS}"
             ) from error
         if len(self.skips) < 2:
@@ -146,11 +156,12 @@ class FastaiUNet(nn.Module):
         self,
         x: Tensor,  # (B, in_channels, H, W) float
     ) -> Tensor:  # (B, n_classes, H, W) float, raw scores
+        """The logits, at the size of the image."""
         height, width = x.shape[-2:]
         image = x = self._pad(x)
         encoder, *others = self.layers
         skips = []
-        for i, stage in enumerate(encoder):
+        for i, stage in enumerate(encoder.children()):
             x = stage(x)
             if i in self.skips:
                 skips.append(x)
@@ -223,19 +234,19 @@ def _builder(encoder: str) -> Callable[..., nn.Module]:
     if encoder not in known:
         near = get_close_matches(str(encoder), known)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {listing(known)}."
-        raise ArchitectureError(f"{encoder!r} is no network of torchvision; {hint}")
+        raise ArchitectureError(f"{encoder!r} is not a network of torchvision; {hint}")
     return models.get_model_builder(encoder)
 
 
 def _untrained(build: Callable[..., nn.Module]) -> nn.Module:
-    """torchvision's network, on the meta device too, where some cannot compute their widths."""
+    """A network of torchvision, on the meta device too, where some cannot compute their widths."""
     with torch.device("cpu"):
         network = build(weights=None)
     return network.to(torch.empty(0).device)
 
 
 def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
-    """torchvision's network with the weights that were asked for, and never with others."""
+    """A network of torchvision with the weights that were asked for, and never with others."""
     name = build.__name__
     file = _as_file(weights)
     try:
@@ -247,7 +258,7 @@ def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
         return network
     except (KeyError, TypeError, ValueError) as error:  # a wrong name, or another network's
         raise ArchitectureError(
-            f"{weights!r} are no weights of torchvision's {name} ({error}). Pass weights=True, "
+            f"{weights!r} are not weights of torchvision's {name} ({error}). Pass weights=True, "
             'one of its names such as "IMAGENET1K_V1", or a file: weights="weights.pth".'
         ) from error
     except (
@@ -271,13 +282,9 @@ def _as_file(weights: Weights) -> Path | None:
     """The path that `weights` is, if it is one and no name of torchvision's."""
     if isinstance(weights, os.PathLike):
         return Path(weights)
-    named = isinstance(weights, str) and Path(weights).suffix in (
-        ".pth",
-        ".pt",
-        ".bin",
-        ".safetensors",
-    )
-    return Path(weights) if named else None
+    if isinstance(weights, str) and Path(weights).suffix in _WEIGHT_FILES:
+        return Path(weights)
+    return None
 
 
 def _read(file: Path) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ def check_network(
     if not all(output.isfinite().all() for output in outputs):
         raise ArchitectureError(
             f"{_name(model)} gives values that are not finite (nan or infinity) for images of "
-            "noise: its weights are damaged. Build it anew, or load other weights."
+            "noise: its weights are damaged. Build it again, or load other weights."
         )
     if all(_are_probabilities(output) for output in outputs):
         last = "sigmoid" if n_out == 1 or not _sum_to_one(outputs[0]) else "softmax"

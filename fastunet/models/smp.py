@@ -4,6 +4,8 @@ That library is imported only where one of its networks is at hand.
 """
 
 import inspect
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,21 +16,32 @@ from fastunet.errors import ArchitectureError
 LIBRARY = "segmentation_models_pytorch"
 
 
+@dataclass(frozen=True)
+class PretrainedStatistics:
+    """What an encoder's weights expect of pixels 0..1, and how many channels its network takes."""
+
+    mean: list[float]  # of red, green and blue
+    std: list[float]
+    in_channels: int
+
+
 def pretrained_statistics(
     model: nn.Module,  # any network
-) -> tuple[list[float], list[float]] | None:  # mean and std of RGB, for pixels 0..1
+) -> PretrainedStatistics | None:
     """What the encoder's weights expect, where `model` is smp's and was built with weights.
 
-    The library fetches the statistics from the place of the weights, or from its cache, where
+    The library fetches the statistics from where the weights come from, or from its cache, where
     they lie since the weights were fetched. Raises `ArchitectureError` where neither answers.
     """
-    if not _is_smp(model) or model.config["encoder_weights"] is None:
+    config = _config_of(model)
+    if config is None or config["encoder_weights"] is None:
         return None
     from segmentation_models_pytorch.encoders import get_preprocessing_params
 
-    name, weights = model.config["encoder_name"], model.config["encoder_weights"]
-    if hasattr(model.encoder, "name"):  # a timm encoder, which an old name may stand for
-        name = f"tu-{model.encoder.name}"
+    name, weights = config["encoder_name"], config["encoder_weights"]
+    of_timm = getattr(model.encoder, "name", None)  # which an old name may stand for
+    if of_timm is not None:
+        name = f"tu-{of_timm}"
     try:
         found = get_preprocessing_params(name, weights)
     except (OSError, ValueError) as error:
@@ -38,7 +51,8 @@ def pretrained_statistics(
             "model.normalisation = None takes those of the data."
         ) from error
     scale = found["input_range"][1]  # 1, or 255 where the statistics are of pixels 0..255
-    return [value / scale for value in found["mean"]], [value / scale for value in found["std"]]
+    mean, std = ([value / scale for value in found[name]] for name in ("mean", "std"))
+    return PretrainedStatistics(mean, std, config["in_channels"])
 
 
 def describe_smp(
@@ -50,10 +64,11 @@ def describe_smp(
     changed, or was built with a function (an activation) or options of the encoder, which smp
     does not write down or a bundle should not hand on.
     """
-    if not _is_smp(model):
+    config = _config_of(model)
+    if config is None:
         return None
-    config = {**model.config, "encoder_weights": None}
-    options = {n: list(v) if isinstance(v, tuple) else v for n, v in config.items()}
+    untrained = {**config, "encoder_weights": None}
+    options = {n: list(v) if isinstance(v, tuple) else v for n, v in untrained.items()}
     network = type(model).__name__
     with torch.random.fork_rng(devices=[]):  # looking at a network changes no later random number
         try:
@@ -83,7 +98,7 @@ def rebuild_smp(
     build = getattr(segmentation_models_pytorch, network, None)
     if not (isinstance(build, type) and issubclass(build, nn.Module)):
         raise ArchitectureError(
-            f"{network!r} is no network of {LIBRARY} {segmentation_models_pytorch.__version__}."
+            f"{network!r} is not a network of {LIBRARY} {segmentation_models_pytorch.__version__}."
         )
     _check_encoder(options.get("encoder_name", "resnet34"))
     # Options beyond those named would be handed to timm, where one can name a file to load.
@@ -119,5 +134,8 @@ def _check_encoder(name: str) -> None:
     check_name(of_timm)
 
 
-def _is_smp(model: nn.Module) -> bool:
-    return type(model).__module__.partition(".")[0] == LIBRARY
+def _config_of(model: nn.Module) -> dict[str, Any] | None:
+    """The options that a network of smp was built with; None for other networks."""
+    if type(model).__module__.partition(".")[0] != LIBRARY:
+        return None
+    return getattr(model, "config", None)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 # What an encoder raises that does not take an option, or images of some size.
 REFUSALS = (AssertionError, RuntimeError, TypeError, ValueError)
-# How an encoder is told to take images of any size: most need not be told, others know one way.
-ANY_SIZE = ({}, {"dynamic_img_size": True}, {"strict_img_size": False})
+# How an encoder is told to take images of any size, where it must be told.
+ANY_SIZE = ({"dynamic_img_size": True}, {"strict_img_size": False})
 # Options of timm's that read files or the network: a bundle, which names options, must not.
-RESERVED = {"cache_dir", "checkpoint_path", "features_only", "in_chans", "pretrained",
-            "pretrained_cfg", "pretrained_cfg_overlay"}  # fmt: skip
+RESERVED = {
+    *("pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "checkpoint_path", "cache_dir"),
+    *("features_only", "in_chans"),
+}
 # Rows and columns, in steps, at which an encoder must work to count as taking any size.
 TRIED_STEPS = ((2, 3), (7, 5))
 
@@ -40,13 +42,13 @@ TRIED_STEPS = ((2, 3), (7, 5))
 class EncoderPlan:
     """How a timm encoder is built and fed, and the features it gives, finest first."""
 
-    options: dict[str, object]  # for timm.create_model, next to the name and in_chans
+    options: dict[str, Any]  # for timm.create_model, next to the name and in_chans
     channels: list[int]  # of each feature
     strides: list[int]  # of each feature
     channels_last: bool  # the features are (B, H, W, C)
     step: int  # heights and widths are padded to a multiple of it, twice or more
     size: tuple[int, int] | None  # the only height and width that it takes; None: any
-    idle: list[str]  # names of parameters that the features do not depend on
+    unused: list[str]  # names of parameters that the features do not depend on
 
     @property
     def plain(self) -> bool:
@@ -55,22 +57,22 @@ class EncoderPlan:
 
 
 @torch.inference_mode(False)
-@torch.enable_grad()  # for _idle_parameters, wherever a network is built
+@torch.enable_grad()  # for _unused_parameters, wherever a network is built
 def plan_encoder(
     name: str,  # of a timm model, with or without a tag
     in_channels: int = 3,
     image_size: tuple[int, int] | None = None,  # height and width in training, for a fixed size
-    **options: object,  # of the timm model, as drop_path_rate=0.1
+    **options: Any,  # of the timm model, as drop_path_rate=0.1
 ) -> EncoderPlan:
     """Find out how the encoder is built for images of any size, or else of which size.
 
     Of several features at one stride the last is taken. Where all have one stride, blocks at even
-    distances are taken instead, as many as a pyramid from there up to stride 2 has levels, and
+    distances are taken instead: as many as a pyramid from there up to stride 2 has levels, and
     four at most. An encoder that takes one size only is built for `image_size`, rounded up to its
     stride, where that works, and else for the size it was published with.
 
-    Raises `ArchitectureError` where timm has no such model, where an option is none of its
-    options, and where it gives no feature maps.
+    Raises `ArchitectureError` where timm does not know the model or an option, and where the model
+    gives no feature maps.
     """
     check_name(name)
     if reserved := sorted(RESERVED & options.keys()):
@@ -84,14 +86,14 @@ def plan_encoder(
     except REFUSALS as error:
         raise ArchitectureError(
             f"timm builds no encoder from {name!r} with {options}: {error} "
-            "available_encoders() lists those that there are."
+            "available_encoders() lists the encoders."
         ) from error
     strides, taken = _features_to_take(encoder.feature_info)
     if taken != list(encoder.feature_info.out_indices):
         options["out_indices"] = taken
 
     @cache
-    def built_with(*extra: tuple[str, object]) -> nn.Module:
+    def built_with(*extra: tuple[str, object]) -> Any:
         return _on_meta(name, **dict(extra), **options)
 
     refusals = []
@@ -109,8 +111,8 @@ def plan_encoder(
         channels = [feature.shape[-1 if last else 1] for feature in features]
         build = {**extra, **options}
         del build["in_chans"]
-        idle = _idle_parameters(encoder, features)
-        return EncoderPlan(build, channels, strides, last, step, size, idle)
+        unused = _unused_parameters(encoder, features)
+        return EncoderPlan(build, channels, strides, last, step, size, unused)
     raise ArchitectureError(
         f"The encoder {name!r} gives no feature maps at any image size that was tried: "
         f"{refusals[0]} available_encoders() lists others."
@@ -131,24 +133,24 @@ def _features_to_take(info: FeatureInfo) -> tuple[list[int], list[int]]:
 
 def _ways_to_feed(
     stride: int, image_size: tuple[int, int] | None, published_for: tuple[int, int]
-) -> Iterator[tuple[dict, int, tuple[int, int] | None]]:
+) -> Iterator[tuple[dict[str, Any], int, tuple[int, int] | None]]:
     """Options for the encoder, the step and the fixed size to try them with; the best way first."""
-    for extra in ANY_SIZE:
+    for extra in ({}, *ANY_SIZE):
         for step in (stride, 2 * stride, 4 * stride):
             yield extra, step, None
     if image_size is not None:
         height, width = (stride * math.ceil(side / stride) for side in image_size)
         yield {"img_size": (height, width)}, stride, (height, width)
         yield {}, stride, (height, width)
-    yield {}, stride, tuple(published_for)
+    yield {}, stride, published_for
 
 
-def _on_meta(name: str, **options: object) -> nn.Module:
+def _on_meta(name: str, **options: Any) -> Any:  # one of timm's three feature extractors
     with torch.device("meta"):
         return timm.create_model(name, features_only=True, **options)
 
 
-def _idle_parameters(encoder: nn.Module, features: list[Tensor]) -> list[str]:
+def _unused_parameters(encoder: nn.Module, features: list[Tensor]) -> list[str]:
     """Those that get no gradient, as a last norm that only the classifier would have used."""
     trained = {name: p for name, p in encoder.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(
@@ -208,10 +210,7 @@ def available_encoders(
             encoder = _on_meta(name)
         except REFUSALS:
             continue  # a model without features
-        rows.append({
-            "name": name,
-            "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
-            "strides": " ".join(map(str, dict.fromkeys(encoder.feature_info.reduction()))),
-            "weights": weights_at_hand(name),
-        })  # fmt: skip
+        parameters = sum(parameter.numel() for parameter in encoder.parameters())
+        strides = " ".join(map(str, dict.fromkeys(encoder.feature_info.reduction())))
+        rows.append((name, parameters, strides, weights_at_hand(name)))
     return pandas.DataFrame(rows, columns=["name", "parameters", "strides", "weights"])

@@ -5,6 +5,7 @@ classifier's, pretrained if wished; the expanding half is light and sized to it.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,9 @@ from torch.nn import functional as F
 
 from fastunet.errors import ArchitectureError
 from fastunet.models.layers import DoubleConv, he_initialise, logit_layer, pad_to_step, set_prior
-from fastunet.models.normalisation import Statistics, for_channels
+from fastunet.models.network import Statistics
+from fastunet.models.normalisation import for_channels
+from fastunet.models.options import checked_options
 from fastunet.models.pretrained import Weights, load_encoder
 from fastunet.models.timm_encoders import plan_encoder
 
@@ -31,8 +34,8 @@ class TimmUNet(nn.Module):
     >>> logits = model(torch.randn(2, 3, 101, 67))  # (2, 3, 101, 67)
 
     `TimmUNet(**model.config)` is the same network with random weights. Raises `ArchitectureError`
-    where timm has no such encoder or it gives no feature maps, where the weights cannot be had,
-    and where an option is none of those that there are.
+    where timm does not know the encoder or an option, where the encoder gives no feature maps, and
+    where the weights cannot be had.
     """
 
     def __init__(
@@ -43,16 +46,15 @@ class TimmUNet(nn.Module):
         decoder_channels: Sequence[int] | None = None,  # of each level, coarsest first
         image_size: tuple[int, int] | None = None,  # height, width in training, for a fixed size
         weights: Weights = False,  # True: timm's pretrained ones; a path: a file of them
-        **encoder_options: object,  # of the timm model, as drop_path_rate=0.1
+        **encoder_options: Any,  # of the timm model, as drop_path_rate=0.1
     ):
+        given = locals()
         super().__init__()
-        for option, value in {"in_channels": in_channels, "n_classes": n_classes}.items():
-            if value < 1:
-                raise ArchitectureError(f"TimmUNet's {option} is {value}; 1 or more was expected.")
+        checked_options(TimmUNet, given)
         plan = plan_encoder(encoder, in_channels, image_size, **encoder_options)
         self.step, self.size, self.channels_last = plan.step, plan.size, plan.channels_last
         self.encoder = load_encoder(encoder, in_channels, weights, **plan.options)
-        _retire(self.encoder, plan.idle)
+        _make_buffers(self.encoder, plan.unused)
         self.pyramid = Pyramid(plan.channels, plan.strides[0]) if plan.plain else None
         features = self.pyramid or plan
 
@@ -72,11 +74,11 @@ class TimmUNet(nn.Module):
         self.decoder = nn.ModuleList(map(DecoderLevel, widths[:-1], skips, widths[1:]))
         self.head = logit_layer(widths[-1], n_classes)
         he_initialise(self.decoder)
-        expected = self.encoder.pretrained_cfg
+        expected = getattr(self.encoder, "pretrained_cfg", {})
         self.normalisation: Statistics | None = (
             for_channels(expected["mean"], expected["std"], in_channels) if weights else None
         )
-        self.config = {
+        self.config: dict[str, Any] = {
             "encoder": encoder,
             "in_channels": in_channels,
             "n_classes": n_classes,
@@ -89,6 +91,7 @@ class TimmUNet(nn.Module):
         self,
         image: Tensor,  # (B, in_channels, H, W) float, any height and width
     ) -> Tensor:  # (B, n_classes, H, W) float, raw scores
+        """The logits, at the size of the image."""
         height, width = image.shape[-2:]
         image = pad_to_step(image, self.step)
         *skips, x = self.features(image)
@@ -114,8 +117,8 @@ class TimmUNet(nn.Module):
 
         A pyramid belongs to the decoder, which like it starts untrained.
         """
-        decoder = [self.decoder] if self.pyramid is None else [self.pyramid, self.decoder]
-        return {"encoder": [self.encoder], "decoder": decoder, "head": [self.head]}
+        pyramid = [] if self.pyramid is None else [self.pyramid]
+        return {"encoder": [self.encoder], "decoder": [*pyramid, self.decoder], "head": [self.head]}
 
     def set_prior(
         self,
@@ -151,13 +154,14 @@ class Pyramid(nn.Module):
         self,
         blocks: list[Tensor],  # each (B, C, H, W)
     ) -> list[Tensor]:  # each (B, C', H * factor, W * factor), finest first
+        """The pyramid's levels."""
         *early, last = blocks
         unfolded = [unfold(block) for unfold, block in zip(self.unfold, early, strict=True)]
         return [*unfolded, last]
 
 
 class DecoderLevel(nn.Module):
-    """The coarser map, brought to this level's channels and size, and the skip, convolved."""
+    """Bring the coarser map to this level's channels and size, and convolve it with the skip."""
 
     def __init__(
         self,
@@ -176,14 +180,15 @@ class DecoderLevel(nn.Module):
         x: Tensor,  # (B, in_channels, h, w)
         skip: Tensor,  # (B, skip_channels, H, W)
     ) -> Tensor:  # (B, out_channels, H, W)
+        """The map of this level."""
         if self.reduce is not None:
             x = self.reduce(x)
         x = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
         return self.conv(torch.cat([x, skip], dim=1))
 
 
-def _retire(module: nn.Module, parameters: list[str]) -> None:
-    """Make buffers of parameters that no gradient reaches: they are kept, but not trained."""
+def _make_buffers(module: nn.Module, parameters: list[str]) -> None:
+    """Turn parameters that no gradient reaches into buffers: kept, but not trained."""
     for name in parameters:
         path, _, last = name.rpartition(".")
         owner = module.get_submodule(path)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastunet.errors import ArchitectureError
 from fastunet.models.layers import (
     Activation,
     AttentionGate,
@@ -25,6 +24,7 @@ from fastunet.models.layers import (
     set_prior,
     upsample,
 )
+from fastunet.models.options import checked_options
 
 COARSER_LEVELS = 3  # at most so many are supervised besides the finest
 
@@ -38,7 +38,7 @@ class UNet(nn.Module):
     put a ReLU behind each transposed convolution: `UNet(3, 1, norm="none", up_activation=True)`.
     `UNet(**model.config)` builds a network again, with untrained weights.
 
-    Raises `ArchitectureError` where an option is none of those that there are.
+    Raises `ArchitectureError` where an option has a value that it cannot have.
     """
 
     def __init__(
@@ -56,22 +56,9 @@ class UNet(nn.Module):
         deep_supervision: bool = False,  # logits of coarser decoder levels, too, in training
         up_activation: bool = False,  # an activation behind each enlargement
     ):
+        given = locals()
         super().__init__()
-        self.config = {
-            "in_channels": in_channels,
-            "n_classes": n_classes,
-            "depth": depth,
-            "width": width,
-            "norm": norm,
-            "activation": activation,
-            "up": up,
-            "residual": residual,
-            "attention": attention,
-            "dropout": dropout,
-            "deep_supervision": deep_supervision,
-            "up_activation": up_activation,
-        }
-        _check(self.config)
+        self.config = checked_options(UNet, given)
         self.deep_supervision = deep_supervision
 
         def convolve(channels: int, out: int) -> nn.Module:
@@ -93,9 +80,8 @@ class UNet(nn.Module):
         self.gate = nn.ModuleList(AttentionGate(w, w, activation) for w in widths if attention)
         self.dec = nn.ModuleList(convolve(2 * w, w) for w in widths)
         self.head = logit_layer(width, n_classes)
-        self.coarse_heads = nn.ModuleList(
-            logit_layer(w, n_classes) for w in widths[1 : COARSER_LEVELS + 1] if deep_supervision
-        )
+        supervised = widths[1 : COARSER_LEVELS + 1] if deep_supervision else []
+        self.coarse_heads = nn.ModuleList(logit_layer(w, n_classes) for w in supervised)
         he_initialise(self)
 
     def forward(
@@ -143,31 +129,7 @@ class UNet(nn.Module):
 
         Raises `ArchitectureError` where the frequencies are not one per class.
         """
-        for head in self.parts()["head"]:
+        set_prior(self.head, frequencies)
+        for head in self.coarse_heads:
+            assert isinstance(head, nn.Conv2d)
             set_prior(head, frequencies)
-
-
-def _check(options: dict) -> None:
-    """Raise `ArchitectureError` where a number or a switch is none; the layers check the rest."""
-    for expected, (names, fits) in _EXPECTED.items():
-        for name in names:
-            value = options[name]
-            if not fits(value):
-                raise ArchitectureError(f"UNet's {name} is {value!r}; {expected} was expected.")
-
-
-# what is expected -> of which options, and whether a value is that
-_EXPECTED = {
-    "a whole number from 1 on": (
-        ("in_channels", "n_classes", "depth", "width"),
-        lambda value: isinstance(value, int) and value >= 1,
-    ),
-    "a share from 0 to below 1": (
-        ("dropout",),
-        lambda value: isinstance(value, (int, float)) and 0 <= value < 1,
-    ),
-    "True or False": (
-        ("residual", "attention", "deep_supervision", "up_activation"),
-        lambda value: isinstance(value, bool),
-    ),
-}

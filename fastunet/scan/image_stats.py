@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 
 from fastunet._util.threads import in_threads
+from fastunet.choices import Scaling
 from fastunet.errors import ImageReadError
 from fastunet.io.channels import is_grey, with_channels
-from fastunet.io.conventions import Scaling
 from fastunet.io.images import refuse_not_finite
 from fastunet.io.pixel_values import (
     ImageValues,

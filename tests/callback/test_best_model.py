@@ -7,6 +7,7 @@ import pytest
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.progress import CSVLogger
+from fastai.callback.tracker import SaveModelCallback
 
 from fastunet.callback.best_model import SaveBestModel
 from fastunet.callback.guard import FiniteGuard
@@ -171,3 +172,62 @@ def test_with_metrics_of_both_parts_the_validation_decides(learn):
     learn.fit(1, cbs=keeper)
     assert list(keeper.scores) == ["train_loss", "train_dice", "valid_loss", "valid_dice"]
     assert keeper.best_epoch == 0
+
+
+# --- the one that every learner has ---------------------------------------------------------------
+
+
+def best_files(learn) -> list[str]:
+    folder = learn.path / learn.model_dir
+    return sorted(file.name for file in folder.iterdir()) if folder.exists() else []
+
+
+def test_a_learner_keeps_the_best_epoch_of_each_fit_anew(learn):
+    learn.fit(3, cbs=GivenScores((0.1, 0.7, 0.3)))
+    assert learn.model.head.bias.item() == learn.keep_best.best_epoch == 1
+    learn.fit(2, cbs=GivenScores((0.2, 0.1)))  # worse than the fit before, and yet its best
+    assert learn.model.head.bias.item() == learn.keep_best.best_epoch == 0
+    learn.fit(2, cbs=GivenScores((0.2, 0.4)), reset_opt=True)
+    assert learn.keep_best.best_epoch == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [SaveModelCallback, lambda: SaveBestModel("valid_loss", fname="model")],
+    ids=["fastai's", "ours"],
+)
+@pytest.mark.parametrize("where", ["learner", "fit"])
+def test_it_yields_to_another_that_the_user_has(learn, make, where):
+    learn.fit(1)
+    (learn.path / learn.model_dir / "best.pth").unlink()
+    if where == "learner":
+        learn.add_cb(make())
+    learn.fit(2, cbs=make() if where == "fit" else None)
+    assert best_files(learn) == ["model.pth"]
+    if where == "fit":
+        learn.fit(1)
+        assert best_files(learn) == ["best.pth", "model.pth"]
+
+
+def test_what_the_learner_says_when_a_fit_begins_counts(learn):
+    learn.monitor = "valid_loss"
+    learn.fit(2, cbs=GivenScores((0.9, 0.1), place=1))
+    assert learn.keep_best.best_epoch == 1
+    learn.save_best = False
+    learn.fit(2, cbs=GivenScores((0.1, 0.9), place=1))
+    assert learn.model.head.bias.item() == 1  # that of the last epoch
+
+
+def test_an_interrupted_fit_leaves_the_weights_and_the_next_one_is_kept(learn):
+    class Interrupt(Callback):
+        def before_train(self):
+            if self.epoch == 2:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn.fit(3, cbs=[GivenScores((0.9, 0.1, 0.1)), Interrupt()])
+    assert learn.model.head.bias.item() != 0
+    with pytest.raises(KeyboardInterrupt):
+        learn.fit(3, cbs=[SaveModelCallback(fname="theirs"), Interrupt()])
+    learn.fit(2, cbs=GivenScores((0.2, 0.1)))
+    assert learn.model.head.bias.item() == learn.keep_best.best_epoch == 0

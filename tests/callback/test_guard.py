@@ -15,10 +15,11 @@ from fastai.callback.tracker import SaveModelCallback
 from fastai.torch_core import set_seed
 from torch import nn
 
-from fastunet.callback.guard import FiniteGuard, nonfinite_weight
+from fastunet.callback.guard import FiniteGuard
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import TrainingError
 from fastunet.learner import segmentation_learner
+from fastunet.models.finite import first_nonfinite
 
 NAN = math.nan
 
@@ -88,7 +89,7 @@ def test_it_says_where_and_why_and_goes_back_to_the_best_epoch(learn, what, caus
     where = "^Training was stopped: in epoch 1, batch 2 of 4, "
     with pytest.raises(TrainingError, match=where + cause):
         learn.fit(3, cbs=Spoil(what))
-    assert nonfinite_weight(learn.model) is None
+    assert first_nonfinite(learn.model.state_dict()) is None
     assert math.isfinite(learn.validate()[0])
 
 
@@ -131,8 +132,8 @@ def test_statistics_that_the_batch_itself_has_spoiled_are_not_the_cause(dls):
     learn = quiet(segmentation_learner(dls, width=2, depth=1, precision="fp32"))
     with pytest.raises(TrainingError, match="output is not finite, at a learning rate"):
         learn.fit(1, cbs=Huge())
-    assert nonfinite_weight(learn.model)
-    assert nonfinite_weight(learn.model, buffers=False) is None
+    assert first_nonfinite(learn.model.state_dict())
+    assert first_nonfinite(dict(learn.model.named_parameters())) is None
 
 
 def test_weights_that_spoil_no_loss_are_found_at_the_end_of_the_epoch(learn):
@@ -158,7 +159,7 @@ def test_the_file_with_such_pixels_is_named(tmp_path, in_tmp, draw_blobs):
     learn = quiet(segmentation_learner(dls, width=2, depth=1))
     spoiled = dls.pairs["train"][0]
     dls.reader.read(spoiled)[0][0, 0] = NAN  # the decoded pixels, which are kept in memory
-    with pytest.raises(TrainingError, match=rf"They are in .*{spoiled.image.name}\. Mend"):
+    with pytest.raises(TrainingError, match=rf"They are in .*{spoiled.image.name}\. Repair"):
         learn.fit(1)
 
 
@@ -227,7 +228,7 @@ def test_fastais_own_callback_decides_and_goes_back(dls, precision, capsys):
     assert learn.validate()[0] == pytest.approx(kept, rel=1e-3)
     with pytest.raises(TrainingError, match="those of the best epoch before"):
         learn.fit(3, cbs=[theirs, Spoil("logits")])
-    assert nonfinite_weight(learn.model) is None
+    assert first_nonfinite(learn.model.state_dict()) is None
     with pytest.raises(TrainingError, match="No earlier epoch was kept"):
         learn.fit(3, cbs=[SaveModelCallback(fname="new"), Spoil("logits", epoch=0)])
     assert not (learn.path / learn.model_dir / "new.pth").exists()

@@ -5,6 +5,7 @@ import time
 import pytest
 from fastai.callback.core import Callback
 from fastai.callback.progress import ProgressCallback
+from fastai.callback.tracker import SaveModelCallback
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +15,12 @@ from fastunet.learner import segmentation_learner
 
 
 @given(
-    st.floats(0.001, 2), st.floats(0.001, 2), st.floats(1, 3600), st.integers(1, 500),
-    st.integers(1, 100),
-)  # fmt: skip
+    train=st.floats(0.001, 2),
+    valid=st.floats(0.001, 2),
+    seconds=st.floats(1, 3600),
+    n=st.integers(1, 500),
+    n_valid=st.integers(1, 100),
+)
 def test_a_schedule_fills_the_time_and_does_not_exceed_it(train, valid, seconds, n, n_valid):
     plan = schedule(Timing(train, valid), seconds, n, n_valid)
     assert plan.epochs >= 1
@@ -101,3 +105,14 @@ def test_a_handful_of_batches_is_said_to_be_no_training(learn):
     with pytest.warns(UserWarning, match=r"Only about \d+ batches of 2 images .* no training"):
         learn.fit_minutes(0.05 / 60)
     assert len(learn.recorder.values) >= 1
+
+
+def test_callbacks_that_judge_a_fit_do_not_see_the_measuring(learn):
+    learn.save_best = True
+    learn.add_cb(SaveModelCallback(fname="theirs"))
+    before = list(learn.cbs)
+    measure(learn)
+    assert set(learn.cbs) == set(before)
+    assert not (learn.path / learn.model_dir).exists()
+    learn.fit_minutes(1 / 60, 1e-2)
+    assert (learn.path / learn.model_dir / "theirs.pth").exists()

@@ -12,7 +12,7 @@ from fastunet.checks.audit import audit
 from fastunet.checks.orientation import Agreement, better
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.data.reader import read_pair
-from fastunet.errors import PairingError, TrainingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.io.images import upright_from
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.find import find_pairs
@@ -109,7 +109,7 @@ def test_photos_on_their_side_are_read_as_their_masks_are_whatever_was_said(phot
 
 
 def test_other_answers_are_refused(photos):
-    with pytest.raises(TrainingError, match="orientation='left'"):
+    with pytest.raises(OptionError, match="orientation='left'"):
         load(photos("stored"), orientation="left")
 
 

@@ -12,10 +12,9 @@ import pandas as pd
 import pytest
 import torch
 from fastai.data.block import DataBlock
-from fastai.data.transforms import Normalize, RandomSplitter, get_c
-from fastai.torch_core import set_seed
+from fastai.data.transforms import Normalize, get_c
 from fastai.vision.all import unet_learner
-from fastai.vision.augment import Brightness, Rotate, aug_transforms
+from fastai.vision.augment import Brightness, aug_transforms
 from fastai.vision.core import PILImage, imagenet_stats
 from fastai.vision.learner import _add_norm, model_meta
 from PIL import Image
@@ -23,7 +22,7 @@ from torchvision.models import resnet18
 
 from fastunet.data.augment import Albumentations, Augment
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
-from fastunet.data.dataloaders import ImageMaskDataLoaders, renormalised
+from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.data.reader import PairReader
 from fastunet.errors import (
     AuditError,
@@ -69,30 +68,6 @@ def test_validation_images_enter_as_they_do_in_prediction(write_pairs):
     torch.testing.assert_close(images[:1].as_subclass(torch.Tensor), expected)
     truth = dls.preprocess.resize_mask(dls.codec.read(pair.mask))
     np.testing.assert_array_equal(masks[0].numpy(), truth)
-
-
-def test_blocks_work_in_a_plain_datablock_with_fastais_batch_transforms(write_pairs):
-    pairs = find_pairs(write_pairs(8, values=(0, 1, 2)))
-    codec = MaskCodec.infer([pair.mask for pair in pairs])
-    reader = PairReader(codec, Preprocess.infer([pair.image for pair in pairs], 32))
-    block = DataBlock(
-        blocks=(PairImageBlock(reader, Augment.none()), PairMaskBlock(reader)),
-        splitter=RandomSplitter(0.25, seed=0),
-        batch_tfms=[Rotate(30, p=1.0), Brightness(0.3, p=1.0)],
-    )
-    dls = block.dataloaders(list(pairs), bs=2, num_workers=0, device="cpu")
-    images, masks = dls.one_batch()
-    assert images.shape == (2, 3, 32, 32)
-    assert set(masks.unique().tolist()) <= {0, 1, 2, VOID}
-    assert dls.codec == codec
-    assert dls.task == "multiclass"
-    other = renormalised(dls, (0.1,) * 3, (0.2,) * 3)
-    ours, theirs = (made.valid.one_batch()[0] for made in (dls, other))
-    assert other.preprocess.mean == (0.1,) * 3 != dls.preprocess.mean
-    torch.testing.assert_close(
-        other.preprocess.denormalise(theirs), dls.preprocess.denormalise(ours)
-    )
-    assert [type(t) for t in other.train.after_batch] == [type(t) for t in dls.train.after_batch]
 
 
 def test_workers_read_the_same_data(write_pairs):
@@ -222,17 +197,6 @@ def test_a_random_split_through_groups_that_the_names_show_is_warned_of(write_pa
     parts = loaders(root, bs=2, groups="auto").pairs
     cars = [{pair.image.stem.split("_")[0] for pair in parts[part]} for part in ("train", "valid")]
     assert cars[0].isdisjoint(cars[1])
-
-
-def test_the_number_of_threads_does_not_change_the_batches(write_pairs):
-    root = write_pairs(12)
-    batches = []
-    for threads in (0, 1, 3):
-        set_seed(5)
-        batches.append([images for images, _ in loaders(root, bs=2, num_workers=threads).train])
-    for others in batches[1:]:
-        for ours, theirs in zip(batches[0], others, strict=True):
-            torch.testing.assert_close(ours, theirs)
 
 
 def test_strict_refuses_what_can_train_but_is_wrong(write_pairs):
@@ -450,10 +414,10 @@ def test_classes_of_the_last_of_very_many_masks_are_known_and_in_both_parts(tmp_
         ({"size": (32, 32, 3)}, OptionError, "size="),
         ({"patch": 0.5}, OptionError, "patch=0.5"),
         ({"bs": "8"}, OptionError, "bs='8'; a whole number"),
-        ({"valid_pct": "a fifth"}, SplitError, "valid_pct='a fifth'; a number"),
+        ({"valid_pct": "a fifth"}, OptionError, "valid_pct='a fifth'; a number"),
         ({"split": {"valid": ["00"]}, "fold": (0, 2)}, OptionError, "split= and fold= were both"),
         ({"split": ["00"], "test_pct": 0.2}, OptionError, "test_pct= draws a test part"),
-        ({"augment": "strong"}, TrainingError, "none, light, scene, free"),
+        ({"augment": "strong"}, OptionError, "none, light, scene, free"),
         ({"fold": 3}, OptionError, "fold=3"),
         ({"fold": ("a", 2)}, OptionError, "fold="),
         ({"groups": 3}, OptionError, "groups=3"),

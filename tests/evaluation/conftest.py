@@ -35,18 +35,22 @@ def scored():
     """An `Evaluation` of drawn masks."""
 
     def make(
-        n=6, classes=2, noise=0.1, groups=None, probabilities=True, boundary=False, order=None,
+        n=6,
+        classes=2,
+        noise=0.1,
+        groups=None,
+        probabilities=True,
+        boundary=False,
+        order=None,
         resamples=200,
-    ):  # fmt: skip
+    ):
         names = ["background", "cell", "wall", "debris", "nucleus"][:classes]
         scorer = Scorer(names, boundary=boundary)
         drawn = list(draw_masks(n, classes, noise))
         for i in range(n) if order is None else order:
-            name, predicted, truth, probs = drawn[i]
-            scorer.add(
-                name, predicted, truth, probabilities=probs if probabilities else None,
-                group=groups[i] if groups else "",
-            )  # fmt: skip
+            *masks, probs = drawn[i]
+            group = groups[i] if groups else ""
+            scorer.add(*masks, probabilities=probs if probabilities else None, group=group)
         threshold = 0.5 if classes == 2 else None
         return scorer.result("test", threshold, Bootstrap(resamples))
 

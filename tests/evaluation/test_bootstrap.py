@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fastunet.evaluation.bootstrap import Bootstrap, sum_by_group
-from fastunet.evaluation.outcomes import by_class, overall, rows_of
 
 RNG = np.random.default_rng
 
@@ -63,20 +62,6 @@ def test_copies_of_an_image_in_one_group_do_not_make_the_interval_narrower():
 
     assert spread(sum_by_group(copies, groups.tolist())) == pytest.approx(spread(values))
     assert spread(copies) < spread(values) / 2
-
-
-def test_a_class_absent_from_a_resample_is_left_out_of_its_mean():
-    # class 2 is in the second image only
-    outcomes = np.array([[[5, 1, 0], [3, 0, 1], [0, 0, 0]], [[2, 0, 0], [4, 1, 1], [6, 1, 1]]])
-    rows = rows_of(outcomes, np.array([9, 14]))
-    without, whole = overall(2 * rows[0]), overall(rows.sum(0))
-    assert without["dice"] == pytest.approx(np.mean([10 / 11, 6 / 7]))
-    assert whole["dice"] == pytest.approx(np.mean([14 / 15, 14 / 17, 12 / 14]))
-    assert np.isnan(by_class(rows[0], "iou")[2])
-    assert whole["dice_per_image"] == pytest.approx(
-        np.mean([np.mean([10 / 11, 6 / 7]), np.mean([1, 8 / 10, 12 / 14])])
-    )
-    assert whole["iou_micro"] == pytest.approx(20 / (20 + 3 + 3))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_difference_is_that_of_both_on_the_same_resamples(scored):
         drawn = rng.integers(6, size=6)
         dice = []
         for one in (a, b):
-            tp, fp, fn = one.outcomes[drawn, 1].sum(0)
+            tp, fp, fn = (counts[drawn, 1].sum() for counts in one.outcomes)
             dice.append(2 * tp / (2 * tp + fp + fn))
         moves.append(dice[0] - dice[1])
     row = compare(a, b, Bootstrap(100, seed=5)).differences[0]

@@ -85,9 +85,8 @@ def test_a_trained_network_scores_on_real_pictures_as_numpy_counts(shared, tmp_p
     optimizer = torch.optim.Adam(segmenter.model.parameters(), 0.02)
     images, truths = zip(*(read_pair(pair, codec) for pair in pairs), strict=True)
     small = torch.stack([torch.from_numpy(segmenter.preprocess.resize(image)) for image in images])
-    target = torch.stack([
-        torch.from_numpy(segmenter.preprocess.resize_mask(truth, (32, 32))) for truth in truths
-    ])  # fmt: skip
+    masks = [segmenter.preprocess.resize_mask(truth, (32, 32)) for truth in truths]
+    target = torch.stack([torch.from_numpy(mask) for mask in masks])
     for _ in range(20):
         batch = segmenter.preprocess.normalise(
             segmenter.preprocess.scale_values(small.permute(0, 3, 1, 2))
@@ -128,22 +127,26 @@ def test_a_part_at_a_time_adds_up_to_the_whole(write_pairs, values):
     whole = evaluate(segmenter, pairs, progress=False)
     parts = [evaluate(segmenter, pairs[i : i + 2], progress=False) for i in (0, 2, 4)]
     np.testing.assert_array_equal(sum(part.confusion for part in parts), whole.confusion)
-    np.testing.assert_array_equal(np.concatenate([p.outcomes for p in parts]), whole.outcomes)
+    outcomes = np.concatenate([part.outcomes for part in parts], axis=1)
+    np.testing.assert_array_equal(outcomes, whole.outcomes)
 
 
 def test_a_model_is_a_bundle_a_segmenter_or_a_learner(write_pairs, tmp_path):
     pairs = find_pairs(write_pairs(3))
     segmenter = segmenter_for(BINARY)
-    folder = Bundle(
-        describe(segmenter.model), segmenter.model.state_dict(), BINARY, segmenter.preprocess,
-        threshold=0.25,
-    ).save(tmp_path / "b")  # fmt: skip
+    weights = segmenter.model.state_dict()
+    bundle = Bundle(
+        describe(segmenter.model), weights, BINARY, segmenter.preprocess, threshold=0.25
+    )
+    folder = bundle.save(tmp_path / "b")
     segmenter.threshold = 0.25
     learner = SimpleNamespace(segmenter=lambda: segmenter)
     dls = SimpleNamespace(pairs={"valid": [replace(pair, split="valid") for pair in pairs]})
-    said = [evaluate(model, data, "valid", progress=False).to_dict()
-            for model in (segmenter, folder, str(folder), learner)
-            for data in (list(pairs), dls)]  # fmt: skip
+    said = [
+        evaluate(model, data, "valid", progress=False).to_dict()
+        for model in (segmenter, folder, str(folder), learner)
+        for data in (list(pairs), dls)
+    ]
     assert all(one == said[0] for one in said)
     assert said[0]["threshold"] == 0.25
     with pytest.raises(EvaluationError, match="dict is no model"):
@@ -243,8 +246,8 @@ def test_the_threshold_is_that_of_a_search_over_all_pixels(write_pairs):
     probabilities = np.concatenate([segmenter.probabilities(p.image).ravel() for p in pairs])
     truth = np.concatenate([BINARY.read(p.mask).ravel() for p in pairs]) == 1
     thresholds = np.arange(1024) / 1024
-    dice = [2 * np.sum((probabilities > t) & truth) / (np.sum(probabilities > t) + truth.sum())
-            for t in thresholds]  # fmt: skip
+    above = [probabilities > t for t in thresholds]
+    dice = [2 * np.sum(each & truth) / (np.sum(each) + truth.sum()) for each in above]
     best = thresholds[dice == np.max(dice)]
     assert chosen == best[np.abs(best - 0.5).argmin()]
     assert chosen != 0.5

@@ -72,8 +72,8 @@ def test_its_figures_are_those_of_scikit_learn_and_of_the_metrics(drawn):
 def test_everything_void_or_nothing_at_all_has_no_scores_and_breaks_nothing():
     empty = Scorer(["off", "on"]).result("none")
     scorer = Scorer(["off", "on"], boundary=True)
-    scorer.add("void.png", np.ones((4, 5), int), np.full((4, 5), VOID),
-               probabilities=np.ones((1, 4, 5), np.float32))  # fmt: skip
+    mask, void, sure = np.ones((4, 5), int), np.full((4, 5), VOID), np.ones((1, 4, 5), np.float32)
+    scorer.add("void.png", mask, void, probabilities=sure)
     void = scorer.result()
     for result in (empty, void):
         assert np.isnan(result.dice)
@@ -147,7 +147,7 @@ def test_a_distance_counts_where_the_class_is_in_both_masks():
         (np.full((2, 2), VOID), np.zeros((2, 2), int), MaskValueError, "a.png holds 255"),
         (np.zeros((2, 2), int), np.array([[0, 7], [300, VOID]]), MaskValueError, "holds 7, 300:"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_mask_is_told_with_its_name_and_not_counted(predicted, truth, error, message):
     scorer = Scorer(["off", "on"])
     with pytest.raises(error, match=message):

@@ -6,7 +6,7 @@ import os
 import pickle
 import threading
 import warnings
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from safetensors.torch import save as save_tensors
 from fastunet._util.files import write_atomically
 from fastunet.errors import BundleError, OutputError
 from fastunet.inference.bundle import Bundle, checksum
-from fastunet.inference.bundle_schema import FIELDS
 from fastunet.masks.codec import MaskCodec
 from fastunet.models.build import describe
 from fastunet.models.unet import UNet
@@ -29,9 +28,13 @@ from fastunet.runs.run_folder import RunFolder
 def bundle():
     model = UNet(3, 1, depth=1, width=2).to(memory_format=torch.channels_last)
     return Bundle(
-        describe(model), model.state_dict(), MaskCodec(("a", "b"), (0, 255)), Preprocess((8, 8)),
-        {"dice": 0.5}, threshold=0.25,
-    )  # fmt: skip
+        architecture=describe(model),
+        weights=model.state_dict(),
+        codec=MaskCodec(("a", "b"), (0, 255)),
+        preprocess=Preprocess((8, 8)),
+        metrics={"dice": 0.5},
+        threshold=0.25,
+    )
 
 
 def test_what_is_saved_is_loaded(bundle, tmp_path):
@@ -39,10 +42,8 @@ def test_what_is_saved_is_loaded(bundle, tmp_path):
     assert sorted(f.name for f in folder.iterdir()) == ["bundle.json", "model.safetensors"]
     for path in (folder, folder / "bundle.json"):
         again = Bundle.load(path)
-        assert (again.architecture, again.codec, again.preprocess, again.metrics) == (
-            bundle.architecture, bundle.codec, bundle.preprocess, bundle.metrics
-        )  # fmt: skip
-        assert again.threshold == 0.25
+        for name in ("architecture", "codec", "preprocess", "metrics", "threshold"):
+            assert getattr(again, name) == getattr(bundle, name)
         torch.testing.assert_close(dict(again.weights), dict(bundle.weights))
 
 
@@ -222,8 +223,8 @@ def test_whoever_reads_while_it_is_replaced_gets_a_whole_bundle(bundle, tmp_path
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        seen = {float(Bundle.load(tmp_path).weights[name][0])
-                for _ in range(200)}  # fmt: skip
+        loaded = (Bundle.load(tmp_path).weights for _ in range(200))
+        seen = {float(weights[name][0]) for weights in loaded}
     finally:
         stop.set()
         writer.join()
@@ -335,47 +336,6 @@ def test_saving_over_a_bundle_removes_no_file_but_weights(bundle, tmp_path):
     assert (tmp_path / "photo.jpg").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"preprocess": {"std": [0.2, 0, 0.2]}}, r"preprocess\.std\[1\] is 0; a number above 0"),
-        ({"preprocess": {"std": [0.2, 0.2]}}, "preprocess.std has 2 entries for 3 channels"),
-        ({"preprocess": {"mean": [0.2, float("nan"), 0]}}, r"preprocess\.mean\[1\] is nan"),
-        ({"preprocess": {"size": [8, 0]}}, r"preprocess\.size\[1\] is 0; a whole number from 1"),
-        ({"preprocess": {"size": [10**9, 8]}}, r"preprocess\.size\[0\] is 1000000000"),
-        ({"preprocess": {"channels": True}}, "preprocess.channels is True; a whole number"),
-        ({"preprocess": {"channels": 4, "mean": [0], "std": [1]}}, "the network takes 3 channels"),
-        ({"preprocess": {"nonsense": 1}}, "preprocess.'nonsense' is unknown"),
-        ({"preprocess": {"full_scale": [[[], 255]]}}, r"full_scale\[0\] is .*name of a type"),
-        ({"preprocess": {"nodata": [float("nan")]}}, r"preprocess\.nodata\[0\] is nan"),
-        ({"masks": {"values": [0, [1, {}]]}}, r"masks\.values\[1\] is \[1, \{\}\]"),
-        ({"masks": {"classes": ["a"]}}, "masks.classes has 1 entries"),
-        ({"masks": {"classes": ["a", "b", "c"]}}, "masks.values has 2 entries for 3 classes"),
-        ({"masks": {"classes": ["a", "\x1b[2Jb"]}}, r"masks\.classes\[1\] is '\\x1b\[2Jb'"),
-        ({"masks": {"classes": ["a", "\u202eb"]}}, r"masks\.classes\[1\] is '\\u202eb'"),
-        ({"masks": {"values": [0, "#ff0000"]}}, "both numbers and colours"),
-        ({"masks": {"colours": [[0, 0, 0], [0, 0, 256]]}}, r"colours\[1\] is .*0 to 255"),
-        ({"task": "multiclass"}, "task is 'multiclass', and there are 2 classes"),
-        ({"weights": {"file": "../model.safetensors"}}, "weights.file is"),
-        ({"weights": {"file": "..\\model.safetensors"}}, "weights.file is"),
-        ({"architecture": {"depth": 10**6}}, "architecture.depth is 1000000; a whole number"),
-        ({"architecture": {"width": 10**9}}, "architecture.width is 1000000000"),
-        ({"architecture": {"n_classes": 5}}, "has 5 outputs, which do not fit 2 classes"),
-        ({"metrics": None}, "metrics is None; a JSON object was expected"),
-    ],
-)  # fmt: skip
-def test_each_field_is_checked_by_itself_and_against_the_others(bundle, tmp_path, change, message):
-    bundle.save(tmp_path)
-
-    def forge(document):
-        for name, value in change.items():
-            document[name] = document[name] | value if isinstance(value, dict) else value
-
-    edit(tmp_path, forge)
-    with pytest.raises(BundleError, match=rf"bundle\.json is damaged.*{message}.*Copy the bundle"):
-        Bundle.load(tmp_path)
-
-
 def test_names_that_would_not_load_are_saved_as_they_can_be_shown(bundle, tmp_path):
     names = ("a\x1b[2J", "b" * 5000)
     replace(bundle, codec=MaskCodec(names, (0, 255))).save(tmp_path)
@@ -391,11 +351,3 @@ def test_what_could_not_be_loaded_is_not_saved(bundle, tmp_path):
         with pytest.raises(BundleError, match=message):
             replace(bundle, **change).save(tmp_path / "b")
         assert list((tmp_path / "b").iterdir()) == []
-
-
-def test_every_field_that_is_saved_has_a_rule():
-    assert {name.rstrip("?") for name in FIELDS["preprocess"]} == {
-        field.name for field in fields(Preprocess)
-    }
-    written = MaskCodec(("a", "b"), (0, 255)).to_dict().keys()
-    assert written == {name.rstrip("?") for name in FIELDS["masks"]} - {"*"}

@@ -54,10 +54,17 @@ def several_classes() -> Bundle:
         ("a", "b", "c"), (0, 0xFF0000, 0x00FF00), (0xFFFFFF,), colour=True, also=((0xFE0000, 1),)
     )
     preprocess = Preprocess(
-        (16, 24), values="float", policy="patch", scale=0.5, low=(0, 0, 0), high=(255, 250, 245),
-        nodata=(-9999, -3.4e38), full_scale=(("uint8", 255), ("uint16", 65_535)),
-        brightest=(0.1, 1), orientation="stored",
-    )  # fmt: skip
+        (16, 24),
+        values="float",
+        policy="patch",
+        scale=0.5,
+        low=(0, 0, 0),
+        high=(255, 250, 245),
+        nodata=(-9999, -3.4e38),
+        full_scale=(("uint8", 255), ("uint16", 65_535)),
+        brightest=(0.1, 1),
+        orientation="stored",
+    )
     return Bundle(describe(model), model.state_dict(), codec, preprocess)
 
 
@@ -70,8 +77,8 @@ def over_timm() -> Bundle:
 def of_smp() -> Bundle:
     import segmentation_models_pytorch as smp
 
-    model = smp.Unet("tu-test_resnet", encoder_depth=3, encoder_weights=None,
-                     decoder_channels=(8, 8, 4), classes=3)  # fmt: skip
+    options = {"encoder_depth": 3, "decoder_channels": (8, 8, 4), "classes": 3}
+    model = smp.Unet("tu-test_resnet", encoder_weights=None, **options)
     codec, preprocess = MaskCodec(("a", "b", "c"), (0, 1, 2)), Preprocess((32, 32))
     return Bundle(describe(model), model.state_dict(), codec, preprocess)
 
@@ -118,7 +125,7 @@ NONSENSE = [
     *("hf-hub:a/b", "tu-hf-hub:a/b", "local-dir:/tmp", "resnet18", "tu-resnet18"),
     *("unet", "timm", "fastai", "smp", "module", "UnetPlusPlus", "DPT", "mit_b0", "resnet34"),
     *("#00ff00", "=1+1", "batch", "bilinear", "patch", "resize", "uint8", "float"),
-]  # fmt: skip
+]
 # What a network of some kind takes, so that more than the first look is tried.
 FITTING = [
     *(1, 2, 3, 4, 8, 16, 0.1, 0.5, True, False, None, "batch", "group", "bilinear", "relu", "gelu"),
@@ -127,19 +134,17 @@ FITTING = [
     *("Unet", "UnetPlusPlus", "FPN", "DeepLabV3Plus", "Segformer", "swin_tiny_patch4_window7_224"),
     *("#00ff00", "patch", "resize", "uint8", "float", "index", "colour", "multiclass", 255, 4096),
 ]
+RGB = {"in_channels": 3, "n_classes": 1}
 ABSURD = [
-    {"kind": "unet", "in_channels": 3, "n_classes": 1, "depth": 10**6},
-    {"kind": "unet", "in_channels": 3, "n_classes": 1, "depth": 16, "width": 8192},
-    {"kind": "timm", "encoder": "vit_giant_patch14_224", "in_channels": 3, "n_classes": 1},
-    {"kind": "timm", "encoder": "test_resnet", "in_channels": 3, "n_classes": 1,
-     "layers": [60_000] * 4},
-    {"kind": "timm", "encoder": "test_vit", "in_channels": 3, "n_classes": 1, "depth": 60_000},
-    {"kind": "timm", "encoder": "hf-hub:timm/resnet18.a1_in1k", "in_channels": 3, "n_classes": 1},
-    {"kind": "fastai", "encoder": "resnet18", "in_channels": 3, "n_classes": 1,
-     "size": [16384, 16384]},
-    {"kind": "fastai", "encoder": "vit_h_14", "in_channels": 3, "n_classes": 1, "size": [224, 224]},
-    {"kind": "fastai", "encoder": "regnet_y_128gf", "in_channels": 3, "n_classes": 1,
-     "size": [64, 64]},
+    {"kind": "unet", **RGB, "depth": 10**6},
+    {"kind": "unet", **RGB, "depth": 16, "width": 8192},
+    {"kind": "timm", "encoder": "vit_giant_patch14_224", **RGB},
+    {"kind": "timm", "encoder": "test_resnet", **RGB, "layers": [60_000] * 4},
+    {"kind": "timm", "encoder": "test_vit", **RGB, "depth": 60_000},
+    {"kind": "timm", "encoder": "hf-hub:timm/resnet18.a1_in1k", **RGB},
+    {"kind": "fastai", "encoder": "resnet18", **RGB, "size": [16384, 16384]},
+    {"kind": "fastai", "encoder": "vit_h_14", **RGB, "size": [224, 224]},
+    {"kind": "fastai", "encoder": "regnet_y_128gf", **RGB, "size": [64, 64]},
     {"kind": "smp", "network": "Unet", "options": {"encoder_name": "tu-hf-hub:timm/resnet18"}},
     {"kind": "smp", "network": "Unet", "options": {"encoder_name": "tu-local-dir:/tmp"}},
     {"kind": "smp", "network": "Unet", "options": {"encoder_name": "tu-vit_giant_patch14_224"}},
@@ -147,7 +152,7 @@ ABSURD = [
     {"kind": "smp", "network": "Unet", "options": {"decoder_channels": [60_000] * 5}},
     {"kind": "smp", "network": "FPN", "options": {"upsampling": 64, "encoder_name": "mit_b5"}},
     {"kind": "module", "class": "os.system"},
-]  # fmt: skip
+]
 NAMES = ["weights", "depths", "pretrained", "checkpoint_path", "img_size", "depth", "width", "mean"]
 
 

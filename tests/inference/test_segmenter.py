@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,9 +56,9 @@ def test_foreground_is_what_is_more_probable_than_the_threshold(tmp_path):
     model = UNet(3, 1, depth=1, width=2)
     probabilities = Segmenter(model, BINARY, Preprocess((16, 16))).probabilities(PHOTO)[0]
     threshold = float(np.median(probabilities))
-    Bundle(
-        describe(model), model.state_dict(), BINARY, Preprocess((16, 16)), threshold=threshold
-    ).save(tmp_path)  # fmt: skip
+    preprocess = Preprocess((16, 16))
+    bundle = Bundle(describe(model), model.state_dict(), BINARY, preprocess, threshold=threshold)
+    bundle.save(tmp_path)
     mask = Segmenter.load(tmp_path, device="cpu").predict(PHOTO)
     np.testing.assert_array_equal(mask, probabilities > threshold)
     assert 0 < mask.mean() < 1
@@ -209,9 +210,8 @@ def test_a_network_of_photos_as_stored_is_shown_such_and_its_mask_is_upright(
 
     pre = Preprocess((40, 64), 3, mean=(0.5,), std=(0.5,), orientation="stored")
     segmenter = Segmenter(Watched(), BINARY, pre, precision="fp32")
-    given = {"path": path, "bytes": path.read_bytes(), "file": path.open("rb"),
-             "pil": Image.open(path)}[form]  # fmt: skip
-    mask = segmenter.predict(given)
+    read = {"path": Path, "bytes": Path.read_bytes, "file": lambda p: p.open("rb")}
+    mask = segmenter.predict({**read, "pil": Image.open}[form](path))
     np.testing.assert_array_equal(mask, upright_from(stored[..., 0] > 127, orientation))
     assert (seen[0][0, 0, :8, :24] > 0).float().mean() > 0.9  # where it is in the file
     np.testing.assert_array_equal(segmenter.predict(stored), stored[..., 0] > 127)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError, TrainingError
 from fastunet.labels import VOID
 from fastunet.losses import CombinedLoss, PixelCrossEntropyLoss, SoftDiceLoss, class_weights
 
@@ -58,11 +58,11 @@ def test_counts_that_say_nothing_are_refused(counts):
 
 
 def test_rules_that_there_are_not_are_refused():
-    with pytest.raises(TrainingError, match="sqrt"):
+    with pytest.raises(OptionError, match="sqrt"):
         class_weights([1, 2], "sqrt")
-    with pytest.raises(TrainingError, match="sqrt"):
+    with pytest.raises(OptionError, match="sqrt"):
         CombinedLoss(class_weights="sqrt")
-    with pytest.raises(TrainingError, match="beta"):
+    with pytest.raises(OptionError, match="beta"):
         class_weights([1, 2], "effective", beta=1.0)
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError
 from fastunet.labels import VOID
 from fastunet.losses import (
     BoundaryLoss,
@@ -23,6 +23,7 @@ from fastunet.losses import (
     TopKLoss,
     TverskyLoss,
 )
+from fastunet.losses.combined import LOSSES
 
 BUILT_IN = {
     "ce": PixelCrossEntropyLoss,
@@ -50,6 +51,22 @@ def test_it_is_the_weighted_sum_of_its_terms(batch, seed, channels, weights):
     assert loss.terms.keys() == weights.keys()
     for name, value in alone.items():
         torch.testing.assert_close(loss.terms[name], value)
+
+
+def test_settings_go_to_the_losses_that_have_them():
+    loss = CombinedLoss(
+        smooth=3,
+        class_weights=[1.0, 2.0],
+        label_smoothing=0.1,
+        **dict.fromkeys(["focal", "topk", "tversky", "focal_tversky", "lovasz", "boundary"], 1.0),
+    )
+    assert list(loss.losses) == list(loss.weights) == list(LOSSES) == list(BUILT_IN)
+    for name in ("dice", "tversky", "focal_tversky"):
+        assert loss.losses[name].smooth == 3
+    for name in ("ce", "focal", "topk"):
+        assert loss.losses[name].class_weights.values.tolist() == [1, 2]
+    for name in ("ce", "topk"):
+        assert loss.losses[name].label_smoothing == 0.1
 
 
 def test_by_default_it_is_cross_entropy_and_dice(batch):
@@ -130,10 +147,12 @@ def test_weights_may_change_between_batches(batch):
 
 
 def test_a_sum_of_nothing_and_a_name_that_is_taken_are_refused():
-    with pytest.raises(TrainingError, match="no loss"):
+    with pytest.raises(OptionError, match="no loss"):
         CombinedLoss(ce=0, dice=0)
-    with pytest.raises(TrainingError, match="dice"):
+    with pytest.raises(OptionError, match="dice"):
         CombinedLoss(others={"dice": (1.0, GeneralisedDiceLoss())})
+    with pytest.raises(TypeError, match="Unknown: focl; expected one of ce, dice, focal, "):
+        CombinedLoss(focl=1.0)
 
 
 def test_it_can_be_compiled(batch):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError
 from fastunet.labels import VOID
 from fastunet.losses import PixelCrossEntropyLoss, PixelFocalLoss, TopKLoss
 
@@ -114,5 +114,5 @@ def test_settings_outside_their_range_are_refused():
         lambda: PixelFocalLoss(-1),
         lambda: PixelCrossEntropyLoss(label_smoothing=1.5),
     ):
-        with pytest.raises(TrainingError, match="was expected"):
+        with pytest.raises(OptionError, match="was expected"):
             make()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError
 from fastunet.labels import VOID
 from fastunet.logits import activate
 from fastunet.losses import FocalTverskyLoss, GeneralisedDiceLoss, SoftDiceLoss, TverskyLoss
@@ -22,9 +22,8 @@ def by_hand(logits, target, score):
     """1 - score(overlap, predicted, true) of each class that occurs, over the pixels that count."""
     probs = activate(logits).movedim(1, -1)[target != VOID]  # (pixels, C)
     truth = target[target != VOID]
-    classes = [(probs[:, 0], truth == 1)] if logits.shape[1] == 1 else [
-        (probs[:, c], truth == c) for c in range(logits.shape[1])
-    ]  # fmt: skip
+    indices = [1] if logits.shape[1] == 1 else range(logits.shape[1])
+    classes = [(probs[:, i], truth == c) for i, c in enumerate(indices)]
     each = [1 - score((p * t).sum(), p.sum(), t.sum()) for p, t in classes if t.any()]
     return sum(each) / len(each) if each else torch.tensor(0.0)
 
@@ -88,10 +87,10 @@ def test_focal_tversky_is_the_power_of_each_class(batch):
 @pytest.mark.parametrize("per_image", [False, True])
 def test_squared_dice_is_monais(batch, channels, per_image):
     logits, target = batch(channels, void=0)
-    theirs = monai.DiceLoss(
-        sigmoid=channels == 1, softmax=channels > 1, squared_pred=True, batch=not per_image,
-        smooth_nr=1.0, smooth_dr=1.0,
-    )(logits, one_hot(target, channels))  # fmt: skip
+    activation = {"sigmoid": channels == 1, "softmax": channels > 1}
+    smooth = {"smooth_nr": 1.0, "smooth_dr": 1.0}
+    dice = monai.DiceLoss(**activation, **smooth, squared_pred=True, batch=not per_image)
+    theirs = dice(logits, one_hot(target, channels))
     ours = SoftDiceLoss(squared=True, per_image=per_image)(logits, target)
     torch.testing.assert_close(ours, theirs, **close)
 
@@ -132,5 +131,5 @@ def test_per_image_is_the_mean_of_the_images(make, batch):
 
 
 def test_a_focus_that_is_none_is_refused():
-    with pytest.raises(TrainingError, match="above 0"):
+    with pytest.raises(OptionError, match="above 0"):
         FocalTverskyLoss(gamma=0)

@@ -42,10 +42,9 @@ def test_the_calibration_error_is_torchmetrics(case, n_bins):
     ours = Calibration(n_bins)
     ours.update(probs, target)
     both = two_channels(probs)
-    theirs = multiclass_calibration_error(
-        both.movedim(1, -1).flatten(0, 2), target.flatten(), both.shape[1],
-        n_bins=n_bins, norm="l1", ignore_index=VOID,
-    )  # fmt: skip
+    pixels, classes = both.movedim(1, -1).flatten(0, 2), both.shape[1]
+    options = {"n_bins": n_bins, "norm": "l1", "ignore_index": VOID}
+    theirs = multiclass_calibration_error(pixels, target.flatten(), classes, **options)
     assert ours.expected_error() == pytest.approx(theirs.item(), abs=1e-6)
 
 

@@ -70,10 +70,9 @@ def test_background_is_counted_as_the_parameter_says(as_logits):
     predicted = torch.tensor([[[0, 0, 1, 2]]])
     target = torch.tensor([[[0, 1, 1, 2]]])
     logits = as_logits(predicted, 3)
-    values = run(
-        [DiceScore(), DiceScore(include_background=False), MeanIoU(include_background=False)],
-        logits, target, [1],
-    )  # fmt: skip
+    foreground = {"include_background": False}
+    metrics = [DiceScore(), DiceScore(**foreground), MeanIoU(**foreground)]
+    values = run(metrics, logits, target, [1])
     assert values == pytest.approx([(2 / 3 + 2 / 3 + 1) / 3, (2 / 3 + 1) / 2, (1 / 2 + 1) / 2])
     binary = as_logits(torch.tensor([[[0, 0, 1]]]), 2)
     truth = torch.tensor([[[0, 1, 1]]])

@@ -67,9 +67,8 @@ def monai(function, predicted, truth, **options):
 
 
 def agree(predicted, truth, tolerance):
-    one_side = np.array([
-        ((predicted == c) & (truth != VOID)).any() != (truth == c).any() for c in range(3)
-    ])  # fmt: skip
+    there = [((predicted == c) & (truth != VOID)).any() for c in range(3)]
+    one_side = np.array([there[c] != (truth == c).any() for c in range(3)])
     far = hausdorff95(predicted, truth, 3)
     assert (far[one_side] == np.inf).all()
     theirs = monai(compute_hausdorff_distance, predicted, truth, percentile=95)

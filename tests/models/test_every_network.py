@@ -12,13 +12,19 @@ from fastunet.models.fastai_unet import FastaiUNet
 from fastunet.models.timm_unet import TimmUNet
 from fastunet.models.unet import UNet
 
+EVERY_OPTION = {
+    "norm": "group",
+    "activation": "silu",
+    "up": "pixel_shuffle",
+    "residual": True,
+    "attention": True,
+    "dropout": 0.1,
+    "deep_supervision": True,
+}
 NETWORKS = {
     "unet": partial(UNet, depth=3, width=4),
     "unet, classic": partial(UNet, width=4, norm="none", up_activation=True),
-    "unet, every option": partial(
-        UNet, depth=3, width=8, norm="group", activation="silu", up="pixel_shuffle",
-        residual=True, attention=True, dropout=0.1, deep_supervision=True,
-    ),
+    "unet, every option": partial(UNet, depth=3, width=8, **EVERY_OPTION),
     "unet, instance norm": partial(UNet, depth=2, width=4, norm="instance", up="bilinear"),
     "timm, strides from 2": partial(TimmUNet, "test_resnet"),
     "timm, strides from 4": partial(TimmUNet, "test_convnext"),
@@ -26,7 +32,7 @@ NETWORKS = {
     "timm, channels last": partial(TimmUNet, "swin_tiny_patch4_window7_224"),
     "timm, no pyramid": partial(TimmUNet, "test_vit", image_size=(64, 64)),
     "fastai": partial(FastaiUNet, "resnet18", size=(64, 64)),
-}  # fmt: skip
+}
 SIZES = [(1, 1), (3, 50), (33, 47), (97, 131)]
 
 

@@ -243,7 +243,7 @@ def test_weights_of_another_network_are_refused(torchvision_weights):
         FastaiUNet("resnet34", size=SIZE, weights=torchvision_weights)
     with pytest.raises(ArchitectureError, match=r"'IMAGENET9' are no weights of.*resnet18"):
         FastaiUNet("resnet18", size=SIZE, weights="IMAGENET9")
-    with pytest.raises(ArchitectureError, match="no weights of torchvision's resnet18"):
+    with pytest.raises(ArchitectureError, match="not weights of torchvision's resnet18"):
         FastaiUNet("resnet18", size=SIZE, weights=models.ResNet34_Weights.DEFAULT)
 
 
@@ -262,15 +262,15 @@ def test_a_pickle_that_runs_code_is_not_loaded(tmp_path):
     [
         (
             {"encoder": "resnet19"},
-            "'resnet19' is no network of torchvision; did you mean.*resnet18",
+            "'resnet19' is not a network of torchvision; did you mean.*resnet18",
         ),
-        ({"encoder": "zzzz"}, "'zzzz' is no network of torchvision; there are alexnet"),
+        ({"encoder": "zzzz"}, "'zzzz' is not a network of torchvision; there are alexnet"),
         ({"encoder": "alexnet", "size": (32, 32)}, r"cannot build.*alexnet.*size \(32, 32\)"),
         ({"encoder": "mobilenet_v2"}, "cannot build.*mobilenet_v2.*timm by its name"),
         ({"colour": 1}, r"cannot build.*\{'colour': 1\}"),
         ({"bottle": True}, r"cannot build.*\{'bottle': True\}"),
-        ({"in_channels": 0}, "in_channels is 0; 1 or more"),
-        ({"n_classes": 0}, "n_classes is 0; 1 or more"),
+        ({"in_channels": 0}, "in_channels is 0; a whole number from 1 on"),
+        ({"n_classes": 0}, "n_classes is 0; a whole number from 1 on"),
     ],
     ids=lambda value: next(iter(value.values())) if isinstance(value, dict) else "",
 )

@@ -60,8 +60,8 @@ def test_what_its_configuration_does_not_hold_is_not_described():
 @pytest.mark.parametrize(
     ("network", "options", "message"),
     [
-        ("Segnet", {}, "'Segnet' is no network of segmentation_models_pytorch"),
-        ("create_model", {}, "'create_model' is no network"),
+        ("Segnet", {}, "'Segnet' is not a network of segmentation_models_pytorch"),
+        ("create_model", {}, "'create_model' is not a network"),
         ("Unet", {"checkpoint_path": "evil.pth"}, "Unet of .* has no option checkpoint_path"),
     ],
 )

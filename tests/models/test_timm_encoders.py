@@ -47,7 +47,7 @@ def test_an_encoder_that_fails_on_small_images_gets_a_larger_step():
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_parameters_that_features_do_not_depend_on_are_found(mode):
     with mode():
-        assert plan_encoder("efficientvim_m1").idle == ["model.weights"]  # weighs the classifiers
+        assert plan_encoder("efficientvim_m1").unused == ["model.weights"]  # weighs the classifiers
 
 
 def test_a_plan_neither_fills_memory_nor_moves_the_random_numbers():

@@ -41,8 +41,8 @@ def test_the_classic_network_has_the_classic_number_of_parameters():
 
 def test_the_default_network_keeps_the_names_of_its_weights():
     names = list(small(depth=1).state_dict())
-    block = ["0.weight", "3.weight", *(f"{i}.{name}" for i in (1, 4) for name in (
-        "weight", "bias", "running_mean", "running_var", "num_batches_tracked"))]  # fmt: skip
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    block = ["0.weight", "3.weight", *(f"{i}.{name}" for i in (1, 4) for name in norm)]
     blocks = {f"{stage}.{name}" for stage in ("enc.0", "bottleneck", "dec.0") for name in block}
     assert set(names) == blocks | {"up.0.weight", "up.0.bias", "head.weight", "head.bias"}
 
@@ -234,7 +234,7 @@ def test_with_a_prior_it_starts_near_the_frequency_of_each_class(frequencies):
     assert (mean / torch.tensor(frequencies)).log2().abs().max() < 1
 
 
-@pytest.mark.parametrize(("wrong", "expected"), [
+WRONG = [
     ({"in_channels": 0}, "from 1 on"),
     ({"n_classes": 0}, "from 1 on"),
     ({"depth": 0}, "from 1 on"),
@@ -248,8 +248,11 @@ def test_with_a_prior_it_starts_near_the_frequency_of_each_class(frequencies):
     ({"norm": "x"}, "'batch', 'instance', 'group', 'none'"),
     ({"activation": "x"}, "'relu', 'leaky_relu', 'gelu', 'silu'"),
     ({"up": "x"}, "'transposed', 'bilinear', 'pixel_shuffle'"),
-])  # fmt: skip
-def test_an_option_that_is_none_is_refused(wrong, expected):
+]
+
+
+@pytest.mark.parametrize(("wrong", "expected"), WRONG)
+def test_a_wrong_option_is_refused(wrong, expected):
     ((name, value),) = wrong.items()
     with pytest.raises(ArchitectureError, match=f"{name} is {value!r}; .*{expected}"):
         UNet(**{"in_channels": 3, "n_classes": 1, **wrong})

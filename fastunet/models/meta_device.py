@@ -1,7 +1,7 @@
 """A network that a bundle describes, built without numbers and compared with the weights first.
 
 On torch's meta device tensors have shapes but no numbers: a network of any size costs no memory
-there. Only one whose tensors are those of the weights is given numbers, which are the weights.
+there. It is given the weights only where its tensors have their names and shapes.
 """
 
 import threading
@@ -27,7 +27,7 @@ _MORE, _AT_LEAST = 60, 20_000
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def outline(
+def build_on_meta(
     architecture: dict,  # as `fastunet.models.build.describe` gives it
     n_tensors: int,  # that the weights hold; a network of many more is not built to its end
 ) -> nn.Module:
@@ -75,7 +75,7 @@ def _on_meta(everything: bool, most: int) -> Iterator[None]:
             hook.remove()
 
 
-def refuse_misfit(
+def check_weights(
     network: nn.Module,
     tensors: Mapping[str, Tensor],  # of the weights, or their likes on the meta device
     where: object,  # for the message
@@ -94,9 +94,8 @@ def refuse_misfit(
     else:
         odd = [name for name, tensor in expected.items() if not _alike(tensor, tensors[name])]
         if odd:
-            problem = (
-                f"{odd[0]} is {_spell(tensors[odd[0]])}, {_spell(expected[odd[0]])} was expected"
-            )
+            found, wanted = _described(tensors[odd[0]]), _described(expected[odd[0]])
+            problem = f"{odd[0]} is {found}, {wanted} was expected"
             problem += f" (and {len(odd) - 1} more differ)" if odd[1:] else ""
     if problem:
         raise BundleError(
@@ -105,7 +104,7 @@ def refuse_misfit(
         )
 
 
-def refuse_misshapen(
+def check_output(
     network: nn.Module,  # on the meta device, where running it costs next to nothing
     channels: int,  # of the images
     n_out: int,  # channels of the logits; for one, a network of two classes has two
@@ -130,7 +129,7 @@ def refuse_misshapen(
         )
 
 
-def fill(
+def with_weights(
     network: nn.Module,  # on the meta device or elsewhere, and found to fit the weights
     architecture: dict,  # of which it was built
     weights: Mapping[str, Tensor],
@@ -171,6 +170,6 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and (a.dtype == b.dtype or floats)
 
 
-def _spell(tensor: Tensor) -> str:
+def _described(tensor: Tensor) -> str:
     kind = str(tensor.dtype).removeprefix("torch.")
     return f"{'x'.join(map(str, tensor.shape)) or 'one number'} of {kind}"

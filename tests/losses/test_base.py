@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fastunet.errors import TrainingError
+from fastunet.errors import OptionError, TrainingError
 from fastunet.labels import VOID
 from fastunet.logits import activate, decide
 from fastunet.losses import (
@@ -156,7 +156,7 @@ def test_reductions_split_the_batch_into_images(make, channels, batch):
     alone = [make()(logits[i : i + 1], target[i : i + 1]) for i in range(3)]
     torch.testing.assert_close(loss(logits, target), torch.stack(alone))
     loss.reduction = "median"
-    with pytest.raises(TrainingError, match="median"):
+    with pytest.raises(OptionError, match="median"):
         loss(logits, target)
 
 

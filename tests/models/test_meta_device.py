@@ -11,7 +11,13 @@ from torch import nn
 from fastunet.errors import ArchitectureError, BundleError
 from fastunet.models.build import describe, rebuild
 from fastunet.models.fastai_unet import FastaiUNet
-from fastunet.models.outline import _on_meta, fill, outline, refuse_misfit, refuse_misshapen
+from fastunet.models.meta_device import (
+    _on_meta,
+    build_on_meta,
+    check_output,
+    check_weights,
+    with_weights,
+)
 from fastunet.models.timm_unet import TimmUNet
 from fastunet.models.unet import UNet
 
@@ -41,12 +47,12 @@ def test_an_outline_has_no_numbers_and_is_filled_with_the_weights(kind):
     else:
         network = smp_network("mit_b0" if "computes" in kind else "resnet18")
     weights, architecture = stored(network), describe(network)
-    empty = outline(architecture, len(weights))
+    empty = build_on_meta(architecture, len(weights))
     assert all(parameter.is_meta for parameter in empty.parameters())
-    refuse_misfit(empty, weights, "b")
+    check_weights(empty, weights, "b")
     channels = architecture.get("in_channels", 3)
-    refuse_misshapen(empty, channels, 1, (64, 64), "b")
-    again = fill(empty, architecture, weights)
+    check_output(empty, channels, 1, (64, 64), "b")
+    again = with_weights(empty, architecture, weights)
     x = torch.randn(1, channels, 64, 64)
     with torch.no_grad():
         assert torch.equal(again.eval()(x), network.eval()(x))
@@ -57,9 +63,9 @@ def test_an_outline_has_no_numbers_and_is_filled_with_the_weights(kind):
 def test_weights_of_another_precision_are_converted():
     network = UNet(3, 1, 1, 4)
     weights = stored(network.half())
-    empty = outline(describe(network), len(weights))
-    refuse_misfit(empty, weights, "b")
-    assert {p.dtype for p in fill(empty, describe(network), weights).parameters()} == {
+    empty = build_on_meta(describe(network), len(weights))
+    check_weights(empty, weights, "b")
+    assert {p.dtype for p in with_weights(empty, describe(network), weights).parameters()} == {
         torch.float32
     }
 
@@ -81,7 +87,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(change, message):
     weights = stored(network)
     change(weights)
     with pytest.raises(BundleError, match=rf"b: the weights do not fit the network: {message}"):
-        refuse_misfit(outline(describe(network), len(weights)), weights, "b")
+        check_weights(build_on_meta(describe(network), len(weights)), weights, "b")
 
 
 @pytest.mark.parametrize(
@@ -94,25 +100,25 @@ def test_weights_that_do_not_fit_are_refused_by_name(change, message):
 def test_a_network_of_far_more_layers_than_weights_is_not_built_to_its_end(architecture):
     start = time.perf_counter()
     with pytest.raises(BundleError, match="far more layers than its weights"):
-        outline({**architecture, "in_channels": 3, "n_classes": 1}, 80)
+        build_on_meta({**architecture, "in_channels": 3, "n_classes": 1}, 80)
     assert time.perf_counter() - start < 10
 
 
 def test_a_network_of_terabytes_costs_no_memory():
-    huge = outline(
+    huge = build_on_meta(
         {"kind": "unet", "in_channels": 3, "n_classes": 1, "width": 8192, "depth": 9}, 80
     )
     assert sum(parameter.numel() for parameter in huge.parameters()) > 10**12
 
 
 def test_a_network_that_takes_or_gives_something_else_is_refused():
-    network = outline(describe(UNet(3, 2, 1, 4)), 20)
-    refuse_misshapen(network, 3, 2, (16, 16), "b")
-    refuse_misshapen(network, 3, 1, (16, 16), "b")  # fastai's networks have two for two classes
+    network = build_on_meta(describe(UNet(3, 2, 1, 4)), 20)
+    check_output(network, 3, 2, (16, 16), "b")
+    check_output(network, 3, 1, (16, 16), "b")  # fastai's networks have two for two classes
     with pytest.raises(BundleError, match=r"b: .* 3 channels and 16x16 .* \(1, 2, 16, 16\); .*5"):
-        refuse_misshapen(network, 3, 5, (16, 16), "b")
+        check_output(network, 3, 5, (16, 16), "b")
     with pytest.raises(BundleError, match=r"of 4 channels .* RuntimeError"):
-        refuse_misshapen(network, 4, 2, (16, 16), "b")
+        check_output(network, 4, 2, (16, 16), "b")
 
 
 def test_networks_that_other_threads_build_have_their_numbers():
@@ -157,7 +163,9 @@ def test_only_names_that_are_listed_are_encoders(kind, name, monkeypatch):
         pytest.importorskip("segmentation_models_pytorch")
         options = {"encoder_name": kind + name}
         architecture = {"kind": "smp", "network": "Unet", "options": options}
-    with pytest.raises(ArchitectureError, match=r"has no (encoder|weights)|is no network") as found:
+    with pytest.raises(
+        ArchitectureError, match=r"has no (encoder|weights)|is not a network"
+    ) as found:
         rebuild(architecture)
     assert "\x1b" not in str(found.value)
 
