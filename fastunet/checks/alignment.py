@@ -1,4 +1,4 @@
-"""Whether masks lie where their images say: shifted masks, and masks turned inside out.
+"""Whether masks lie where their images say: shifted masks, and inverted ones.
 
 The borders of a mask are looked for among the edges of its image: the offset at which they agree
 best is zero, but for a pixel or two, where the mask lies right. One picture can mislead, so a set
@@ -193,7 +193,7 @@ def inverted(
     contrasts: np.ndarray,  # (N,) foreground minus background level, in standard deviations
     shares: np.ndarray,  # (N,) share of the foreground
 ) -> np.ndarray:  # (N,) bool
-    """Which binary masks are turned inside out against the rest of the set.
+    """Which binary masks have foreground and background exchanged, unlike the rest of the set.
 
     Both the brightness of the foreground and its share must be the opposite of what 9 of 10 other
     masks have: pictures of another kind (dark cells on a bright ground) differ in one alone.

@@ -219,23 +219,19 @@ def _with_codec(
 
 def _unpaired(context: CheckContext, pairs: PairList) -> Iterator[Finding]:
     if images := pairs.unpaired_images:
-        yield context.make_finding(
-            "warning",
-            "unpaired-image",
+        message = (
             f"{plural(len(images), 'image has no mask and is', 'images have no mask and are')} "
-            "left out: {files}.",
-            "Add masks for them, or take these files out.",
-            images,
+            "left out: {files}."
         )
+        remedy = "Add masks for them, or take these files out."
+        yield context.make_finding("warning", "unpaired-image", message, remedy, images)
     if masks := pairs.unpaired_masks:
-        yield context.make_finding(
-            "warning",
-            "unpaired-mask",
+        message = (
             f"{plural(len(masks), 'mask has no image and is', 'masks have no image and are')} "
-            "left out: {files}.",
-            "Add their images, or take these files out.",
-            masks,
+            "left out: {files}."
         )
+        remedy = "Add their images, or take these files out."
+        yield context.make_finding("warning", "unpaired-mask", message, remedy, masks)
 
 
 def _report(

@@ -16,14 +16,12 @@ def check_mask_is_image(context: CheckContext) -> Iterator[Finding]:
     """Mask files that are the image once more."""
     images = [f.pair.mask for f in context.usable if f.mask and f.mask.is_image]
     if images:
-        yield context.make_finding(
-            "error",
-            "mask-is-image",
+        message = (
             f"{plural(len(images), 'mask file shows', 'mask files show')} the image, not a mask: "
-            "{files}.",
-            "Replace them by the masks of their images.",
-            images,
+            "{files}."
         )
+        remedy = "Replace them by the masks of their images."
+        yield context.make_finding("error", "mask-is-image", message, remedy, images)
 
 
 @check(needs="pixels")
@@ -35,38 +33,32 @@ def check_placement(context: CheckContext) -> Iterator[Finding]:
     common = common_offset(offsets)
     if common:
         y, x = common
-        yield context.make_finding(
-            "warning",
-            "shifted",
+        message = (
             f"The masks as a whole lie beside what they mark: moved by {abs(y)} pixels "
             f"{'down' if y > 0 else 'up'} and {abs(x)} {'right' if x > 0 else 'left'} their "
-            f"borders fit the edges of the images (seen in {len(offsets)} pairs).",
-            "Look at overlays, and export the masks again without the offset.",
-            count=len(offsets),
+            f"borders fit the edges of the images (seen in {len(offsets)} pairs)."
         )
+        remedy = "Look at overlays, and export the masks again without the offset."
+        yield context.make_finding("warning", "shifted", message, remedy, count=len(offsets))
         return
     shifted = [is_misplaced(offset, offsets) for offset in offsets]
     off = [mask for mask, is_off in zip(masks, shifted, strict=True) if is_off]
     if off:
-        yield context.make_finding(
-            "warning",
-            "shifted-mask",
+        message = (
             f"{plural(len(off), 'mask lies', 'masks lie')} beside what they mark, unlike the "
-            "rest: {files}.",
-            "Look at their overlays; they may be shifted or of another image.",
-            off,
+            "rest: {files}."
         )
+        remedy = "Look at their overlays; they may be shifted or of another image."
+        yield context.make_finding("warning", "shifted-mask", message, remedy, off)
     judged = zip(masks, of_another(offsets), shifted, strict=True)
     strange = [mask for mask, is_other, is_off in judged if is_other and not is_off]
     if strange:
-        yield context.make_finding(
-            "warning",
-            "mask-of-another",
+        message = (
             f"{plural(len(strange), 'mask fits its', 'masks fit their')} image no better than the "
-            "other images, unlike the rest: {files}. They may be of other images, or flipped.",
-            "Look at their overlays, and put the right masks in their place.",
-            strange,
+            "other images, unlike the rest: {files}. They may be of other images, or flipped."
         )
+        remedy = "Look at their overlays, and put the right masks in their place."
+        yield context.make_finding("warning", "mask-of-another", message, remedy, strange)
 
 
 @check(needs="codec")
@@ -89,11 +81,9 @@ def check_inverted(context: CheckContext) -> Iterator[Finding]:
         shares.append(content.classes[1] / content.classes.sum())
     odd = [masks[i] for i in np.flatnonzero(inverted(np.array(contrasts), np.array(shares)))]
     if odd:
-        yield context.make_finding(
-            "warning",
-            "inverted",
+        message = (
             f"{plural(len(odd), 'mask seems', 'masks seem')} inverted: foreground and background "
-            "have changed places against the rest: {files}.",
-            "Look at their overlays, and swap the two values in these masks.",
-            odd,
+            "have changed places against the rest: {files}."
         )
+        remedy = "Look at their overlays, and swap the two values in these masks."
+        yield context.make_finding("warning", "inverted", message, remedy, odd)

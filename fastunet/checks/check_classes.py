@@ -24,15 +24,13 @@ def check_lossy(context: CheckContext) -> Iterator[Finding]:
     """Masks saved as JPEG, which blurs values along borders."""
     lossy = [f.pair.mask for f in context.facts if f.mask and f.mask.lossy]
     if lossy:
-        yield context.make_finding(
-            "warning",
-            "lossy-mask",
-            f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}, which blurs "
-            "class values along borders: {files}. Each pixel is read as the nearest class, so "
-            "borders are uncertain by some pixels.",
-            "Export the masks again as PNG.",
-            lossy,
+        message = (
+            f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}: {{files}}. JPEG "
+            "blurs class values along borders; each pixel is read as the nearest class, so "
+            "borders are uncertain by some pixels."
         )
+        remedy = "Export the masks again as PNG."
+        yield context.make_finding("warning", "lossy-mask", message, remedy, lossy)
 
 
 @check(needs="codec")
@@ -55,14 +53,12 @@ def check_unknown_values(context: CheckContext) -> Iterator[Finding]:
             for value, count in pixels.most_common(_LISTED)
         )
         more = f" and {len(pixels) - _LISTED} more {kind}" if len(pixels) > _LISTED else ""
-        yield context.make_finding(
-            "error",
-            "unknown-value",
+        message = (
             f"{plural(len(holders), 'mask holds', 'masks hold')} {kind} that stand for no class: "
-            f"{counted}{more}. The classes are {listing(codec.to_dict()['values'], 12)}.",
-            "Mend these masks; or, if the values are meant, name them with classes= or void=.",
-            holders,
+            f"{counted}{more}. The classes are {listing(codec.to_dict()['values'], 12)}."
         )
+        remedy = "Mend these masks; or, if the values are meant, name them with classes= or void=."
+        yield context.make_finding("error", "unknown-value", message, remedy, holders)
 
 
 @check(needs="codec")
@@ -76,23 +72,19 @@ def check_empty(context: CheckContext) -> Iterator[Finding]:
         if not content.void and content.classes[0] and not content.classes[1:].any()
     ]
     if void:
-        yield context.make_finding(
-            "warning",
-            "void-mask",
+        message = (
             f"{plural(len(void), 'mask holds', 'masks hold')} nothing but void: {{files}}. "
-            "Nothing can be learned from them.",
-            "Take these pairs out, or label them.",
-            void,
+            "Nothing can be learned from them."
         )
+        remedy = "Take these pairs out, or label them."
+        yield context.make_finding("warning", "void-mask", message, remedy, void)
     if empty:
-        yield context.make_finding(
-            "note",
-            "empty-mask",
+        message = (
             f"{plural(len(empty), 'mask holds', 'masks hold')} nothing but "
-            f"{context.known_codec.classes[0]}: {{files}}.",
-            "Nothing, if there is nothing on these images; label them otherwise.",
-            empty,
+            f"{context.known_codec.classes[0]}: {{files}}."
         )
+        remedy = "Nothing, if there is nothing on these images; label them otherwise."
+        yield context.make_finding("note", "empty-mask", message, remedy, empty)
 
 
 @check(needs="codec")
@@ -120,14 +112,12 @@ def check_classes(context: CheckContext) -> Iterator[Finding]:
         return
     absent = [name for name, count in zip(names, images, strict=True) if not count]
     if absent:
-        yield context.make_finding(
-            "warning",
-            "absent-class",
+        message = (
             f"{plural(len(absent), 'class is', 'classes are')} on none of the masks: "
-            f"{listing(absent)}.",
-            "Leave them out of classes=, or check their values.",
-            count=len(absent),
+            f"{listing(absent)}."
         )
+        remedy = "Leave them out of classes=, or check their values."
+        yield context.make_finding("warning", "absent-class", message, remedy, count=len(absent))
     few = (images < _RARE_IMAGES) & (len(contents) >= _MANY)
     rare = np.flatnonzero((images > 0) & (rare_share | few))
     if len(rare):

@@ -37,14 +37,13 @@ def check_duplicates(context: CheckContext) -> Iterator[Finding]:
 def _different_masks(context: CheckContext, groups: Groups) -> Iterator[Finding]:
     differ = [group for group in groups if len({f.mask.digest for f in group if f.mask}) > 1]
     if differ:
-        yield context.make_finding(
-            "error",
-            "conflicting-masks",
+        files = [f.pair.mask for group in differ for f in group]
+        message = (
             f"{plural(len(differ), 'image is', 'images are')} there more than once with different "
-            "masks: {files}. Training is told two truths.",
-            "Keep the right mask of each and take the other pairs out.",
-            [f.pair.mask for group in differ for f in group],
+            "masks: {files}. Training gets answers that contradict each other."
         )
+        remedy = "Keep the right mask of each and take the other pairs out."
+        yield context.make_finding("error", "conflicting-masks", message, remedy, files)
 
 
 def _alike(context: CheckContext, groups: Groups, code: str, what: str) -> Iterator[Finding]:
@@ -55,14 +54,13 @@ def _alike(context: CheckContext, groups: Groups, code: str, what: str) -> Itera
         files = [f.pair.image for group in across for f in group]
         there = {f.pair.split for group in across for f in group}
         parts = " and ".join(part for part in context.splits if part in there)
-        yield context.make_finding(
-            "error" if code == "duplicate" else "warning",
-            f"{code}-across-splits",
+        severity: Severity = "error" if code == "duplicate" else "warning"
+        message = (
             f"{len(files)} images in {parts} {what}: {{files}}. The scores of a part are too good "
-            "where its images have been trained on.",
-            "Keep each image in one part only.",
-            files,
+            "where its images have been trained on."
         )
+        remedy = "Keep each image in one part only."
+        yield context.make_finding(severity, f"{code}-across-splits", message, remedy, files)
     if inside:
         files = [f.pair.image for group in inside for f in group]
         found = f"{len(files)} images {what} ({plural(len(inside), 'group')}): {{files}}."
@@ -71,5 +69,5 @@ def _alike(context: CheckContext, groups: Groups, code: str, what: str) -> Itera
         if context.splits:
             harm = "They count more than once in training and scores."
             remedy = "Nothing, or keep one of each."
-        severity: Severity = "note" if context.splits else "warning"
+        severity = "note" if context.splits else "warning"
         yield context.make_finding(severity, code, f"{found} {harm}", remedy, files)

@@ -9,7 +9,7 @@ from fastunet.checks.finding import Finding
 _LISTED = 5  # sizes that a message names
 
 _COPY = "Copy them again from their source, or take image and mask out of the folders."
-_SAVE = "Save them anew, or take image and mask out of the folders."
+_SAVE = "Save them again, or take image and mask out of the folders."
 _FAULTS = {  # kind: (one file, several, why, what to do)
     "empty-file": ("file holds", "files hold", "no bytes: {files}.", _COPY),
     "truncated": (
@@ -62,11 +62,9 @@ def check_sizes(context: CheckContext) -> Iterator[Finding]:
         )
     stored = [f.pair.image for f in context.facts if f.fits == "stored" and not f.undecided]
     if stored:
-        yield context.make_finding(
-            "note",
-            "exif-rotation",
+        message = (
             f"{plural(len(stored), 'photo is', 'photos are')} turned by an EXIF tag, and the "
-            "masks fit the pixels as stored: {files}.",
-            "Nothing: these photos are read without turning them.",
-            stored,
+            "masks fit the pixels as stored: {files}."
         )
+        remedy = "Nothing: these photos are read without turning them."
+        yield context.make_finding("note", "exif-rotation", message, remedy, stored)

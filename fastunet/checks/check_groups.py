@@ -24,15 +24,13 @@ def check_groups(context: CheckContext) -> Iterator[Finding]:
     elif members and not given:
         example = min(members, key=lambda name: (-len(members[name]), name))
         images = plural(len(members[example]), "image")
-        yield context.make_finding(
-            "note",
-            "groups",
+        message = (
             f"By their names, the images come in {len(members)} groups ({example!r}: {images}). "
             "Images of one group are alike, and a random split would test on what has been "
-            "trained on.",
-            'Split by group: groups="auto" (--groups auto).',
-            count=len(members),
+            "trained on."
         )
+        remedy = 'Split by group: groups="auto" (--groups auto).'
+        yield context.make_finding("note", "groups", message, remedy, count=len(members))
 
 
 def _across_splits(context: CheckContext, members: dict[str, list[Pair]]) -> Iterator[Finding]:

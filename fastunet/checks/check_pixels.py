@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fastunet._util.text import plural
 from fastunet.checks.check import CheckContext, check
-from fastunet.checks.finding import Finding
+from fastunet.checks.finding import Finding, Severity
 from fastunet.io.images import NOT_FINITE_HARM, NOT_FINITE_REMEDY
 from fastunet.io.pixel_values import read_values, tell_nodata
 
@@ -35,25 +35,21 @@ def check_nodata(context: CheckContext) -> Iterator[Finding]:
     values = {file: image.values for file, image in context.images if image.values}
     files = [file for file, value in values.items() if value.nodata]
     if files:
-        yield context.make_finding(
-            "note",
-            "nodata",
+        message = (
             f"Some pixels stand for no data: {tell_nodata(list(values.values()))} ({{files}}). "
             "They are left out of the range of values and black to the network; their class stays "
-            "as the mask has it.",
-            "Nothing; if their class should not count, mark them as void in the masks.",
-            files,
+            "as the mask has it."
         )
+        remedy = "Nothing; if their class should not count, mark them as void in the masks."
+        yield context.make_finding("note", "nodata", message, remedy, files)
     empty = [file for file in files if math.isnan(values[file].high)]
     if empty:
-        yield context.make_finding(
-            "warning",
-            "only-nodata",
+        message = (
             f"{plural(len(empty), 'image holds', 'images hold')} nothing but values that stand "
-            "for no data: {files}.",
-            "Take them out with their masks.",
-            empty,
+            "for no data: {files}."
         )
+        remedy = "Take them out with their masks."
+        yield context.make_finding("warning", "only-nodata", message, remedy, empty)
 
 
 @check(needs="pixels")
@@ -61,14 +57,11 @@ def check_not_finite(context: CheckContext) -> Iterator[Finding]:
     """Pixels that are NaN or infinite."""
     bad = {file: image.not_finite for file, image in context.images if image.not_finite}
     if bad:
-        yield context.make_finding(
-            "error",
-            "not-finite",
+        message = (
             f"{plural(len(bad), 'image holds', 'images hold')} NaN or infinity, in "
-            f"{plural(sum(bad.values()), 'pixel')}: {{files}}. {NOT_FINITE_HARM}",
-            NOT_FINITE_REMEDY,
-            bad,
+            f"{plural(sum(bad.values()), 'pixel')}: {{files}}. {NOT_FINITE_HARM}"
         )
+        yield context.make_finding("error", "not-finite", message, NOT_FINITE_REMEDY, bad)
 
 
 @check(needs="pixels")
@@ -76,14 +69,12 @@ def check_one_colour(context: CheckContext) -> Iterator[Finding]:
     """Images of one colour."""
     flat = [file for file, image in context.images if not image.std.any() and not image.not_finite]
     if flat:
-        yield context.make_finding(
-            "warning",
-            "constant-image",
+        message = (
             f"{plural(len(flat), 'image has', 'images have')} one colour all over: {{files}}. "
-            "There is nothing to see on them.",
-            "Take them out with their masks, or export them again.",
-            flat,
+            "There is nothing to see on them."
         )
+        remedy = "Take them out with their masks, or export them again."
+        yield context.make_finding("warning", "constant-image", message, remedy, flat)
 
 
 @check(needs="pixels")
@@ -92,29 +83,25 @@ def check_channels(context: CheckContext) -> Iterator[Finding]:
     channels = {file: image.channels for file, image in context.images}
     kinds = Counter(channels.values()).most_common()
     if len(kinds) > 1:
-        one_or_three = set(channels.values()) <= {1, 3}
         counted = ", ".join(f"{count} with {kind}" for kind, count in kinds)
-        yield context.make_finding(
-            "note" if one_or_three else "error",
-            "mixed-channels",
+        odd = [file for file, number in channels.items() if number != kinds[0][0]]
+        message = (
             f"The images have different numbers of channels ({counted}); {{files}} differ from "
-            "the most.",
-            "Nothing: grey images are read as colour."
-            if one_or_three
-            else "Export all images with the same channels, or take these out.",
-            [file for file, number in channels.items() if number != kinds[0][0]],
+            "the most."
         )
+        severity: Severity = "error"
+        remedy = "Export all images with the same channels, or take these out."
+        if set(channels.values()) <= {1, 3}:
+            severity, remedy = "note", "Nothing: grey images are read as colour."
+        yield context.make_finding(severity, "mixed-channels", message, remedy, odd)
     grey = [file for file, image in context.images if image.channels == 3 and image.grey]
     if grey:
-        every = len(grey) == len(channels)
-        which = "All images are" if every else f"{len(grey)} of {len(channels)} images are"
-        yield context.make_finding(
-            "note",
-            "grey-as-colour",
-            f"{which} grey pictures stored as colour.",
-            "Nothing: they are trained on as grey."
-            if every
-            else "Nothing: all are read as colour; if grey and colour are different kinds of "
-            "pictures, see that each part of the split has both.",
-            grey,
-        )
+        which, remedy = "All images are", "Nothing: they are trained on as grey."
+        if len(grey) < len(channels):
+            which = f"{len(grey)} of {len(channels)} images are"
+            remedy = (
+                "Nothing: all are read as colour; if grey and colour are different kinds of "
+                "pictures, see that each part of the split has both."
+            )
+        message = f"{which} grey pictures stored as colour."
+        yield context.make_finding("note", "grey-as-colour", message, remedy, grey)

@@ -36,8 +36,14 @@ TRUE = {
         "channels": 3,  # RGBA files; alpha is no picture
         "bit_depth": 8,
         "sizes": {
-            "256x256": 117, "256x320": 42, "360x360": 33, "520x696": 28, "1024x1024": 9,
-            "512x640": 5, "603x1272": 5, "260x347": 1,
+            "256x256": 117,
+            "256x320": 42,
+            "360x360": 33,
+            "520x696": 28,
+            "1024x1024": 9,
+            "512x640": 5,
+            "603x1272": 5,
+            "260x347": 1,
         },
     },
     "isbi2012": {
@@ -76,7 +82,7 @@ TRUE = {
         "bit_depth": 8,
         "sizes": {"1280x1918": 20},
     },
-}  # fmt: skip
+}
 
 FINDINGS = {
     # two of the four videos were cut into parts; frames follow each other closely, but where the

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fastunet import ImageMaskDataLoaders
-from fastunet.checks.audit import audit
 from fastunet.checks.resolution import (
     LIMIT,
     brought_back,
@@ -241,41 +240,3 @@ def test_lines_that_survive_at_one_size_by_luck_are_no_reason_to_name_it(tmp_pat
     assert sides[96].lost
     assert not any(found.lost for side, found in sides.items() if side >= named)
     assert any(not found.lost for side, found in sides.items() if side < named)
-
-
-# --- what audit says ------------------------------------------------------------------------------
-
-
-def test_the_audit_finds_the_loss_and_its_numbers_are_plain_json(tmp_path):
-    root = write(tmp_path / "thin", [lines(seed) for seed in range(6)])
-    report = audit(root, size=128, progress=False)
-    (loss,) = [finding for finding in report.findings if finding.code == "resolution-loss"]
-    assert loss.severity == "warning"
-    assert loss.remedy.startswith("Pass size=")
-    assert report.ok
-    said = report.to_dict()["resolution"]
-    assert (said["size"], said["policy"], said["masks"]) == ([128, 128], "resize", 6)
-    assert said["best_dice"]["foreground"] < 0.5 < said["best_dice"]["background"]
-    assert said["vanished"].keys() == {"background", "foreground"}
-    assert "resized to 128x128, masks allow a Dice of 0." in str(report)
-    mended = audit(root, patch=128, progress=False)
-    assert "resolution-loss" not in {finding.code for finding in mended.findings}
-    assert mended.resolution.best_dice == (1.0, 1.0)
-
-
-def test_masks_that_cannot_be_read_do_not_stop_the_audit(tmp_path):
-    root = write(tmp_path / "data", [discs(seed, 128) for seed in range(20)])
-    stray = discs(1, 128)
-    stray[:8, :8] = 77
-    cv2.imwrite(str(root / "masks" / "1.png"), stray)
-    (root / "masks" / "2.png").write_bytes(b"")
-    report = audit(root, size=32, progress=False)
-    assert {"unknown-value", "empty-file"} <= {finding.code for finding in report.findings}
-    assert report.resolution.masks == 18
-
-
-def test_a_quick_audit_does_not_measure_it(tmp_path):
-    root = write(tmp_path / "thin", [lines(seed) for seed in range(3)])
-    report = audit(root, size=64, quick=True, progress=False)
-    assert report.resolution is None
-    assert report.to_dict()["resolution"] is None

@@ -37,10 +37,9 @@ def torture(write_pairs, tmp_path) -> Path:
     """30 pairs of 0 and 255 in train/ and val/, each fault in the file that is named after it."""
     source = write_pairs(30, size=SIZE, folder="source")
     root = tmp_path / "torture"
-    names = [
-        "truncated", "zero", "wider", "value77", "exif_upright", "exif_stored", "deep", "jpegmask",
-        "twice", "name.with.dots", "tail", "picture", *(f"good{i:02d}" for i in range(18)),
-    ]  # fmt: skip
+    faults = "truncated zero wider value77 exif_upright exif_stored deep jpegmask twice"
+    names = [*faults.split(), "name.with.dots", "tail", "picture"]
+    names += [f"good{i:02d}" for i in range(18)]
     for i, name in enumerate(names):
         part = root / ("val" if i >= 24 else "train")
         for kind in ("images", "masks"):
@@ -57,9 +56,8 @@ def torture(write_pairs, tmp_path) -> Path:
 
     (masks / "zero.png").write_bytes(b"")
 
-    write(masks / "wider.png", cv2.copyMakeBorder(
-        read(masks / "wider.png"), 0, 0, 0, 3, cv2.BORDER_REPLICATE
-    ))  # fmt: skip
+    narrow = read(masks / "wider.png")
+    write(masks / "wider.png", cv2.copyMakeBorder(narrow, 0, 0, 0, 3, cv2.BORDER_REPLICATE))
 
     stray = read(masks / "value77.png")
     stray[:2, :5] = 77
@@ -111,9 +109,13 @@ def test_every_fault_is_found_and_named_and_nothing_on_disk_changes(torture):
         "unpaired-mask": {"train/masks/mask_without_image.png"},
     }
     assert {code for code, finding in found.items() if finding.severity == "error"} == {
-        "truncated", "empty-file", "size-mismatch", "unknown-value", "duplicate-across-splits",
+        "truncated",
+        "empty-file",
+        "size-mismatch",
+        "unknown-value",
+        "duplicate-across-splits",
         "mask-is-image",
-    }  # fmt: skip
+    }
     assert "77 (10 pixels in train/masks/value77.png)" in found["unknown-value"].message
     assert "96x128, mask 96x131" in found["size-mismatch"].message
     assert all(finding.remedy for finding in report.findings)
@@ -185,9 +187,10 @@ def test_a_colour_table_that_does_not_match_names_the_colours_that_are_there(wri
     report = audit(root, classes=table)
     found = {finding.code: finding for finding in report.findings}
     unknown = found["unknown-value"]
-    pixels = sum(int((read(f) == (0, 255, 0)).all(2).sum()) for f in (root / "masks").iterdir())
-    holders = [f"masks/{f.name}" for f in sorted((root / "masks").iterdir())
-               if (read(f) == (0, 255, 0)).all(2).any()]  # fmt: skip
+    files = sorted((root / "masks").iterdir())
+    green = {f"masks/{file.name}": (read(file) == (0, 255, 0)).all(2).sum() for file in files}
+    pixels = sum(green.values())
+    holders = [name for name, count in green.items() if count]
     assert f"#00ff00 ({pixels} pixels in masks/00.png" in unknown.message
     assert list(unknown.files) == holders
     assert "crop" in found["absent-class"].message

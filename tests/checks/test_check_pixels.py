@@ -1,4 +1,4 @@
-"""What an audit says of the numbers in images; `from_folder` says the same."""
+"""What an audit says of the pixels of images; of their ranges, `from_folder` says the same."""
 
 import cv2
 import numpy as np
@@ -7,6 +7,8 @@ import pytest
 from fastunet.checks.audit import audit
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import ImageReadError
+
+SIZE = (96, 128)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def in_turn(i, file, image):
     cv2.imwrite(f"{file}.png", image.astype(np.uint16) * 257 if i % 2 else image)
 
 
-def found(root, **how):
+def findings(root, **how):
     return {f.code: f for f in audit(root, progress=False, **how).findings}
 
 
@@ -39,7 +41,7 @@ def load(root, **how):
 
 def test_mixed_depths_are_told_by_audit_and_by_training(folder):
     root = folder(in_turn)
-    finding = found(root)["mixed-depth"]
+    finding = findings(root)["mixed-depth"]
     assert finding.severity == "warning"
     assert finding.files == ("images/1.png", "images/3.png", "images/5.png")
     assert "3 of uint8" in finding.message
@@ -50,12 +52,12 @@ def test_mixed_depths_are_told_by_audit_and_by_training(folder):
 
 def test_what_is_refused_in_training_is_an_error_of_audit_until_it_is_answered(folder):
     root = folder(lambda i, file, image: np.save(f"{file}.npy", image / (255.0 if i < 2 else 1)))
-    finding = found(root)["mixed-range"]
+    finding = findings(root)["mixed-range"]
     assert finding.severity == "error"
     assert finding.files == ("images/0.npy", "images/1.npy")
     with pytest.raises(ImageReadError, match="none in between"):
         load(root)
-    assert "mixed-range" not in found(root, scaling="percentile")
+    assert "mixed-range" not in findings(root, scaling="percentile")
     load(root, scaling="percentile")
 
 
@@ -81,7 +83,7 @@ def test_no_data_is_told_with_its_value_and_left_out_of_the_statistics(folder):
 
 def test_eight_bit_images_are_not_asked(folder):
     root = folder(lambda i, file, image: cv2.imwrite(f"{file}.png", image // (1 + 100 * (i % 2))))
-    assert not {"mixed-depth", "mixed-range", "nodata"} & found(root).keys()
+    assert not {"mixed-depth", "mixed-range", "nodata"} & findings(root).keys()
 
 
 def test_the_command_line_says_and_takes_it(folder, run, in_tmp):
@@ -96,3 +98,40 @@ def test_the_command_line_says_and_takes_it(folder, run, in_tmp):
         "train", "data", "--scaling", "percentile", "--epochs", "1", "--size", "32", "--width", "2"
     )
     assert (code, "Values:  float64 values" in out) == (0, True), err
+
+
+# --- NaN, one colour, channels --------------------------------------------------------------------
+
+
+def test_pixels_that_are_no_numbers_are_an_error(write_pairs, read, files):
+    root = write_pairs(4, size=SIZE)
+    for file in sorted((root / "images").iterdir()):
+        pixels = read(file).astype(np.float32)
+        if file.stem == "01":
+            pixels[3, 4] = np.nan
+            pixels[5, 6] = np.inf
+        np.save(file.with_suffix(".npy"), pixels)
+        file.unlink()
+    report = audit(root)
+    assert files(report, "not-finite") == {"images/01.npy"}
+    assert "in 2 pixels" in report.errors[0].message
+    assert report.bit_depth == 32
+
+
+def test_a_picture_of_one_colour_is_a_warning(write_pairs, write, found, files):
+    root = write_pairs(4, size=SIZE)
+    write(root / "images/02.png", np.full((*SIZE, 3), 80, np.uint8))
+    report = audit(root)
+    assert found(report)["constant-image"] == "warning"
+    assert files(report, "constant-image") == {"images/02.png"}
+
+
+def test_grey_among_colour_is_a_note_and_five_bands_among_three_an_error(
+    write_pairs, read, write, found
+):
+    root = write_pairs(4, size=SIZE)
+    write(root / "images/02.png", read(root / "images/02.png")[..., 0])
+    assert found(audit(root)) == {"mixed-channels": "note"}
+    (root / "images/02.png").unlink()
+    np.save(root / "images/02.npy", np.zeros((*SIZE, 5), np.uint8))
+    assert found(audit(root))["mixed-channels"] == "error"
