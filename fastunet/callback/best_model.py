@@ -148,8 +148,8 @@ class KeepBest(SaveBestModel):
     """
 
     def _decides(self) -> bool:
-        rivals = [cb for cb in self.learn.cbs if isinstance(cb, SaveModelCallback)]
-        return self.learn.save_best and rivals == [self] and super()._decides()
+        savers = [cb for cb in self.learn.cbs if isinstance(cb, SaveModelCallback)]
+        return self.learn.save_best and savers == [self] and super()._decides()
 
     def _wanted(self) -> str:
         return self.learn.monitored
