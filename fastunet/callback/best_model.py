@@ -66,9 +66,10 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
 
     def after_epoch(self):
         self.new_best = False
-        values = [_number(value) for value in self.recorder.values[-1]]
-        names = self._names()
-        if self._seen is None or len(values) < len(names):  # a skipped epoch records nothing
+        if self._seen is None:
+            return
+        values, names = [_number(value) for value in self.recorder.values[-1]], self._names()
+        if len(values) < len(names):  # a skipped epoch records nothing
             return
         scores = dict(zip(names, values, strict=True))
         value = scores[self._name]
@@ -108,7 +109,7 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         return float(self.best) if self.best_epoch is not None else math.nan
 
     def _names(self) -> list[str]:
-        """Of what the recorder notes for each epoch: losses and metrics, without epoch and time."""
+        """The losses and metrics that the recorder notes for each epoch, without epoch and time."""
         names = list(self.recorder.metric_names[1:])
         return names[:-1] if self.recorder.add_time else names
 
@@ -147,10 +148,8 @@ class KeepBest(SaveBestModel):
     """
 
     def _decides(self) -> bool:
-        alone = not any(
-            isinstance(cb, SaveModelCallback) and cb is not self for cb in self.learn.cbs
-        )
-        return self.learn.save_best and alone and super()._decides()
+        savers = [cb for cb in self.learn.cbs if isinstance(cb, SaveModelCallback)]
+        return self.learn.save_best and savers == [self] and super()._decides()
 
     def _wanted(self) -> str:
         return self.learn.monitored
