@@ -161,7 +161,7 @@ def inspect(
 
     Example: fastunet inspect cells --html report.html
     """
-    from fastunet._util.files import Output, check_outputs
+    from fastunet._util.outputs import Output, check_outputs
     from fastunet.checks.audit import audit
 
     if html is not None:
@@ -305,7 +305,8 @@ def lr_find(
     from fastai.torch_core import set_seed
 
     from fastunet import training as run
-    from fastunet._util.files import Output, check_outputs, make_folder
+    from fastunet._util.files import make_folder
+    from fastunet._util.outputs import Output, check_outputs
 
     read = data_files(data, images, masks, prefix, suffix)
     check_outputs([Output(out, "the curve")], read, overwrite)
@@ -352,7 +353,7 @@ def evaluate(
     Example: fastunet evaluate cells-unet cells --out cells-scores
     """
     quiet_plots()
-    from fastunet._util.files import Output, check_outputs
+    from fastunet._util.outputs import Output, check_outputs
     from fastunet.evaluation.evaluate import evaluate as score
     from fastunet.evaluation.serialise import files_in
     from fastunet.pairs.find import find_pairs
@@ -425,7 +426,7 @@ def predict(
     one_of("--values", values, ("index", "original"))
     from tqdm import tqdm
 
-    from fastunet._util.files import check_outputs
+    from fastunet._util.outputs import check_outputs
     from fastunet.inference import Segmenter, folder
     from fastunet.io.library_messages import gathered_messages
 

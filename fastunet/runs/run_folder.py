@@ -15,17 +15,11 @@ from itertools import count
 from pathlib import Path
 
 from fastunet._util.files import explained, write_atomically
-from fastunet._util.folders import (
-    LOCK,
-    Lock,
-    is_mount,
-    make_missing,
-    remove_empty,
-    swap,
-    uninterrupted,
-)
+from fastunet._util.folders import is_mount, make_missing, remove_empty, swap
+from fastunet._util.interrupts import uninterrupted
+from fastunet._util.lock import LOCK, Lock
 from fastunet._util.system_errors import reason
-from fastunet._util.text import listing
+from fastunet._util.text import listing, plural
 from fastunet.errors import OutputError
 from fastunet.runs.contents import (
     BEST,
@@ -127,13 +121,13 @@ class RunFolder:
             return f"The run is finished; it is in {self.path}."
         if not self.has_model:
             return "It was stopped before the first epoch ended, so that there is no model yet."
-        training = json.loads((self.work / BEST / BUNDLE_JSON).read_bytes())
-        name = training["training"]["best_by"]
-        rows = (self.work / "history.csv").read_text().splitlines()[1:]
+        bundle = json.loads((self.work / BEST / BUNDLE_JSON).read_bytes())
+        epoch, name = bundle["training"]["epoch"], bundle["training"]["best_by"]
+        epochs = len((self.work / "history.csv").read_text().splitlines()) - 1
         return (
-            f"It was stopped after {len(rows)} epoch{'s' if len(rows) > 1 else ''}. The best of "
-            f"them (epoch {training['training']['epoch']}, {name} "
-            f"{training['metrics'][name]:.4f}) is a model: fastunet predict {self.best} IMAGES..."
+            f"It was stopped after {plural(epochs, 'epoch')}. The best of them (epoch {epoch}, "
+            f"{name} {bundle['metrics'][name]:.4f}) is a model: fastunet predict {self.best} "
+            "IMAGES..."
         )
 
     def check_space(

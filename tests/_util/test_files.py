@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fastunet._util.files import Output, cache_folder, check_outputs, make_folder, write_atomically
+from fastunet._util.cache_folder import cache_folder
+from fastunet._util.files import make_folder, write_atomically
+from fastunet._util.outputs import Output, check_outputs
 from fastunet.errors import OutputError
 
 
@@ -196,7 +198,7 @@ def test_without_a_home_nothing_is_written_to_a_folder_called_tilde(tmp_path):
     if not hasattr(os, "getuid") or os.getuid() != 0:
         pytest.skip("only root can become a user that has no home")
     code = (
-        "import os, platformdirs.unix; from fastunet._util.files import cache_folder; "
+        "import os, platformdirs.unix; from fastunet._util.cache_folder import cache_folder; "
         "from fastunet.errors import OutputError; os.setuid(54321)\n"
         "try: print(cache_folder())\nexcept OutputError as error: print(error)"
     )

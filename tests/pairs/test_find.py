@@ -236,8 +236,8 @@ def test_any_stems_with_one_affix_pair_up_in_any_order(cores, before, behind, rn
     rule = infer_rule(images, masks)
     found = pair_up(images, masks, rule)
     assert len(found.pairs) == len(cores)
-    assert not found.lone_images
-    assert not found.lone_masks
+    assert not found.unpaired_images
+    assert not found.unpaired_masks
     assert rule.length <= len(before) + len(behind)
 
     for side in (images, masks):

@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fastunet._util.files import Output, check_outputs
+from fastunet._util.outputs import Output, check_outputs
 from fastunet._util.text import listing
 from fastunet.errors import OutputError, PairingError, SplitError
+from fastunet.pairs.file_names import as_on_disk
 from fastunet.pairs.find import as_pairs, find_pairs
 from fastunet.pairs.groups import relative_names, with_groups
-from fastunet.pairs.matching import as_on_disk
 from fastunet.pairs.pair import Pair
 from fastunet.pairs.split import load_split
 from fastunet.pairs.stated_split import split_as_stated

@@ -367,17 +367,6 @@ def kill_at(step: int) -> None:
     sys.addaudithook(hook)
 
 
-def test_an_interrupt_waits_until_the_folder_is_taken(in_tmp):
-    seen = []
-    try:
-        with folders.uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            seen.append("went on")
-    except KeyboardInterrupt:
-        seen.append("stopped")
-    assert seen == ["went on", "stopped"]
-
-
 # --- what cannot be written -----------------------------------------------------------------------
 
 

@@ -68,7 +68,7 @@ def test_what_is_no_mask_of_one_object_is_named(tree):
     with pytest.raises(PairingError, match=r"x\.png holds the values 0, 1, 2; the mask of one"):
         find_pairs(tree)
     cv2.imwrite(str(file), np.zeros((10, 30), np.uint8))
-    with pytest.raises(SizeMismatchError, match=r"x\.png is 30x10 pixels .*, its image 30x20"):
+    with pytest.raises(SizeMismatchError, match=r"x\.png has 10x30 pixels .*, its image 20x30"):
         find_pairs(tree)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from fastunet.errors import PairingError
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.find import find_pairs
-from fastunet.pairs.formats.layout import IMAGES, MASKS
+from fastunet.pairs.formats.named_folders import IMAGES, MASKS
 
 
 def touch(root, *names):
