@@ -9,6 +9,10 @@ class FastunetError(Exception):
     """A mistake that the user can mend; the message says how."""
 
 
+class OptionError(FastunetError, ValueError):
+    """A parameter or option has a value that is not possible; the message names those that are."""
+
+
 class PairingError(FastunetError):
     """Images and masks could not be matched."""
 

@@ -11,17 +11,6 @@ def cache_folder() -> Path:
 
     Raises `OutputError` where the user has no home folder.
     """
-    folder = found_cache_folder()
-    if folder is None:
-        raise OutputError(
-            "There is no home folder to keep files in that can be made again. Name a folder for "
-            "them in the environment variable FASTUNET_CACHE."
-        )
-    return folder
-
-
-def found_cache_folder() -> Path | None:
-    """The cache folder; None where the user has no home folder."""
     from platformdirs import user_cache_dir
 
     if named := os.environ.get("FASTUNET_CACHE"):
@@ -29,5 +18,10 @@ def found_cache_folder() -> Path | None:
     try:
         folder = Path(user_cache_dir("fastunet", appauthor=False))
     except RuntimeError:  # of platformdirs; its older versions leave a "~" that is no folder
-        return None
-    return folder if folder.is_absolute() else None
+        folder = Path("~")
+    if not folder.is_absolute():
+        raise OutputError(
+            "There is no home folder to keep files in that can be made again. Name a folder for "
+            "them in the environment variable FASTUNET_CACHE."
+        )
+    return folder

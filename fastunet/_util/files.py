@@ -5,12 +5,12 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from fastunet._util.cache_folder import found_cache_folder
+from fastunet._util.cache_folder import cache_folder
 from fastunet._util.system_errors import reason
 from fastunet.errors import FastunetError, OutputError
 
@@ -71,9 +71,9 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def _refusal(what: str, path: Path) -> OutputError:
-    cache = found_cache_folder()
-    if cache is not None and path.is_relative_to(cache):
-        what += ". The environment variable FASTUNET_CACHE names another folder for the cache"
+    with suppress(OutputError):  # there is none
+        if path.is_relative_to(cache_folder()):
+            what += ". The environment variable FASTUNET_CACHE names another folder for the cache"
     return OutputError(f"{what}.")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.io.channel_files import channel_sets
 from fastunet.io.extensions import is_image
 from fastunet.pairs.affixes import infer_rule
@@ -51,8 +51,8 @@ def find_pairs(
     on either side the same for the whole folder; extensions may differ.
 
     Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place, and
-    `AmbiguousPairingError` where the images have masks of more than one kind. Warns, by name, of
-    files left without a partner.
+    `AmbiguousPairingError` where the images have masks of more than one kind, `OptionError` where
+    a name is not one. Warns, by name, of files left without a partner.
     """
     _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
     if _is_table(path):
@@ -161,7 +161,7 @@ def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
 def _check_words(**options: object) -> None:
     for option, value in options.items():
         if value is not None and not isinstance(value, str | os.PathLike):
-            raise PairingError(f"{option}={value!r}; a name was expected.")
+            raise OptionError(f"{option}={value!r}; a name was expected.")
 
 
 def _is_table(given: object) -> bool:

@@ -7,13 +7,13 @@ a score says how well the network remembers, not how well it generalises.
 import math
 import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fastunet._util.text import listing
-from fastunet.errors import SplitError
+from fastunet.errors import OptionError, SplitError
 from fastunet.pairs.file_names import nfc, stem_of
 from fastunet.pairs.pair import Pair
 
@@ -70,7 +70,8 @@ def with_groups(
 ) -> list[Pair]:
     """The pairs, each marked with its group: "auto", by an expression or by a function.
 
-    Raises `SplitError` where "auto" finds none, or an expression does not match a file's stem.
+    Raises `SplitError` where "auto" finds none, or an expression does not match a file's stem;
+    `OptionError` where the expression is not one.
     """
     if groups is None:
         return list(pairs)
@@ -121,10 +122,10 @@ def _by_expression(pairs: Sequence[Pair], groups: str | re.Pattern[str]) -> list
     try:
         expression = re.compile(groups)
     except re.error as error:
-        raise SplitError(f"groups={groups!r} is no regular expression: {error}.") from error
+        raise OptionError(f"groups={groups!r} is no regular expression: {error}.") from error
     named = list(expression.groupindex)
     if expression.groups != 1 and len(named) != 1:
-        raise SplitError(
+        raise OptionError(
             f"groups={expression.pattern!r} has {expression.groups} groups; one in parentheses, "
             "which names the group of a file, was expected: r'(patient\\d+)_'."
         )
@@ -203,10 +204,7 @@ def _by_folder(folders: Sequence[str], stems: Sequence[str]) -> list[str] | None
 
 
 def _each_in_one_folder(heads: Sequence[str], folders: Sequence[str]) -> bool:
-    folders_of: Mapping[str, set[str]] = defaultdict(set)
-    for head, folder in zip(heads, folders, strict=True):
-        folders_of[head].add(folder)
-    return all(len(found) == 1 for found in folders_of.values())
+    return len({*zip(heads, folders, strict=True)}) == len({*heads})
 
 
 def _without_common_ending(stems: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from fastunet._util.files import write_atomically
 from fastunet._util.text import listing, plural
-from fastunet.errors import SplitError
+from fastunet.errors import OptionError, SplitError
 from fastunet.pairs.file_names import nfc
 from fastunet.pairs.groups import Groups, relative_names, with_groups
 from fastunet.pairs.pair import Pair, Split
@@ -42,16 +42,17 @@ def split_pairs(
 
     An expression is searched in the stem of the image; its parentheses hold the group's name.
 
-    Raises `SplitError` where there are fewer images or groups than parts.
+    Raises `SplitError` where there are fewer images or groups than parts, `OptionError` for a
+    share that is not possible.
     """
     shares = {"valid": valid_pct, "test": test_pct}
     for name, share in shares.items():
         if not isinstance(share, Real):
-            raise SplitError(f"{name}_pct={share!r}; a number was expected, 0.2 for a fifth.")
+            raise OptionError(f"{name}_pct={share!r}; a number was expected, 0.2 for a fifth.")
     if not 0 < valid_pct < 1:
-        raise SplitError(f"valid_pct={valid_pct}; a share between 0 and 1 was expected.")
+        raise OptionError(f"valid_pct={valid_pct}; a share between 0 and 1 was expected.")
     if not 0 <= test_pct < 1 - valid_pct:
-        raise SplitError(
+        raise OptionError(
             f"test_pct={test_pct}, valid_pct={valid_pct}; shares that leave something to train on "
             "were expected."
         )
@@ -85,11 +86,14 @@ def k_fold(
 
     Over all folds every pair is validated on once. Pairs of a test part stay there; a validation
     part that exists joins the folds. The folds are equally large, as far as groups allow.
+
+    Raises `SplitError` where there are fewer images or groups than folds, `OptionError` for a
+    number of folds, or of a fold, that is not possible.
     """
     if k < 2:
-        raise SplitError(f"k={k}; 2 folds or more were expected.")
+        raise OptionError(f"k={k}; 2 folds or more were expected.")
     if not 0 <= fold < k:
-        raise SplitError(f"fold={fold}; a number from 0 to {k - 1} was expected.")
+        raise OptionError(f"fold={fold}; a number from 0 to {k - 1} was expected.")
     ordered = in_order(with_groups(pairs, groups))
     test = [pair for pair in ordered if pair.split == "test"]
     pool = [pair for pair in ordered if pair.split != "test"]

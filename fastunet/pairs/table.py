@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.io.extensions import is_image
 from fastunet.pairs.file_names import as_on_disk, split_named
 from fastunet.pairs.pair import Pair, PairList, Split
@@ -71,7 +71,7 @@ def pairs_from_table(
     """
     for option, value in {"image": image, "mask": mask, "split": split, "group": group}.items():
         if not isinstance(value, str | os.PathLike):
-            raise PairingError(f"{option}={value!r}: the name of a column was expected.")
+            raise OptionError(f"{option}={value!r}: the name of a column was expected.")
     image, mask = os.fspath(image), os.fspath(mask)
     frame, name, folder = _frame(table)
     folder = Path(root) if root is not None else folder

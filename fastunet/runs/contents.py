@@ -42,15 +42,11 @@ def unfinished(
     record = record_of(folder)
     if record is None or record["status"] == "finished":
         return ""
-    if (folder / BEST / BUNDLE_JSON).is_file():
-        return (
-            f"{folder} is a training run that is not finished: it goes on or was stopped. Its best "
-            f"epoch so far is a model: {folder / BEST}."
-        )
-    return (
-        f"{folder} is a training run that is not finished: it goes on or was stopped, and it has "
-        "no model yet."
-    )
+    best = folder / BEST
+    model = ", and it has no model yet"
+    if (best / BUNDLE_JSON).is_file():
+        model = f". Its best epoch so far is a model: {best}"
+    return f"{folder} is a training run that is not finished: it goes on or was stopped{model}."
 
 
 def split_of(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.io.channel_files import channel_sets
 from fastunet.pairs.affixes import infer_rule
 from fastunet.pairs.find import as_pairs, find_pairs
@@ -398,10 +398,15 @@ def test_what_is_no_list_of_pairs_is_refused(wrong, message):
         ((3,), "3 is no path"),
         ((None,), "None is no path"),
         (("images", "masks"), "Pass masks= beside images="),
-        ((".", 3, "masks"), "images=3; a name was expected"),
-        ((".", "images", "masks", 1), "prefix=1; a name"),
     ],
 )
 def test_what_is_no_folder_is_refused(arguments, message):
     with pytest.raises(PairingError, match=message):
         find_pairs(*arguments)
+
+
+def test_names_of_folders_and_affixes_are_text():
+    with pytest.raises(OptionError, match="images=3; a name was expected"):
+        find_pairs(".", 3, "masks")
+    with pytest.raises(OptionError, match="prefix=1; a name"):
+        find_pairs(".", "images", "masks", 1)

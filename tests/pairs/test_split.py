@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from fastunet.errors import SplitError
+from fastunet.errors import OptionError, SplitError
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import Pair
 from fastunet.pairs.split import k_fold, load_split, save_split, split_pairs
@@ -137,7 +137,7 @@ def test_what_cannot_be_split_is_said():
         k_fold(made(4, list("aabb")), 3)
     with pytest.raises(SplitError, match="1 pair to train on"):
         split_pairs(made(1))
-    with pytest.raises(SplitError, match="fold=5; a number from 0 to 4"):
+    with pytest.raises(OptionError, match="fold=5; a number from 0 to 4"):
         k_fold(made(10), fold=5)
     with pytest.raises(SplitError, match=r"present= does not say .*000\.png"):
         split_pairs(made(4), present={})

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import fastunet
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.table import pairs_from_table
 
@@ -201,5 +201,5 @@ def test_a_split_column_that_was_asked_for_must_be_there(files):
     (files / "table.csv").write_text("image,mask\na.jpg,a_mask.png\n")
     with pytest.raises(PairingError, match="no column 'fold'"):
         pairs_from_table(files / "table.csv", split="fold")
-    with pytest.raises(PairingError, match="mask=3: the name of a column"):
+    with pytest.raises(OptionError, match="mask=3: the name of a column"):
         pairs_from_table(files / "table.csv", mask=3)

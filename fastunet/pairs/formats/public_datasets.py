@@ -225,11 +225,10 @@ def _nnunet_labels(root: Folder) -> tuple[dict[str, int] | None, tuple[int, ...]
     try:
         labels = json.loads(file.read_text("utf-8"))["labels"]
         if all(re.fullmatch(r"\d+", key) for key in labels):
-            classes = {str(name): int(value) for value, name in labels.items()}
-        elif any(isinstance(value, list) for value in labels.values()):
+            labels = {name: value for value, name in labels.items()}
+        if any(isinstance(value, list) for value in labels.values()):
             return None, ()  # overlapping regions: the masks' own values are the classes
-        else:
-            classes = {str(name): int(value) for name, value in labels.items()}
+        classes = {str(name): int(value) for name, value in labels.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise PairingError(
             f"{file}: its labels cannot be read ({type(error).__name__}: {error}). Expected "
