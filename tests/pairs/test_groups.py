@@ -35,7 +35,7 @@ def proposed(*names: str) -> list[str] | None:
         ("bear/000 bear/001 camel/000 camel/001", "bear camel"),  # they count anew: videos
         ("p1/scan1_1 p1/scan2_1 p1/scan2_2 p2/scan1_1 p2/scan1_2 p2/scan2_2", "p1 p2"),
     ],
-)  # fmt: skip
+)
 def test_names_show_groups(names, groups):
     names, groups = names.split(), groups.split()
     first = len(names) // 2

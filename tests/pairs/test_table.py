@@ -26,8 +26,12 @@ def rows(pairs):
 )
 @pytest.mark.parametrize("read", [find_pairs, pairs_from_table, fastunet.pairs_from_table])
 def test_a_table_names_files_beside_it_with_split_and_group(files, name, separator, read):
-    lines = ["Image_Path,LABEL,Split,group", "a.jpg,a_mask.png,Train,p1",
-             "b.jpg,b_mask.png,VAL,p2", " c.jpg,c_mask.png,test,"]  # fmt: skip
+    lines = [
+        "Image_Path,LABEL,Split,group",
+        "a.jpg,a_mask.png,Train,p1",
+        "b.jpg,b_mask.png,VAL,p2",
+        " c.jpg,c_mask.png,test,",
+    ]
     text = "\n".join(lines).replace(",", separator)
     (files / name).write_text(text, encoding="utf-8-sig")
     pairs = read(files / name)

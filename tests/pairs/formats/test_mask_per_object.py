@@ -11,11 +11,6 @@ from fastunet.pairs.find import find_pairs
 IDS = ("0a1b", "1c2d", "2e3f")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def tree(tmp_path):
     """Three images, with one to three objects of their own mask files."""
