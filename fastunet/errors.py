@@ -10,7 +10,7 @@ class FastunetError(Exception):
 
 
 class OptionError(FastunetError, ValueError):
-    """An option has a value that it cannot have."""
+    """A parameter or option has a value that is not possible; the message names those that are."""
 
 
 class PairingError(FastunetError):

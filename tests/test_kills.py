@@ -25,9 +25,16 @@ EPOCHS, EPOCHS_BEFORE = 3, 1
 OPTIONS = ("--size", "32", "--bs", "2", "--width", "4", "--lr", "0.03", "--epochs", str(EPOCHS))
 # what a run writes, in this order; a kill comes a moment after one of them
 STEPS = (
-    "run.json", "split.json", "history.csv", "best/model.safetensors", "best/bundle.json",
-    "results.png", "evaluation/evaluation.json", "model.safetensors", "bundle.json",
-)  # fmt: skip
+    "run.json",
+    "split.json",
+    "history.csv",
+    "best/model.safetensors",
+    "best/bundle.json",
+    "results.png",
+    "evaluation/evaluation.json",
+    "model.safetensors",
+    "bundle.json",
+)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 

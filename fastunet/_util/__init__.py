@@ -1,1 +1,1 @@
-"""What every room uses: files, threads, text, the terminal."""
+"""What every room uses: files, folders, threads, text, the terminal."""

@@ -1,55 +1,45 @@
-"""Folders that one process holds, and that change places as a whole."""
+"""Folders that appear, change places and go as a whole."""
 
 import ctypes
 import os
 import re
-import signal
+import shutil
 import sys
-import threading
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
-from fastunet._util.files import make_folder
+from fastunet._util.files import explained, make_folder
 from fastunet.errors import OutputError
 
-LOCK = ".lock"  # the file in a folder that is held
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to fill, renamed at the end of the block; none where that fails.
+
+    Where another process was faster, its folder stays. Raises `OutputError` where nothing can be
+    written there.
+    """
+    make_folder(path.parent)
+    with explained(path):
+        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    try:
+        yield partial
+        with explained(path):
+            rename_unless_there(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
-class Lock:
-    """A lock on a folder that the system takes back when the process ends, however it ends."""
-
-    def __init__(self, file: Path, created: bool, held):
-        self._file, self.created, self._held = file, created, held
-
-    @classmethod
-    def acquire(cls, folder: Path, shown: Path) -> "Lock":
-        """Raise `OutputError` where another run holds it."""
-        from filelock import FileLock, Timeout
-
-        file = folder / LOCK
-        while True:
-            created = not file.exists()
-            file.touch()
-            before = file.stat()
-            held = FileLock(file)
-            try:
-                held.acquire(timeout=0)
-            except Timeout:
-                raise OutputError(
-                    f"Another training is writing to {shown}. Wait until it has ended, or choose "
-                    "another --out."
-                ) from None
-            with suppress(FileNotFoundError):
-                if os.path.samestat(before, file.stat()):
-                    return cls(file, created, held)
-            held.release()  # the run that held it has ended and taken the file with it
-
-    def release(self, remove: bool = False) -> None:
-        if remove:
-            self._file.unlink(missing_ok=True)
-        self._held.release()
+def rename_unless_there(folder: Path, path: Path) -> None:
+    """Rename a folder; where another process has put one at `path` already, that one stays."""
+    try:
+        folder.rename(path)
+    except OSError:
+        if not path.is_dir():
+            raise
 
 
 def make_missing(folder: Path) -> list[Path]:
@@ -64,6 +54,7 @@ def make_missing(folder: Path) -> list[Path]:
 
 
 def remove_empty(folders: Sequence[Path]) -> None:
+    """Remove those of the folders that are empty, in this order."""
     for folder in folders:
         with suppress(OSError):  # it is not empty, or gone
             folder.rmdir()
@@ -89,7 +80,7 @@ def swap(
 
 
 def _exchange(a: Path, b: Path) -> bool:
-    """Let two folders change places in one step. False where the system has no such call."""
+    """Let two folders change places in one step. False where the system cannot."""
     if sys.platform != "linux":
         return False
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
@@ -101,27 +92,12 @@ def _exchange(a: Path, b: Path) -> bool:
 
 
 def is_mount(folder: Path) -> bool:
-    """Also of a folder that is mounted at a second place on its own disk, where Linux says so."""
+    """Whether a disk, or a folder of one, is mounted there; Linux tells both."""
     table = Path("/proc/self/mountinfo")
     lines = os.fsdecode(table.read_bytes()).splitlines() if table.exists() else []
-    names = (re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), line.split()[4])
-             for line in lines)  # fmt: skip
-    return folder.is_mount() or str(folder) in names
+    mounted = [re.sub(r"\\(\d{3})", _character, line.split()[4]) for line in lines]
+    return folder.is_mount() or str(folder) in mounted
 
 
-@contextmanager
-def uninterrupted():
-    """Ctrl-C and SIGTERM wait until the block has ended."""
-    if threading.current_thread() is not threading.main_thread():  # others are not interrupted
-        yield
-        return
-    waiting: list[int] = []
-    before = {number: signal.signal(number, lambda received, _: waiting.append(received))
-              for number in (signal.SIGINT, signal.SIGTERM)}  # fmt: skip
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for number in waiting[:1]:
-            signal.raise_signal(number)
+def _character(octal: re.Match[str]) -> str:
+    return chr(int(octal[1], 8))

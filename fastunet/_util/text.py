@@ -1,4 +1,4 @@
-"""Words for messages: lists, plurals, and names that look alike."""
+"""Words for messages: lists, plurals, sizes, and names that look alike."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 def listing(
     names: Sequence[object],  # what to list
-    limit: int = 10,  # how many are spelled out
+    limit: int = 10,  # how many are written out
 ) -> str:
     """`a, b, c and 12 more`: names for a message, without flooding the screen."""
     shown = ", ".join(told_apart([str(name) for name in names[:limit]]))
@@ -24,3 +24,17 @@ def told_apart(names: Sequence[str]) -> list[str]:
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 mask`, `3 masks`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def sizes_differ(
+    name: object,
+    size: Sequence[int],  # (H, W[, ...]) of it
+    other: object,
+    other_size: Sequence[int],  # (H, W[, ...])
+) -> str:
+    """`a.png has 4x6 pixels (height x width), its mask 4x5.`: the first sentence of a message."""
+    return f"{name} has {_sides(size)} pixels (height x width), {other} {_sides(other_size)}."
+
+
+def _sides(size: Sequence[int]) -> str:
+    return f"{size[0]}x{size[1]}"

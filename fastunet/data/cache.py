@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, Generic, TypeVar
 import numpy as np
 import psutil
 
-from fastunet._util.files import cache_folder, explained, make_folder
+from fastunet._util.cache_folder import cache_folder
+from fastunet._util.files import explained, make_folder
 from fastunet.errors import ImageReadError
 from fastunet.io.images import read_npy
 

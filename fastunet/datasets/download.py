@@ -13,7 +13,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
-from fastunet._util.files import cache_folder
+from fastunet._util.cache_folder import cache_folder
+from fastunet._util.folders import rename_unless_there
 from fastunet.errors import DownloadError
 
 _UNREACHED = (URLError, ConnectionError, TimeoutError, HTTPException)
@@ -146,11 +147,7 @@ def _fetched(
             f"{url} could not be kept in {partial} ({_first_line(error)}). Make room or choose "
             f"another cache=. {by_hand}"
         ) from error
-    try:
-        made.rename(folder)
-    except OSError:  # another process was faster
-        if not folder.is_dir():
-            raise
+    rename_unless_there(made, folder)
     shutil.rmtree(partial, ignore_errors=True)
     return folder
 

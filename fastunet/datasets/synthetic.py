@@ -6,8 +6,6 @@ seed, so they are the same on every machine, and kept in the user's cache folder
 """
 
 import os
-import shutil
-import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fastunet._util.files import cache_folder, explained, make_folder, write_atomically
+from fastunet._util.cache_folder import cache_folder
+from fastunet._util.files import make_folder, write_atomically
+from fastunet._util.folders import atomic_folder
 from fastunet._util.threads import in_threads
 
 _SIZE = 256
@@ -83,16 +83,9 @@ def _made(
             if not all(map(_is_whole_png, files(folder, index))):
                 write(folder, index)
         return folder
-    make_folder(folder.parent)
-    with explained(folder):
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        list(in_threads(lambda index: write(partial, index), range(n), f"Drawing {name}"))
-        partial.rename(folder)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if not (isinstance(error, OSError) and folder.is_dir()):  # another process was faster
-            raise
+    with atomic_folder(folder) as partial:
+        for _ in in_threads(lambda index: write(partial, index), range(n), f"Drawing {name}"):
+            pass
     return folder
 
 
@@ -164,7 +157,7 @@ def _draw_nuclei(rng: np.random.Generator) -> Drawing:
 
     texture = 1 + 0.22 * _smooth_noise(rng, 2.5)
     cells = cv2.GaussianBlur(glow * texture, (0, 0), rng.uniform(1.0, 2.2))
-    haze = np.zeros((_SIZE, _SIZE), np.float32)
+    haze: np.ndarray = np.zeros((_SIZE, _SIZE), np.float32)
     for _ in range(rng.integers(2, 7)):  # out-of-focus light that is no nucleus
         x, y = rng.integers(0, _SIZE, 2).tolist()
         cv2.circle(haze, (x, y), int(rng.integers(10, 30)), float(rng.uniform(0.3, 0.8)), -1)
@@ -194,7 +187,7 @@ def _draw_parcels(rng: np.random.Generator) -> Drawing:
 
     kinds = rng.integers(0, len(PARCEL_CLASSES), n)
     looks = list(_LOOKS.values())
-    image = np.zeros((_SIZE, _SIZE, 3), np.float32)
+    image: np.ndarray = np.zeros((_SIZE, _SIZE, 3), np.float32)
     for parcel, kind in enumerate(kinds):
         here = owner == parcel
         image[here] = looks[kind](rng)[here]

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from fastunet._util.files import Output, make_folder, write_atomically
+from fastunet._util.files import make_folder, write_atomically
+from fastunet._util.outputs import Output
 from fastunet._util.system_errors import explain, is_lack_of_memory
 from fastunet._util.text import listing
 from fastunet.errors import FastunetError, ImageReadError, OptionError, OutputError

@@ -3,9 +3,10 @@
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from fastunet.pairs.matching import Affix, Listing, Rule, by_composed_name, core_of, stem_of
+from fastunet.pairs.file_names import stem_of
+from fastunet.pairs.matching import Affix, Listing, Rule, by_nfc_name, without_affix
 
 _SAMPLE = 100  # files that vote
 _FOLDERS = 20  # sub-folders that they come from
@@ -22,10 +23,9 @@ def infer_rule(images: Listing, masks: Listing) -> Rule:
     """
     if sum(map(len, masks.values())) < sum(map(len, images.values())):
         return infer_rule(masks, images).swapped()  # the smaller side has a partner more often
-    images = {key: images[inner] for key, inner in by_composed_name(images).items()}
-    masks = {key: masks[inner] for key, inner in by_composed_name(masks).items()}
-    shared = [inner for inner in images if inner in masks]
-    shared = _spread(shared, _FOLDERS)
+    images = {key: images[inner] for key, inner in by_nfc_name(images).items()}
+    masks = {key: masks[inner] for key, inner in by_nfc_name(masks).items()}
+    shared = _spread([inner for inner in images if inner in masks], _FOLDERS)
     voters = [
         (inner, stem_of(name))
         for inner in shared
@@ -54,7 +54,7 @@ def infer_rule(images: Listing, masks: Listing) -> Rule:
     return max(votes, key=lambda rule: (votes[rule], -rule.length, rule.image, rule.mask))
 
 
-def _spread(items: Sequence, count: int) -> Sequence:
+def _spread(items: list[str], count: int) -> list[str]:
     """About `count` of the items, evenly spread, the first among them."""
     return items[:: max(1, -(-len(items) // count))]
 
@@ -98,14 +98,14 @@ def _shorter_partners(stem: str, known: list[str], starts: list[str]) -> Iterato
 def _common_words(stems: list[str]) -> list[Affix]:
     """The affixes, cut off where a word ends, whose both halves many stems have."""
     cuts = [[i for i in range(len(stem) + 1) if _word_ends(stem, i)] for stem in stems]
-    starts, ends, both = Counter(), Counter(), Counter()
-    for stem, places in zip(stems, cuts, strict=True):
-        starts.update(stem[:i] for i in places)
-        ends.update(stem[i:] for i in places)
+    starts, ends, both = Counter[str](), Counter[str](), Counter[Affix]()
+    for stem, at in zip(stems, cuts, strict=True):
+        starts.update(stem[:i] for i in at)
+        ends.update(stem[i:] for i in at)
     enough = max(min(2, len(stems)), _RARE * len(stems))
-    for stem, places in zip(stems, cuts, strict=True):
-        begins = [i for i in places if starts[stem[:i]] >= enough]
-        stops = [i for i in places if ends[stem[i:]] >= enough]
+    for stem, at in zip(stems, cuts, strict=True):
+        begins = [i for i in at if starts[stem[:i]] >= enough]
+        stops = [i for i in at if ends[stem[i:]] >= enough]
         both.update((stem[:i], stem[j:]) for i in begins for j in stops if i < j)
     return [affix for affix, n in both.most_common() if n >= enough]
 
@@ -115,7 +115,7 @@ def _word_partners(
 ) -> Iterator[Rule]:
     """Both have something of their own, cut off where a word ends."""
     for own in own_words:
-        core = core_of(stem, own) if own != ("", "") else None
+        core = without_affix(stem, own) if own != ("", "") else None
         if core is None:
             continue
         for other in other_words:

@@ -2,40 +2,39 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
+from fastunet.io.channel_files import channel_sets
 from fastunet.io.extensions import is_image
 from fastunet.pairs.affixes import infer_rule
+from fastunet.pairs.file_names import as_on_disk, nfc, stem_of
 from fastunet.pairs.formats.layout import Folder, Layout, Part
-from fastunet.pairs.formats.registry import one_folder, recognise, with_masks
-from fastunet.pairs.matching import (
-    Listing,
-    Rule,
-    apart,
-    as_on_disk,
-    composed,
-    list_files,
-    pair_up,
-    path_of,
-    stem_of,
+from fastunet.pairs.formats.named_folders import one_folder, with_masks
+from fastunet.pairs.formats.registry import recognise
+from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, path_of, separate
+from fastunet.pairs.messages import (
+    duplicates_of,
+    further_masks,
+    nothing_pairs,
+    unknown_layout,
+    warn_of_unpaired,
 )
-from fastunet.pairs.messages import doubles_of, no_layout, nothing_pairs, second_masks, warn_of_lone
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.pairs.which_masks import Matched, refuse_several
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Channels = dict[Path, tuple[Path, ...]]  # of an image's first file, the files of its other channels
+
 
 def find_pairs(
     path: "str | os.PathLike | pd.DataFrame",  # the data folder, a .csv or .tsv table, a DataFrame
-    images: str
-    | os.PathLike
-    | None = None,  # folder below `path`, or column of a table; `masks` too
+    images: str | os.PathLike | None = None,  # folder below `path`, or column of a table
     masks: str | os.PathLike | None = None,  # folder of masks, alone where images are found without
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
     suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
@@ -52,8 +51,8 @@ def find_pairs(
     on either side the same for the whole folder; extensions may differ.
 
     Raises `PairingError` when a folder is missing, nothing pairs, or two files claim one place, and
-    `AmbiguousPairingError` where the images have masks of more than one kind. Warns, by name, of
-    files left without a partner.
+    `AmbiguousPairingError` where the images have masks of more than one kind, `OptionError` where
+    a name is not one. Warns, by name, of files left without a partner.
     """
     _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
     if _is_table(path):
@@ -72,51 +71,46 @@ def find_pairs(
 
     stated = None
     if prefix is not None or suffix is not None:
-        stated = Rule(mask=(composed(prefix or ""), composed(suffix or "")))
+        stated = Rule(mask=(nfc(prefix or ""), nfc(suffix or "")))
     layout = _named(root, images, masks, stated) if masks is not None else recognise(root)
     if layout is None and stated and any(map(is_image, Folder(root).files)):
         layout = _marked(root, stated)
     if layout is None:
-        raise PairingError(no_layout(root))
+        raise PairingError(unknown_layout(root))
 
     pairs: list[Pair] = []
-    lone_images: list[Path] = []
-    lone_masks: list[Path] = []
-    doubles: list[str] = []
+    unpaired_images: list[Path] = []
+    unpaired_masks: list[Path] = []
+    duplicates: list[str] = []
     matched = []
     for part in layout.parts:
         one, channels = _match(part, stated)
         found = one.found
         matched.append(one)
-        doubles += doubles_of(part, found)
-        lone_images += [path_of(part.images, place) for place in found.lone_images]
-        lone_masks += [path_of(part.masks, place) for place in found.lone_masks]
-        pairs += [
-            Pair(
-                path_of(part.images, (inner, image)),
-                path_of(part.masks, (inner_of_masks, mask)),
-                part.splits.get(stem_of(image), part.split) if part.splits else part.split,
-                channels=tuple(path_of(part.images, (inner, name)) for name in channels[image])
-                if image in channels
-                else (),
-            )
-            for inner, image, inner_of_masks, mask in found.pairs
-        ]
-    if said := second_masks([pair.mask for pair in pairs], lone_images + lone_masks):
+        duplicates += duplicates_of(part, found)
+        unpaired_images += [path_of(part.images, file) for file in found.unpaired_images]
+        unpaired_masks += [path_of(part.masks, file) for file in found.unpaired_masks]
+        for match in found.pairs:
+            image = path_of(part.images, match.image_file)
+            mask = path_of(part.masks, match.mask_file)
+            split = part.splits.get(stem_of(match.image), part.split) if part.splits else part.split
+            pairs.append(Pair(image, mask, split, channels=channels.get(image, ())))
+    if said := further_masks([pair.mask for pair in pairs], unpaired_images + unpaired_masks):
         raise PairingError(said)
-    if doubles:
+    if duplicates:
+        more = f"; and {len(duplicates) - 10} more places" if len(duplicates) > 10 else ""
         raise PairingError(
-            f"More than one file claims one place: {'; '.join(doubles[:10])}"
-            + (f"; and {len(doubles) - 10} more places" if len(doubles) > 10 else "")
-            + ". Keep one of each in the folder."
+            f"More than one file claims one place: {'; '.join(duplicates[:10])}{more}. Keep one of "
+            "each in the folder."
         )
     if not pairs:
-        raise PairingError(nothing_pairs(layout, lone_images, lone_masks))
+        raise PairingError(nothing_pairs(layout, unpaired_images, unpaired_masks))
     if layout.guessed and masks is None:
         refuse_several(matched, stated)
-    warn_of_lone("Images without a mask", lone_images, lone_masks, root)
-    warn_of_lone("Masks without an image", lone_masks, lone_images, root)
-    return PairList(pairs, layout.name, lone_images, lone_masks, layout.classes, layout.void)
+    warn_of_unpaired("Images without a mask", unpaired_images, unpaired_masks, root)
+    warn_of_unpaired("Masks without an image", unpaired_masks, unpaired_images, root)
+    left_over = unpaired_images, unpaired_masks
+    return PairList(pairs, layout.name, *left_over, layout.classes, layout.void)
 
 
 def as_pairs(
@@ -150,9 +144,10 @@ def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
     """A pair, and whether its files have yet to be looked for."""
     if isinstance(entry, Pair):
         return entry, False
-    both = isinstance(entry, tuple | list) and len(entry) == 2
-    if both and all(isinstance(file, str | os.PathLike) for file in entry):
-        return Pair(*(as_on_disk(Path(file)) for file in entry)), True
+    if isinstance(entry, tuple | list) and len(entry) == 2:
+        image, mask = entry
+        if isinstance(image, str | os.PathLike) and isinstance(mask, str | os.PathLike):
+            return Pair(as_on_disk(Path(image)), as_on_disk(Path(mask))), True
     raise PairingError(
         f"Entry {number} of the pairs is {entry!r}; (image, mask) was expected, two paths. Of two "
         "lists, pass zip(images, masks); of two folders, from_folder(folder, images=..., "
@@ -166,7 +161,7 @@ def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
 def _check_words(**options: object) -> None:
     for option, value in options.items():
         if value is not None and not isinstance(value, str | os.PathLike):
-            raise PairingError(f"{option}={value!r}; a name was expected.")
+            raise OptionError(f"{option}={value!r}; a name was expected.")
 
 
 def _is_table(given: object) -> bool:
@@ -210,16 +205,16 @@ def _named(
     """The folders that the user names; the two may be one."""
     if images is None:
         return _named_masks(root, masks)
-    both = [as_on_disk(root / folder) for folder in (images, masks)]
-    for folder in both:
+    of_images, of_masks = as_on_disk(root / images), as_on_disk(root / masks)
+    for folder in (of_images, of_masks):
         if not folder.is_dir():
             raise PairingError(f"The folder {folder} does not exist.")
-    if not both[0].samefile(both[1]):
-        return Layout(f"{images} + {masks}", [Part(*both)])
-    layout = _marked(both[0], stated) if stated else one_folder(Folder(both[0]))
+    if not of_images.samefile(of_masks):
+        return Layout(f"{images} + {masks}", [Part(of_images, of_masks)])
+    layout = _marked(of_images, stated) if stated else one_folder(Folder(of_images))
     if layout is None:
         raise PairingError(
-            f"images= and masks= are one folder, {both[0]}, in which no file is named like "
+            f"images= and masks= are one folder, {of_images}, in which no file is named like "
             "x_mask. Say how masks are named: prefix= or suffix=."
         )
     return layout
@@ -250,26 +245,23 @@ def _marked(folder: Path, stated: Rule) -> Layout:
     return Layout(name, [Part(folder, folder, beside=stated.mask)])
 
 
-def _match(part: Part, stated: Rule | None) -> tuple[Matched, dict[str, list[str]]]:
+def _match(part: Part, stated: Rule | None) -> tuple[Matched, Channels]:
     """What the files of a part make by their names, and the further channels of an image file."""
     images = list_files(part.images)
     if part.beside:
-        images, masks = apart(images, stated.mask if stated else part.beside)
+        images, masks = separate(images, stated.mask if stated else part.beside)
     else:
         masks = list_files(part.masks)
         images = _outside(images, part)
     if part.only is not None:
-        images = {inner: [name for name in names if stem_of(name) in part.only]
-                  for inner, names in images.items()}  # fmt: skip
-        masks = {inner: [name for name in names if stem_of(name) in part.only]
-                 for inner, names in masks.items()}  # fmt: skip
-    channels: dict[str, list[str]] = {}
+        images, masks = _only(images, part.only), _only(masks, part.only)
+    channels: Channels = {}
     if part.channels:
         images, channels = _by_channel(part.images, images)
     if stated and part.rule:
         stated = Rule(part.rule.image, stated.mask)
     rule = stated or part.rule or infer_rule(images, masks)
-    found = pair_up(images, masks, rule, others=part.rule is None)
+    found = pair_up(images, masks, rule, unmarked=part.rule is None)
     return Matched(part, images, masks, rule, found), channels
 
 
@@ -278,30 +270,26 @@ def _outside(images: Listing, part: Part) -> Listing:
     if not part.masks.is_relative_to(part.images):
         return images
     inside = part.masks.relative_to(part.images).as_posix()
-    return {inner: names for inner, names in images.items()
-            if not f"{inner}/".startswith(f"{inside}/")}  # fmt: skip
+    return {k: names for k, names in images.items() if not f"{k}/".startswith(f"{inside}/")}
 
 
-def _by_channel(folder: Path, images: Listing) -> tuple[Listing, dict[str, list[str]]]:
-    """The first channel's files, and the others by it. All images have the same channels."""
-    further: dict[str, list[str]] = {}
-    firsts: Listing = {}
-    for inner, names in images.items():
-        for name in names:
-            if stem_of(name)[-5:] == "_0000":
-                firsts.setdefault(inner, []).append(name)
-                further[name] = []
-        first_of = {stem_of(name)[:-5]: name for name in firsts.get(inner, ())}
-        for name in names:
-            stem = stem_of(name)
-            if stem[:-5] in first_of and stem[-5:] != "_0000":
-                further[first_of[stem[:-5]]].append(name)
-    counts = Counter(1 + len(names) for names in further.values())
-    if len(counts) > 1:
-        usual = counts.most_common(1)[0][0]
-        odd = [name for name, names in further.items() if 1 + len(names) != usual]
+def _only(files: Listing, stems: Collection[str]) -> Listing:
+    return {k: [name for name in names if stem_of(name) in stems] for k, names in files.items()}
+
+
+def _by_channel(folder: Path, images: Listing) -> tuple[Listing, Channels]:
+    """The files of the first channel, and those of the others. All images have as many channels."""
+    files = [path_of(folder, (inner, name)) for inner, names in images.items() for name in names]
+    sets = [members for _, members in channel_sets(files) if members[0].stem.endswith("_0000")]
+    usual = Counter(map(len, sets)).most_common(1)[0][0] if sets else 0
+    if odd := [members[0].name for members in sets if len(members) != usual]:
         raise PairingError(
             f"In {folder} most images have {usual} channel files (x_0000, x_0001, ...), but not "
             f"{listing(odd)}. Add the missing files, or take the image out."
         )
-    return firsts, further
+    channels = {members[0]: members[1:] for members in sets}
+    firsts = {
+        inner: [name for name in names if path_of(folder, (inner, name)) in channels]
+        for inner, names in images.items()
+    }
+    return firsts, channels

@@ -7,14 +7,14 @@ a score says how well the network remembers, not how well it generalises.
 import math
 import os
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from fastunet._util.text import listing
-from fastunet.errors import SplitError
-from fastunet.pairs.matching import composed, stem_of
+from fastunet.errors import OptionError, SplitError
+from fastunet.pairs.file_names import nfc, stem_of
 from fastunet.pairs.pair import Pair
 
 Groups = str | re.Pattern[str] | Callable[[Pair], str]
@@ -32,7 +32,7 @@ _NUMBER = re.compile(
 )
 _DATE = re.compile(r"^(?:19|20)\d\d(?:[_\-. ]?\d\d)?$")  # a year, a month
 
-_ENDING = re.compile(r"^(.*?)(?:[_\-. ]([A-Za-z][^_\-. ]*))?$", re.DOTALL)
+_LAST_WORD = re.compile(r"[_\-. ][A-Za-z][^_\-. ]*\Z")
 
 # Words that say what files are for, not what they show.
 _ROLES = re.compile(
@@ -70,7 +70,8 @@ def with_groups(
 ) -> list[Pair]:
     """The pairs, each marked with its group: "auto", by an expression or by a function.
 
-    Raises `SplitError` where "auto" finds none, or an expression does not match a file's stem.
+    Raises `SplitError` where "auto" finds none, or an expression does not match a file's stem;
+    `OptionError` where the expression is not one.
     """
     if groups is None:
         return list(pairs)
@@ -107,7 +108,7 @@ def relative_names(
     of_name: dict[str, str] = {}
     names = {}
     for file, path in zip(files, full, strict=True):
-        name = composed(Path(path).relative_to(root).as_posix())
+        name = nfc(Path(path).relative_to(root).as_posix())
         if (first := of_name.setdefault(name, path)) != path:
             raise SplitError(
                 "Two images have one name, which is written in two ways: "
@@ -121,10 +122,10 @@ def _by_expression(pairs: Sequence[Pair], groups: str | re.Pattern[str]) -> list
     try:
         expression = re.compile(groups)
     except re.error as error:
-        raise SplitError(f"groups={groups!r} is no regular expression: {error}.") from error
+        raise OptionError(f"groups={groups!r} is no regular expression: {error}.") from error
     named = list(expression.groupindex)
     if expression.groups != 1 and len(named) != 1:
-        raise SplitError(
+        raise OptionError(
             f"groups={expression.pattern!r} has {expression.groups} groups; one in parentheses, "
             "which names the group of a file, was expected: r'(patient\\d+)_'."
         )
@@ -154,17 +155,19 @@ def _by_name(stems: Sequence[str]) -> list[str] | None:
             return accepted
     if worded := _heads(_WORDED, stems):
         return _accepted(worded)
-    matches = [_NUMBER.match(stem) for stem in stems]
-    return _accepted(
-        [match[1] if match and _is_id(match[1]) else stem  # the latter stands alone
-         for match, stem in zip(matches, stems, strict=True)]
-    )  # fmt: skip
+    return _accepted([_before_number(stem) for stem in stems])
+
+
+def _before_number(stem: str) -> str:
+    """What stands before the number at the end, if it names one thing; else all of the stem."""
+    match = _NUMBER.match(stem)
+    return match[1] if match and _is_id(match[1]) else stem
 
 
 def _heads(expression: re.Pattern[str], stems: Sequence[str]) -> list[str] | None:
     """What stands before the expression's numbers; None where a name has no such numbers."""
-    matches = [expression.match(stem) for stem in stems]
-    if not all(matches):
+    matches = [match for stem in stems if (match := expression.match(stem))]
+    if len(matches) < len(stems):
         return None
     return [next((g for g in match.groups() if g is not None), "") for match in matches]
 
@@ -185,8 +188,8 @@ def _is_id(head: str) -> bool:
 
 def _are_offsets(stems: Sequence[str]) -> bool:
     """Whether the last two numbers count pixels by a tile's size: 0, 256, 512."""
-    numbers = [int(n) for stem in stems for n in _TWO_NUMBERS.match(stem).groups()[1:]]
-    return math.gcd(*numbers) >= 16
+    matches = filter(None, map(_TWO_NUMBERS.match, stems))
+    return math.gcd(*(int(match[i]) for match in matches for i in (2, 3))) >= 16
 
 
 def _by_folder(folders: Sequence[str], stems: Sequence[str]) -> list[str] | None:
@@ -201,17 +204,15 @@ def _by_folder(folders: Sequence[str], stems: Sequence[str]) -> list[str] | None
 
 
 def _each_in_one_folder(heads: Sequence[str], folders: Sequence[str]) -> bool:
-    folders_of: Mapping[str, set[str]] = defaultdict(set)
-    for head, folder in zip(heads, folders, strict=True):
-        folders_of[head].add(folder)
-    return all(len(found) == 1 for found in folders_of.values())
+    return len({*zip(heads, folders, strict=True)}) == len({*heads})
 
 
 def _without_common_ending(stems: Sequence[str]) -> list[str]:
     """Stems without the words that all of them end in: `001_image`, `aachen_000_leftImg8bit`."""
     while stems:
-        heads, endings = zip(*(_ENDING.match(stem).groups() for stem in stems), strict=True)
-        if len(set(endings)) > 1 or not endings[0]:
+        words = {found[0][1:] if (found := _LAST_WORD.search(stem)) else "" for stem in stems}
+        if len(words) > 1 or "" in words:
             break
-        stems = heads
+        ending = words.pop()
+        stems = [stem[: -len(ending) - 1] for stem in stems]
     return list(stems)

@@ -1,68 +1,25 @@
 """Which file names belong together: what two folders hold, paired by a rule."""
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
 from fastunet.io.extensions import is_image, is_junk
-from fastunet.pairs.pair import Split
+from fastunet.pairs.file_names import nfc, stem_of
 
 Listing = dict[str, list[str]]  # the file names in each sub-folder ("" is the folder itself)
 Affix = tuple[str, str]  # what a stem has before and behind the part that tells files apart
-Place = tuple[str, str]  # sub-folder and file name
+SubPath = tuple[str, str]  # sub-folder and file name
 
 
-_SPLITS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training", "tr", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "vld", "dev", "development"), "valid"),
-    **dict.fromkeys(("test", "testing", "tst", "holdout", "hold-out", "held-out"), "test"),
-}
-
-
-def split_of(name: str) -> Split | None:
-    """The part that a folder's or a table's word stands for: `Val` is "valid"."""
-    return _SPLITS.get(name.strip().lower())
-
-
-def composed(name: str) -> str:
-    """A name in the form in which names are compared: NFC, `ü` as one character.
-
-    macOS and some archives write it as two, `u` and a mark, which look the same.
-    """
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
-def stem_of(name: str) -> str:
-    """The name without its extension, in the form in which names are compared."""
-    return composed(name[: name.rindex(".")])
-
-
-def as_on_disk(path: Path) -> Path:
-    """The path as the file system spells it, where that composes the name in another way."""
-    if str(path).isascii() or path.exists():
-        return path
-    here = Path(path.anchor)
-    for step in path.parts[len(here.parts) :]:
-        if not step.isascii() and not (here / step).exists() and here.is_dir():
-            step = _spellings(here, here.stat().st_mtime_ns).get(composed(step), step)
-        here /= step
-    return here
-
-
-@lru_cache(maxsize=64)
-def _spellings(folder: Path, changed: int) -> dict[str, str]:
-    """The names in a folder by their composed form; `changed` tells an older listing apart."""
-    return {composed(entry.name): entry.name for entry in folder.iterdir()}
-
-
-def path_of(folder: Path | str, place: Place) -> Path:
-    inner, name = place
+def path_of(folder: Path | str, file: SubPath) -> Path:
+    """The path of a file that was listed below a folder."""
+    inner, name = file
     return Path(f"{folder}/{inner}/{name}" if inner else f"{folder}/{name}")
 
 
@@ -101,11 +58,11 @@ def list_files(
 
 def _is_file(entry: os.DirEntry) -> bool:
     """Not a pipe, a socket or a device, which would be waited for; a broken link is told later."""
-    return entry.is_file() or not os.path.exists(entry.path)  # noqa: PTH110 - called for millions
+    return entry.is_file() or not os.path.exists(entry.path)  # noqa: PTH110, called for millions
 
 
-def apart(files: Listing, affix: Affix) -> tuple[Listing, Listing]:
-    """Images and masks that lie in one folder; a mask has the affix."""
+def separate(files: Listing, affix: Affix) -> tuple[Listing, Listing]:
+    """The images and the masks of one folder; a mask has the affix."""
     before, behind = affix
     images, masks = {}, {}
     for inner, names in files.items():
@@ -127,13 +84,15 @@ class Rule:
 
     @property
     def length(self) -> int:
+        """How many characters it adds."""
         return sum(map(len, (*self.image, *self.mask)))
 
     def swapped(self) -> "Rule":
+        """The rule where images and masks have changed places."""
         return Rule(self.mask, self.image)
 
 
-def core_of(stem: str, affix: Affix) -> str | None:
+def without_affix(stem: str, affix: Affix) -> str | None:
     """The stem without its affix; None where it does not have it."""
     before, behind = affix
     if not (before or behind):
@@ -145,52 +104,70 @@ def core_of(stem: str, affix: Affix) -> str | None:
     return stem[len(before) : len(stem) - len(behind)]
 
 
+class Match(NamedTuple):
+    """An image and its mask, by the sub-folder and the name of each."""
+
+    image_folder: str
+    image: str
+    mask_folder: str
+    mask: str
+
+    @property
+    def image_file(self) -> SubPath:
+        """Sub-folder and name of the image."""
+        return self.image_folder, self.image
+
+    @property
+    def mask_file(self) -> SubPath:
+        """Sub-folder and name of the mask."""
+        return self.mask_folder, self.mask
+
+
 @dataclass
 class Matches:
     """What a rule makes of two listings."""
 
-    pairs: list[tuple[str, str, str, str]] = field(default_factory=list)  # image, mask: as `Place`s
-    lone_images: list[Place] = field(default_factory=list)
-    lone_masks: list[Place] = field(default_factory=list)
-    double_images: list[list[Place]] = field(default_factory=list)  # several claim one place
-    double_masks: list[list[Place]] = field(default_factory=list)
+    pairs: list[Match] = field(default_factory=list)
+    unpaired_images: list[SubPath] = field(default_factory=list)
+    unpaired_masks: list[SubPath] = field(default_factory=list)
+    duplicate_images: list[list[SubPath]] = field(default_factory=list)  # that share one mask
+    duplicate_masks: list[list[SubPath]] = field(default_factory=list)  # that share one image
 
 
 def pair_up(
     images: Listing,
     masks: Listing,
     rule: Rule,
-    others: bool = True,  # count files without the rule's affix among those left over
+    unmarked: bool = True,  # count files without the rule's affix among those left over
 ) -> Matches:
     """Pair files of mirrored sub-folders, in the order of the images."""
     found = Matches()
-    image_folders, mask_folders = by_composed_name(images), by_composed_name(masks)
+    image_folders, mask_folders = by_nfc_name(images), by_nfc_name(masks)
     for key in dict.fromkeys((*image_folders, *mask_folders)):
-        inner, inner_of_masks = image_folders.get(key, key), mask_folders.get(key, key)
-        by_core, strange, doubles = _by_core(masks.get(inner_of_masks, ()), rule.mask)
-        found.double_masks += ([(inner_of_masks, name) for name in names] for names in doubles)
-        mask_strangers = strange if others else []
-        here, strange, doubles = _by_core(images.get(inner, ()), rule.image)
-        found.double_images += ([(inner, name) for name in names] for names in doubles)
-        lone = strange if others else []
-        for core, image in here.items():
-            mask = by_core.pop(core, None)
+        image_folder, mask_folder = image_folders.get(key, key), mask_folders.get(key, key)
+        of_images = _ByCore(images.get(image_folder, ()), rule.image)
+        of_masks = _ByCore(masks.get(mask_folder, ()), rule.mask)
+        found.duplicate_images += of_images.duplicates_in(image_folder)
+        found.duplicate_masks += of_masks.duplicates_in(mask_folder)
+        left_images = of_images.unmarked if unmarked else []
+        left_masks = of_masks.unmarked if unmarked else []
+        for core, image in of_images.names.items():
+            mask = of_masks.names.pop(core, None)
             if mask is None:
-                lone.append(image)
+                left_images.append(image)
             else:
-                found.pairs.append((inner, image, inner_of_masks, mask))
-        found.lone_images += ((inner, name) for name in sorted(lone))
-        found.lone_masks += (
-            (inner_of_masks, name) for name in sorted([*by_core.values(), *mask_strangers])
-        )
+                found.pairs.append(Match(image_folder, image, mask_folder, mask))
+        left_masks += of_masks.names.values()
+        found.unpaired_images += ((image_folder, name) for name in sorted(left_images))
+        found.unpaired_masks += ((mask_folder, name) for name in sorted(left_masks))
     return found
 
 
-def by_composed_name(folders: Iterable[str]) -> dict[str, str]:
+def by_nfc_name(folders: Iterable[str]) -> dict[str, str]:
     """Sub-folders by the form of their name that is compared."""
     found: dict[str, str] = {}
     for folder in folders:
-        first = found.setdefault(composed(folder), folder)
+        first = found.setdefault(nfc(folder), folder)
         if first != folder:
             raise PairingError(
                 f"Two folders have one name, which is written in two ways: "
@@ -199,20 +176,22 @@ def by_composed_name(folders: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _by_core(
-    names: Iterable[str], affix: Affix
-) -> tuple[dict[str, str], list[str], list[list[str]]]:
-    """Names by the core of their stem; those that have none; and those that share one."""
-    by_core: dict[str, str] = {}
-    strangers: list[str] = []
-    doubles: dict[str, list[str]] = {}
-    for name in names:
-        core = core_of(stem_of(name), affix)
-        if core is None:
-            strangers.append(name)
-        elif by_core.setdefault(core, name) is not name:
-            doubles.setdefault(core, [by_core[core]]).append(name)
-    return by_core, strangers, list(doubles.values())
+class _ByCore:
+    """The names in a folder by their core: the stem without its affix."""
+
+    def __init__(self, names: Iterable[str], affix: Affix):
+        self.names: dict[str, str] = {}  # the first of each core
+        self.unmarked: list[str] = []  # without the affix
+        self._duplicates: dict[str, list[str]] = {}  # of one core
+        for name in names:
+            core = without_affix(stem_of(name), affix)
+            if core is None:
+                self.unmarked.append(name)
+            elif self.names.setdefault(core, name) is not name:
+                self._duplicates.setdefault(core, [self.names[core]]).append(name)
+
+    def duplicates_in(self, folder: str) -> list[list[SubPath]]:
+        return [[(folder, name) for name in names] for names in self._duplicates.values()]
 
 
 def nearest(name: str, candidates: Sequence[str]) -> str | None:

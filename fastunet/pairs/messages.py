@@ -4,26 +4,28 @@ import re
 import warnings
 from pathlib import Path
 
-from fastunet._util.text import listing
+from fastunet._util.text import listing, plural
 from fastunet.io.extensions import EXTENSIONS, is_junk
-from fastunet.pairs.formats.layout import MASK_AFFIX, Layout, Part
-from fastunet.pairs.matching import Matches, composed, nearest, path_of, stem_of
+from fastunet.pairs.file_names import nfc, stem_of
+from fastunet.pairs.formats.layout import Layout, Part
+from fastunet.pairs.formats.named_folders import MASK_AFFIX
+from fastunet.pairs.matching import Matches, nearest, path_of
 
 
-def doubles_of(part: Part, found: Matches) -> list[str]:
-    """The files that claim one place, a line for each place."""
-    groups = [(part.images, places) for places in found.double_images]
-    groups += [(part.masks, places) for places in found.double_masks]
-    return [listing([path_of(folder, place) for place in places]) for folder, places in groups]
+def duplicates_of(part: Part, found: Matches) -> list[str]:
+    """The files that share one partner, a line for each of these."""
+    groups = [(part.images, files) for files in found.duplicate_images]
+    groups += [(part.masks, files) for files in found.duplicate_masks]
+    return [listing([path_of(folder, file) for file in files]) for folder, files in groups]
 
 
-def warn_of_lone(what: str, lone: list[Path], others: list[Path], root: Path) -> None:
+def warn_of_unpaired(what: str, unpaired: list[Path], others: list[Path], root: Path) -> None:
     """Name files without a partner, each with the file that is named most like it."""
-    if not lone:
+    if not unpaired:
         return
-    names = [_with_nearest(file, others, root) for file in lone[:10]]
-    more = f" and {len(lone) - 10} more" if len(lone) > 10 else ""
-    text = f"{what} are left out ({len(lone)}): {', '.join(names)}{more}"
+    names = [_with_nearest(file, others, root) for file in unpaired[:10]]
+    more = f" and {len(unpaired) - 10} more" if len(unpaired) > 10 else ""
+    text = f"{what} are left out ({len(unpaired)}): {', '.join(names)}{more}"
     warnings.warn(text, stacklevel=3)
 
 
@@ -35,8 +37,8 @@ def _with_nearest(file: Path, others: list[Path], root: Path) -> str:
     return f"{name} (nearest: {next(o.name for o in others if o.stem == like)})"
 
 
-def no_layout(root: Path) -> str:
-    """That a folder is laid out in no way that is known, and the ways that are."""
+def unknown_layout(root: Path) -> str:
+    """That the layout of a folder is not recognised, and which layouts are."""
     entries = sorted(
         e.name + "/" if e.is_dir() else e.name for e in root.iterdir() if not is_junk(e.name)
     )
@@ -49,34 +51,34 @@ def no_layout(root: Path) -> str:
     )
 
 
-def nothing_pairs(layout: Layout, lone_images: list[Path], lone_masks: list[Path]) -> str:
+def nothing_pairs(layout: Layout, unpaired_images: list[Path], unpaired_masks: list[Path]) -> str:
     """Why no mask belongs to an image, as far as names and folders tell."""
     image_dirs = listing([part.images for part in layout.parts])
     mask_dirs = listing([part.masks for part in layout.parts])
     where = f"{image_dirs} and {mask_dirs}"
-    if not lone_images or not lone_masks:
-        empty = "images" if not lone_images else "masks"
+    if not unpaired_images or not unpaired_masks:
+        empty = "images" if not unpaired_images else "masks"
         known = ", ".join(sorted(EXTENSIONS))
         return f"No pairs in {where}: there are no {empty} (looked for {known})."
-    if said := _sub_folders_differ(layout, lone_images, lone_masks):
+    if said := _sub_folders_differ(layout, unpaired_images, unpaired_masks):
         return f"No mask lies where its image does, in {where}: {said}"
-    first = lone_images[0]
-    like = nearest(first.stem, [mask.stem for mask in lone_masks[:1000]])
+    first = unpaired_images[0]
+    like = nearest(first.stem, [mask.stem for mask in unpaired_masks[:1000]])
     hint = f" The mask most like {first.name} is named {like!r}." if like else ""
     return (
         f"No mask matches an image by name in {where}. Images are named like "
-        f"{listing([file.name for file in lone_images], 3)}; masks like "
-        f"{listing([file.name for file in lone_masks], 3)}.{hint} If a mask is the image's name "
-        "with something before or behind it, pass prefix= or suffix=."
+        f"{listing([file.name for file in unpaired_images], 3)}; masks like "
+        f"{listing([file.name for file in unpaired_masks], 3)}.{hint} If a mask is the image's "
+        "name with something before or behind it, pass prefix= or suffix=."
     )
 
 
 def _sub_folders_differ(
-    layout: Layout, lone_images: list[Path], lone_masks: list[Path]
+    layout: Layout, unpaired_images: list[Path], unpaired_masks: list[Path]
 ) -> str | None:
     """What to do where names fit, and only the folders that they lie in do not."""
-    images = _by_sub_folder([part.images for part in layout.parts], lone_images)
-    masks = _by_sub_folder([part.masks for part in layout.parts], lone_masks)
+    images = _by_sub_folder([part.images for part in layout.parts], unpaired_images)
+    masks = _by_sub_folder([part.masks for part in layout.parts], unpaired_masks)
     stems = {stem_of(file.name) for files in images.values() for file in files}
     if any(Path(inner).name in stems for inner in masks if inner):
         inner = next(inner for inner in masks if Path(inner).name in stems)
@@ -94,8 +96,8 @@ def _sub_folders_differ(
     if not fitting or images.keys() & fitting.keys():
         return None
     said = (
-        f"the names fit, but the sub-folders differ. Images lie in {_places(images)}, masks in "
-        f"{_places(fitting)}; they must mirror each other. "
+        f"the names fit, but the sub-folders differ. Images lie in {_folders(images)}, masks in "
+        f"{_folders(fitting)}; they must mirror each other. "
     )
     several = [{stem_of(file.name) for file in files} for files in fitting.values()]
     if len(several) > 1 and set.intersection(*several):
@@ -113,12 +115,12 @@ def _by_sub_folder(roots: list[Path], files: list[Path]) -> dict[str, list[Path]
     found: dict[str, list[Path]] = {}
     for file in files:
         root = next(root for root in roots if file.is_relative_to(root))
-        inner = composed(file.parent.relative_to(root).as_posix())
+        inner = nfc(file.parent.relative_to(root).as_posix())
         found.setdefault("" if inner == "." else inner, []).append(file)
     return found
 
 
-def _places(by_folder: dict[str, list[Path]]) -> str:
+def _folders(by_folder: dict[str, list[Path]]) -> str:
     names = [f"{inner}/" if inner else "the folder itself" for inner in sorted(by_folder)]
     return listing(names, 4)
 
@@ -130,22 +132,22 @@ def _folder_of(by_folder: dict[str, list[Path]]) -> Path:
 _NUMBERED = re.compile(r"^(.*)[-_ ]\d+$")
 
 
-def second_masks(masks: list[Path], lone: list[Path]) -> str | None:
+def further_masks(masks: list[Path], unpaired: list[Path]) -> str | None:
     """What to do where images have further masks, x_mask_1.png beside x_mask.png."""
     marked = {(mask.parent, mask.stem): mask for mask in masks if MASK_AFFIX.search(mask.stem)}
     further = [
         (marked[key], file)
-        for file in lone
+        for file in unpaired
         if (key := (file.parent, _unnumbered(file.stem))) in marked
     ]
     if not further:
         return None
     first = listing([f"{other.name} beside {mask.name}" for mask, other in further], 3)
-    images = len({mask for mask, _ in further})
+    images = plural(len({mask for mask, _ in further}), "image has", "images have")
     return (
-        f"{images} {'image has' if images == 1 else 'images have'} more than one mask ({first}). "
-        "One mask per image is read. Merge them: of objects of one class, take at each pixel the "
-        "larger value. Or move the further ones out of the folder, if they mean something else."
+        f"{images} more than one mask ({first}). One mask per image is read. Merge them: of "
+        "objects of one class, take at each pixel the larger value. Or move the further ones out "
+        "of the folder, if they mean something else."
     )
 
 

@@ -11,15 +11,16 @@ from numbers import Real
 from pathlib import Path, PurePosixPath
 
 from fastunet._util.files import write_atomically
-from fastunet._util.text import listing
-from fastunet.errors import SplitError
+from fastunet._util.text import listing, plural
+from fastunet.errors import OptionError, SplitError
+from fastunet.pairs.file_names import nfc
 from fastunet.pairs.groups import Groups, relative_names, with_groups
-from fastunet.pairs.matching import composed
-from fastunet.pairs.pair import Pair
+from fastunet.pairs.pair import Pair, Split
 from fastunet.pairs.stratify import Unit, deal
 
-PARTS = ("train", "valid", "test")
+PARTS: tuple[Split, ...] = ("train", "valid", "test")
 FORMAT = 1
+_ONE_TO = {"valid": "one to validate on", "test": "one to test on"}
 _SKIPPED = "skipped"  # the name in the file of what is in no part
 
 Present = Mapping[Path, Collection[Hashable]]  # the classes that each mask holds
@@ -39,18 +40,19 @@ def split_pairs(
     same way for the same names and seed, in whatever order they come and wherever they lie. What
     is drawn keeps groups whole; parts that exist are taken as they are.
 
-    An expression names a file's group: `r"(patient\\d+)_"`, searched in the stem of the image.
+    An expression is searched in the stem of the image; its parentheses hold the group's name.
 
-    Raises `SplitError` where there are fewer images or groups than parts.
+    Raises `SplitError` where there are fewer images or groups than parts, `OptionError` for a
+    share that is not possible.
     """
     shares = {"valid": valid_pct, "test": test_pct}
     for name, share in shares.items():
         if not isinstance(share, Real):
-            raise SplitError(f"{name}_pct={share!r}; a number was expected, 0.2 for a fifth.")
+            raise OptionError(f"{name}_pct={share!r}; a number was expected, 0.2 for a fifth.")
     if not 0 < valid_pct < 1:
-        raise SplitError(f"valid_pct={valid_pct}; a share between 0 and 1 was expected.")
+        raise OptionError(f"valid_pct={valid_pct}; a share between 0 and 1 was expected.")
     if not 0 <= test_pct < 1 - valid_pct:
-        raise SplitError(
+        raise OptionError(
             f"test_pct={test_pct}, valid_pct={valid_pct}; shares that leave something to train on "
             "were expected."
         )
@@ -62,10 +64,8 @@ def split_pairs(
         pool = parts["train"]
         if len(pool) <= len(drawn):
             raise SplitError(
-                f"{len(pool)} pair{'' if len(pool) == 1 else 's'} to train on; at least "
-                f"{len(drawn) + 1} are needed, one to learn from and one to "
-                f"{' and one to '.join({'valid': 'validate', 'test': 'test'}[n] for n in drawn)} "
-                "on."
+                f"{plural(len(pool), 'pair')} to train on; at least {len(drawn) + 1} are needed, "
+                f"one to learn from and {' and '.join(_ONE_TO[name] for name in drawn)}."
             )
         dealt = _dealt(pool, _quotas(len(pool), drawn.values()), seed, present)
         parts |= dict(zip([*drawn, "train"], dealt, strict=True))
@@ -86,11 +86,14 @@ def k_fold(
 
     Over all folds every pair is validated on once. Pairs of a test part stay there; a validation
     part that exists joins the folds. The folds are equally large, as far as groups allow.
+
+    Raises `SplitError` where there are fewer images or groups than folds, `OptionError` for a
+    number of folds, or of a fold, that is not possible.
     """
     if k < 2:
-        raise SplitError(f"k={k}; 2 folds or more were expected.")
+        raise OptionError(f"k={k}; 2 folds or more were expected.")
     if not 0 <= fold < k:
-        raise SplitError(f"fold={fold}; a number from 0 to {k - 1} was expected.")
+        raise OptionError(f"fold={fold}; a number from 0 to {k - 1} was expected.")
     ordered = in_order(with_groups(pairs, groups))
     test = [pair for pair in ordered if pair.split == "test"]
     pool = [pair for pair in ordered if pair.split != "test"]
@@ -135,10 +138,11 @@ def load_split(
         waiting[names[pair.image]].append(pair)
     unlisted = sorted(waiting.keys() - part_of.keys())
     missing = sorted({n for n, part in part_of.items() if part != _SKIPPED} - waiting.keys())
-    if said := found({
+    wrong = {
         "Images that it does not list": unlisted,
         "Images that it lists and that are not there": missing,
-    }):  # fmt: skip
+    }
+    if said := with_names(wrong):
         raise SplitError(f"{path} was made for other pairs. {said} Split again.")
     parts: dict[str, list[Pair]] = {name: [] for name in (*PARTS, _SKIPPED)}
     for name, part in part_of.items():
@@ -223,7 +227,7 @@ def marked(parts: Mapping[str, Sequence[Pair]]) -> dict[str, list[Pair]]:
 # --- files ----------------------------------------------------------------------------
 
 
-def found(names: Mapping[str, Sequence[str]]) -> str:
+def with_names(names: Mapping[str, Sequence[str]]) -> str:
     """What was found to be wrong, with the names of each kind that has some."""
     return " ".join(f"{what} ({len(n)}): {listing(n)}." for what, n in names.items() if n)
 
@@ -237,8 +241,8 @@ def _read_split(path: Path) -> dict[str, str]:
                 f"{path} has format {document['format']}, newer than this fastunet reads; upgrade "
                 "it: pip install -U fastunet."
             )
-        listed = [(composed(str(name)), part) for part in PARTS for name in document[part]]
-        listed += [(composed(str(name)), _SKIPPED) for name in document.get(_SKIPPED, ())]
+        names = {part: document[part] for part in PARTS} | {_SKIPPED: document.get(_SKIPPED, ())}
+        listed = [(nfc(str(name)), part) for part, some in names.items() for name in some]
     except OSError as error:
         raise SplitError(f"{path} could not be read: {error}.") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 
 from fastunet._util.text import listing
 from fastunet.errors import SplitError
+from fastunet.pairs.file_names import nfc, split_named
 from fastunet.pairs.groups import relative_names
-from fastunet.pairs.matching import composed, split_of
 from fastunet.pairs.pair import Pair
-from fastunet.pairs.split import PARTS, found, in_order, load_split, marked
+from fastunet.pairs.split import PARTS, in_order, load_split, marked, with_names
 
 Entry = str | os.PathLike | Pair | tuple[str | os.PathLike, str | os.PathLike]  # of a part
 Names = str | os.PathLike | Iterable[Entry]  # a text file with a name per line, or the entries
@@ -19,6 +19,8 @@ Parts = Mapping[str, Sequence[Pair]]
 StatedSplit = Mapping[str, Names] | Names | Callable[[Sequence[Pair]], Parts]
 
 _Key = tuple[str, str]  # the absolute paths of a pair
+_UNKNOWN = "No image is called"
+_AMBIGUOUS = "Several images are called; write more of their paths"
 
 
 def split_as_stated(
@@ -96,7 +98,7 @@ def _by_part(pairs: Sequence[Pair], stated: Mapping[str, Names]) -> dict[str, li
 
 
 def _part_of(name: object) -> str:
-    part = split_of(name) if isinstance(name, str) else None
+    part = split_named(name) if isinstance(name, str) else None
     if not part:
         raise SplitError(f"The split names a part {name!r}; train, valid and test are known.")
     return part
@@ -155,62 +157,55 @@ class _Chosen:
             self._of_image[pair.image].append(_key(pair))
 
     def add(self, part: str, names: Names) -> None:
-        unknown, ambiguous, twice = [], [], []
+        wrong: dict[str, list[str]] = {_UNKNOWN: [], _AMBIGUOUS: []}
+        twice = []
         for entry in _entries(names, part):
             keys = self._keys_of(entry)
             if isinstance(keys, str):
-                (ambiguous if keys == "ambiguous" else unknown).append(_said(entry))
+                wrong[keys].append(_shown(entry))
                 continue
-            twice += [
-                (_said(entry), before)
-                for key in keys
-                if (before := self.part_of.setdefault(key, part)) != part
-            ]
-        if said := found(
-            {
-                "No image is called": unknown,
-                "Several images are called; write more of their paths": ambiguous,
-            }
-        ):
+            before = [self.part_of.setdefault(key, part) for key in keys]
+            twice += [(_shown(entry), other) for other in before if other != part]
+        if said := with_names(wrong):
             raise SplitError(f"{part}: {said}")
         if twice:
-            names = sorted({name for name, _ in twice})
-            raise SplitError(f"In both {twice[0][1]} and {part} ({len(names)}): {listing(names)}.")
+            shown = sorted({name for name, _ in twice})
+            raise SplitError(f"In both {twice[0][1]} and {part} ({len(shown)}): {listing(shown)}.")
 
     def _keys_of(self, entry: Entry) -> Sequence[_Key] | str:
         """The pairs that an entry means, or why it means none."""
         if not isinstance(entry, str | os.PathLike):
             key = _key(entry)
-            return [key] if key in self._keys else "unknown"
-        text = composed(Path(entry).as_posix())
-        whole = composed(Path(os.path.abspath(text)).as_posix())  # noqa: PTH100, links stay
+            return [key] if key in self._keys else _UNKNOWN
+        text = nfc(Path(entry).as_posix())
+        whole = nfc(Path(os.path.abspath(text)).as_posix())  # noqa: PTH100, links stay
         names = (f"./{text}", text, whole)
         images = next((self._named[name] for name in names if name in self._named), ())
         if len(images) != 1:
-            return "ambiguous" if images else "unknown"
+            return _AMBIGUOUS if images else _UNKNOWN
         return self._of_image[next(iter(images))]
 
 
 def _key(pair: Pair | tuple) -> _Key:
     files = (pair.image, pair.mask) if isinstance(pair, Pair) else pair
-    image, mask = (composed(os.path.abspath(file)) for file in files)  # noqa: PTH100, links stay
+    image, mask = (nfc(os.path.abspath(file)) for file in files)  # noqa: PTH100, links stay
     return image, mask
 
 
-def _said(entry: Entry) -> str:
+def _shown(entry: Entry) -> str:
     if isinstance(entry, Pair):
         return entry.image.name
     return str(entry)
 
 
-def _entries(names: Names, part: str) -> list[Entry]:
+def _entries(names: Names, part: str) -> Sequence[Entry]:
     if isinstance(names, str | os.PathLike):
         return _lines(Path(names))
     entries = list(names) if isinstance(names, Iterable) else [names]
     for entry in entries:
-        both = isinstance(entry, tuple) and len(entry) == 2
-        files = entry if both else () if isinstance(entry, Pair) else (entry,)
-        if not all(isinstance(file, str | os.PathLike) for file in files):
+        files = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry,)
+        paths = all(isinstance(file, str | os.PathLike) for file in files)
+        if not paths and not isinstance(entry, Pair):
             raise SplitError(
                 f"{part}: {entry!r} names no image; a stem, a file name, a path or a pair was "
                 "expected."
@@ -230,8 +225,8 @@ def _by_every_name(pairs: Sequence[Pair]) -> dict[str, set[Path]]:
         # the whole path is meant before the end of another one
         named[f"./{name}"] = {image}
         named[f"./{PurePosixPath(name).with_suffix('')}"].add(image)
-        named[composed(image.as_posix())].add(image)
-        named[composed(Path(os.path.abspath(image)).as_posix())].add(image)  # noqa: PTH100
+        named[nfc(image.as_posix())].add(image)
+        named[nfc(Path(os.path.abspath(image)).as_posix())].add(image)  # noqa: PTH100
     return named
 
 

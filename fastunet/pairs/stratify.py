@@ -66,7 +66,7 @@ class _Hand:
         self.waiting = len(units)
         self.members = [0] * len(quotas)  # units
         self.given: list[Counter[Hashable]] = [Counter() for _ in quotas]  # units, by class
-        images, self.holding_units = Counter(), Counter()
+        images, self.holding_units = Counter[Hashable](), Counter[Hashable]()
         for unit in units:
             images.update(unit.holders)
             self.holding_units.update(unit.holders.keys())

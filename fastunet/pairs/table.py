@@ -6,28 +6,33 @@ import io
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.io.extensions import is_image
-from fastunet.pairs.matching import as_on_disk, split_of
+from fastunet.pairs.file_names import as_on_disk, split_named
 from fastunet.pairs.pair import Pair, PairList, Split
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ALIASES = {
-    "image": ("image", "images", "image_path", "image_file", "image_filename", "img", "img_path",
-              "filename", "file_name", "file", "fname", "path", "input", "x"),
-    "mask": ("mask", "masks", "mask_path", "mask_file", "mask_filename", "label", "labels",
-             "label_path", "annotation", "annotation_path", "segmentation", "gt", "target", "y"),
+    "image": (
+        *("image", "images", "image_path", "image_file", "image_filename", "img", "img_path"),
+        *("filename", "file_name", "file", "fname", "path", "input", "x"),
+    ),
+    "mask": (
+        *("mask", "masks", "mask_path", "mask_file", "mask_filename", "label", "labels"),
+        *("label_path", "annotation", "annotation_path", "segmentation", "gt", "target", "y"),
+    ),
     "split": ("split",),
     "group": ("group", "groups", "patient", "patient_id", "subject", "video", "scene"),
-}  # fmt: skip
-Parts = frozenset[Split]  # those that a row may be in
+}
+Possible = frozenset[Split]  # the parts that a row may be in
 
 # columns that say True of a part, as fastai's is_valid does; of the others False
 _FLAGS: dict[str, Split] = {
@@ -35,8 +40,8 @@ _FLAGS: dict[str, Split] = {
     **dict.fromkeys(("is_train", "train", "is_training", "training"), "train"),
     **dict.fromkeys(("is_test", "test", "is_holdout", "holdout"), "test"),
 }
-_ANY: Parts = frozenset(("train", "valid", "test"))
-_TAKEN: dict[Parts, Split] = {  # where a column says only what a row is not
+_ANY: Possible = frozenset(("train", "valid", "test"))
+_TAKEN: dict[Possible, Split] = {  # where a column says only what a row is not
     _ANY - {"valid"}: "train",
     _ANY - {"train"}: "valid",
 }
@@ -66,7 +71,7 @@ def pairs_from_table(
     """
     for option, value in {"image": image, "mask": mask, "split": split, "group": group}.items():
         if not isinstance(value, str | os.PathLike):
-            raise PairingError(f"{option}={value!r}: the name of a column was expected.")
+            raise OptionError(f"{option}={value!r}: the name of a column was expected.")
     image, mask = os.fspath(image), os.fspath(mask)
     frame, name, folder = _frame(table)
     folder = Path(root) if root is not None else folder
@@ -84,12 +89,12 @@ def pairs_from_table(
     rest = [column for column in columns if column not in (image_column, mask_column)]
     parts = _parts(frame, rest, split, name)
     pairs, unpaired = [], []
-    for at, (image_file, mask_file) in enumerate(zip(images, masks, strict=True)):
-        if not mask_file:
-            unpaired.append(_file(folder, image_file))
-            continue
-        image_file, mask_file = _file(folder, image_file), _file(folder, mask_file)
-        pairs.append(Pair(image_file, mask_file, parts[at], groups[at]))
+    for image_cell, mask_cell, part, of_group in zip(images, masks, parts, groups, strict=True):
+        image_file = _file(folder, image_cell)
+        if mask_cell:
+            pairs.append(Pair(image_file, _file(folder, mask_cell), part, of_group))
+        else:
+            unpaired.append(image_file)
     if not pairs:
         raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
     _check(pairs, name, folder, missing_ok)
@@ -213,7 +218,7 @@ def _parts(frame: "pd.DataFrame", columns: Sequence[str], asked: str, table: str
 
 def _readable(
     frame: "pd.DataFrame", columns: Sequence[str], table: str, without: str | None = None
-) -> list[tuple[str, list[Parts]]]:
+) -> list[tuple[str, list[Possible]]]:
     """The columns that say of each row which part it is in, and what they say."""
     found = []
     for column in columns:
@@ -226,10 +231,11 @@ def _readable(
     return found
 
 
-def _read_column(column: str, texts: Sequence[str], table: str) -> list[Parts]:
+def _read_column(column: str, texts: Sequence[str], table: str) -> list[Possible]:
     flag = _FLAGS.get(column.strip().lower())
-    parts = {text: _part(text, flag) for text in dict.fromkeys(texts)}
-    unknown = [text for text, part in parts.items() if part is None]
+    read = {text: _part(text, flag) for text in texts}
+    parts = {text: part for text, part in read.items() if part is not None}
+    unknown = [text for text in read if text not in parts]
     if unknown and flag:
         raise PairingError(
             f"{table} has {listing(unknown)} in the column {column!r}, which says True of images "
@@ -250,7 +256,7 @@ def _read_column(column: str, texts: Sequence[str], table: str) -> list[Parts]:
     return [parts[text] for text in texts]
 
 
-def _part(text: str, flag: Split | None) -> Parts | None:
+def _part(text: str, flag: Split | None) -> Possible | None:
     """The parts that a cell leaves open; None where it cannot be read."""
     if not text:
         return _ANY
@@ -263,7 +269,7 @@ def _part(text: str, flag: Split | None) -> Parts | None:
 
 def _word(text: str) -> Split | None:
     """The part that `Train`, `val_set` or `test split` stands for."""
-    return split_of(text) or split_of(_DECORATION.sub("", text.strip().lower()))
+    return split_named(text) or split_named(_DECORATION.sub("", text.strip().lower()))
 
 
 def _warn_of_unread(column: str, texts: Sequence[str], table: str) -> None:
@@ -287,7 +293,6 @@ def _check(pairs: list[Pair], table: str, folder: Path, missing_ok: bool) -> Non
                 f"Relative paths start from {folder.absolute()}; pass root= for another folder. If "
                 "these files are lost, skip_bad=True leaves their pairs out."
             )
-    seen: set[Path] = set()
-    twice = [pair.image for pair in pairs if pair.image in seen or seen.add(pair.image)]
-    if twice:
+    counts = Counter(pair.image for pair in pairs)
+    if twice := [image for image, count in counts.items() for _ in range(count - 1)]:
         raise PairingError(f"{table} lists images more than once: {listing(twice)}. Keep one row.")

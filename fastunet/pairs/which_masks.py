@@ -17,18 +17,18 @@ from fastunet.errors import AmbiguousPairingError, FastunetError
 from fastunet.io.extensions import JPEG
 from fastunet.io.images import read_image
 from fastunet.pairs.affixes import infer_rule
-from fastunet.pairs.formats.layout import MASK_WORD, Folder, Part
+from fastunet.pairs.file_names import split_named, stem_of
+from fastunet.pairs.formats.layout import Folder, Part
+from fastunet.pairs.formats.named_folders import MASK_WORD
 from fastunet.pairs.matching import (
     Affix,
     Listing,
     Matches,
     Rule,
-    core_of,
     list_files,
     pair_up,
     path_of,
-    split_of,
-    stem_of,
+    without_affix,
 )
 
 _AS_FULLY = 0.9  # of the images that have a mask have one of the other kind too
@@ -41,13 +41,13 @@ _MASK_WORDS = frozenset(MASK_WORD.split("|")) | {
     *("manual", "manuals", "vessel", "vessels", "instance", "instances", "object", "objects"),
     *("class", "classes", "annotations", "labels", "segmentations", "targets", "trimaps", "truth"),
 }
-_DERIVED = frozenset({  # words for what is made of images and masks, to be looked at
+_DERIVED = {  # words for what is made of images and masks, to be looked at
     *("overlay", "overlays", "overlaid", "blend", "blended", "vis", "viz", "visual", "visuals"),
     *("visualisation", "visualisations", "visualization", "visualizations", "preview", "previews"),
     *("thumb", "thumbs", "thumbnail", "thumbnails", "heatmap", "heatmaps", "prob", "probs"),
     *("probability", "probabilities", "pred", "preds", "prediction", "predictions", "predicted"),
     *("result", "results", "output", "outputs", "depth", "backup", "old"),
-})  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ def _question(one: Matched, answers: Sequence[str]) -> str:
 
 def _files(images: Path, masks: Path, found: Matches) -> dict[Path, Path]:
     return {
-        path_of(images, (inner, image)): path_of(masks, (inner_of_masks, mask))
-        for inner, image, inner_of_masks, mask in found.pairs
+        path_of(images, match.image_file): path_of(masks, match.mask_file) for match in found.pairs
     }
 
 
@@ -123,7 +122,7 @@ def _other_folders(
     for folder in Folder(common).folders.values():
         name = folder.path.name
         is_taken = any(used.is_relative_to(folder.path) for used in taken)
-        if name == step or is_taken or split_of(name) is not None:
+        if name == step or is_taken or split_named(name) is not None:
             continue
         inner = folder.find(rest.as_posix()) if rest.parts else folder
         if not inner or not inner.has_images:
@@ -137,13 +136,13 @@ def _other_folders(
 def _other_affixes(one: Matched) -> dict[str, tuple[str, dict[Path, Path]]]:
     """Files with another affix among the masks, or where images and masks lie in one folder."""
     folder = one.part.images if one.part.beside else one.part.masks
-    lone = one.found.lone_images if one.part.beside else one.found.lone_masks
+    unpaired = one.found.unpaired_images if one.part.beside else one.found.unpaired_masks
     image_of: dict[tuple[str, str], Path] = {}
-    for inner, image, inner_of_masks, _ in one.found.pairs:
-        core = core_of(stem_of(image), one.rule.image)
-        image_of[inner_of_masks, core or ""] = path_of(one.part.images, (inner, image))
+    for match in one.found.pairs:
+        core = without_affix(stem_of(match.image), one.rule.image)
+        image_of[match.mask_folder, core or ""] = path_of(one.part.images, match.image_file)
     groups: dict[Affix, dict[Path, Path]] = defaultdict(dict)
-    for inner, name in lone:
+    for inner, name in unpaired:
         for core, affix in _cores(stem_of(name)):
             if (inner, core) in image_of:
                 groups[affix][image_of[inner, core]] = path_of(folder, (inner, name))

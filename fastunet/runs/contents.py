@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
 
 from fastunet._util.files import read_small
-from fastunet._util.folders import LOCK, remove_empty
+from fastunet._util.folders import remove_empty
+from fastunet._util.lock import LOCK
 from fastunet.errors import OutputError
 
 RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
@@ -22,9 +23,10 @@ MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have
 BUNDLE_JSON = "bundle.json"
 TEMPORARY = ".temporary"  # marks a folder beside a run that may be removed: `<out>.new` or `.old`
 _HIDDEN = (LOCK, TEMPORARY, ".DS_Store", "Thumbs.db", "desktop.ini")
+Owned = Mapping[str, Sequence[str]]  # the names that are a run's, by folder; "*" and "?" stand open
 _BUNDLE = (BUNDLE_JSON, "model.safetensors", "model-????????.safetensors")
 _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.csv")
-_FILES = {  # that a run writes, by folder
+_FILES: Owned = {  # that a run writes
     "": (
         *(RUN_JSON, PLAN, SPLIT, SKIPPED, *_BUNDLE),
         *("history.csv", "results.png", "lr_find.png", "command.txt"),
@@ -41,15 +43,11 @@ def unfinished(
     record = record_of(folder)
     if record is None or record["status"] == "finished":
         return ""
-    if (folder / BEST / BUNDLE_JSON).is_file():
-        return (
-            f"{folder} is a training run that is not finished: it goes on or was stopped. Its best "
-            f"epoch so far is a model: {folder / BEST}."
-        )
-    return (
-        f"{folder} is a training run that is not finished: it goes on or was stopped, and it has "
-        "no model yet."
-    )
+    best = folder / BEST
+    model = ", and it has no model yet"
+    if (best / BUNDLE_JSON).is_file():
+        model = f". Its best epoch so far is a model: {best}"
+    return f"{folder} is a training run that is not finished: it goes on or was stopped{model}."
 
 
 def split_of(
@@ -91,8 +89,8 @@ def _json(file: Path) -> dict:
     return document if isinstance(document, dict) else {}
 
 
-def state_of(folder: Path) -> tuple[State, dict[str, Sequence[str]]]:
-    """What stands there, and the names by folder that are a run's then.
+def state_of(folder: Path) -> tuple[State, Owned]:
+    """Whether a run stands there, and the names that are its own.
 
     A name alone shows nothing, since users too have a `history.csv`: it is a run's only beside the
     JSON of a run or of a bundle.
@@ -101,8 +99,8 @@ def state_of(folder: Path) -> tuple[State, dict[str, Sequence[str]]]:
     if record is not None:
         return record["status"], _FILES
     if is_bundle(folder):
-        of_a_run = (folder / "command.txt").is_file()  # by an older fastunet, without run.json
-        return "finished", _FILES if of_a_run else {"": _BUNDLE}
+        older = (folder / "command.txt").is_file()  # a run by a fastunet that wrote no run.json
+        return "finished", _FILES if older else {"": _BUNDLE}
     return "empty", {"": [f".{RUN_JSON}.*.partial"]}
 
 
@@ -119,7 +117,7 @@ def _files(folder: Path, below: str = "") -> Iterator[tuple[str, str]]:
         yield below, ""
 
 
-def _owned(below: str, name: str, own: dict[str, Sequence[str]]) -> bool:
+def _owned(below: str, name: str, own: Owned) -> bool:
     if below not in own:
         return False
     patterns = (*own[below], *_HIDDEN)
@@ -129,7 +127,8 @@ def _owned(below: str, name: str, own: dict[str, Sequence[str]]) -> bool:
     )
 
 
-def foreign_files(folder: Path, own: dict[str, Sequence[str]]) -> list[str]:
+def foreign_files(folder: Path, own: Owned) -> list[str]:
+    """The files that are not a run's own, by their path below the folder."""
     return [
         f"{below}/{name}".strip("/")
         for below, name in _files(folder)
@@ -138,10 +137,7 @@ def foreign_files(folder: Path, own: dict[str, Sequence[str]]) -> list[str]:
 
 
 def remove_own(folder: Path, keep: Sequence[str] = ()) -> list[str]:
-    """Remove the files that are a run's own. Returns the others, which stay.
-
-    Those that say whose the rest is go last.
-    """
+    """Remove the files that are a run's own, last those that show it. Returns the other files."""
     _, own = state_of(folder)
     last = [("", name) for name in ("command.txt", BUNDLE_JSON, RUN_JSON, TEMPORARY)]
     files = [(below, name) for below, name in _files(folder) if _owned(below, name, own)]

@@ -15,17 +15,11 @@ from itertools import count
 from pathlib import Path
 
 from fastunet._util.files import explained, write_atomically
-from fastunet._util.folders import (
-    LOCK,
-    Lock,
-    is_mount,
-    make_missing,
-    remove_empty,
-    swap,
-    uninterrupted,
-)
+from fastunet._util.folders import is_mount, make_missing, remove_empty, swap
+from fastunet._util.interrupts import uninterrupted
+from fastunet._util.lock import LOCK, Lock
 from fastunet._util.system_errors import reason
-from fastunet._util.text import listing
+from fastunet._util.text import listing, plural
 from fastunet.errors import OutputError
 from fastunet.runs.contents import (
     BEST,
@@ -51,12 +45,12 @@ class RunFolder:
     ...     train(plan, folder)
     """
 
-    def __init__(self, path: Path, place: Path, command: str):
+    def __init__(self, path: Path, command: str):
         self.path = path  # as the user wrote it
-        self.work = place  # where files are written until the run is finished
+        self._place = Path(os.path.realpath(path))
+        self.work = self._place  # where files are written until the run is finished
         self.finished = False
         self._claimed = False
-        self._place = place  # `path` without links
         self._locks: list[Lock] = []
         self._made: list[Path] = []  # folders that were missing, the innermost first
         self._record = {
@@ -81,34 +75,20 @@ class RunFolder:
         Raises `OutputError` where it cannot be written, holds anything but a run, holds a run and
         `overwrite` is not set, or belongs to a training that goes on.
         """
-        path = Path(out)
-        folder = cls(path, Path(os.path.realpath(path)), command)
-        try:
-            with uninterrupted():
-                folder._take(overwrite)
+        folder = cls(Path(out), command)
+        with folder._held(overwrite):
             yield folder
-        finally:
-            with uninterrupted():
-                folder._give_back()
 
     @classmethod
     @contextmanager
     def claim_next(cls, parent: Path, name: str, command: str = "") -> "Iterator[RunFolder]":
         """Claim the first of `parent/name-1`, `parent/name-2`, ... that does not exist."""
         for number in count(1):
-            path = parent / f"{name}-{number}"
-            if path.exists():
-                continue
-            folder = cls(path, Path(os.path.realpath(path)), command)
-            try:
-                with uninterrupted():
-                    if not folder._take(overwrite=False, new=True):
-                        continue
-                yield folder
-                return
-            finally:
-                with uninterrupted():
-                    folder._give_back()
+            folder = cls(parent / f"{name}-{number}", command)
+            with folder._held(new=True) as taken:
+                if taken:
+                    yield folder
+                    return
 
     @property
     def has_model(self) -> bool:
@@ -127,13 +107,13 @@ class RunFolder:
             return f"The run is finished; it is in {self.path}."
         if not self.has_model:
             return "It was stopped before the first epoch ended, so that there is no model yet."
-        training = json.loads((self.work / BEST / BUNDLE_JSON).read_bytes())
-        name = training["training"]["best_by"]
-        rows = (self.work / "history.csv").read_text().splitlines()[1:]
+        bundle = json.loads((self.work / BEST / BUNDLE_JSON).read_bytes())
+        epoch, name = bundle["training"]["epoch"], bundle["training"]["best_by"]
+        epochs = len((self.work / "history.csv").read_text().splitlines()) - 1
         return (
-            f"It was stopped after {len(rows)} epoch{'s' if len(rows) > 1 else ''}. The best of "
-            f"them (epoch {training['training']['epoch']}, {name} "
-            f"{training['metrics'][name]:.4f}) is a model: fastunet predict {self.best} IMAGES..."
+            f"It was stopped after {plural(epochs, 'epoch')}. The best of them (epoch {epoch}, "
+            f"{name} {bundle['metrics'][name]:.4f}) is a model: fastunet predict {self.best} "
+            "IMAGES..."
         )
 
     def check_space(
@@ -160,11 +140,24 @@ class RunFolder:
             shutil.rmtree(self.work / BEST, ignore_errors=True)
             return [] if self.work == self._place else self._put_in_place()
 
-    # taking it, giving it back
+    # --- taking it, giving it back ---
 
-    def _take(self, overwrite: bool, new: bool = False) -> bool:
+    @contextmanager
+    def _held(self, overwrite: bool = False, new: bool = False) -> Iterator[bool]:
+        """Whether the folder was taken; it is given back when the block ends."""
+        try:
+            with uninterrupted():
+                taken = self._take(overwrite, new)
+            yield taken
+        finally:
+            with uninterrupted():
+                self._give_back()
+
+    def _take(self, overwrite: bool, new: bool) -> bool:
         """False where the folder must be new and is not."""
         place = self._place
+        if new and self.path.exists():
+            return False
         with explained(self.path):
             _restore_interrupted_swap(place)
             self._made = make_missing(place.parent if new else place)
@@ -258,14 +251,14 @@ def _check(path: Path, place: Path, overwrite: bool) -> State:
 
 def _check_movable(path: Path, place: Path) -> None:
     """A folder that is to be replaced must be one that can be renamed, and nobody's place to be."""
-    reason = ""
+    why = ""
     if is_mount(place):
-        reason = "is a mount point or the top of a disk"
+        why = "is a mount point or the top of a disk"
     elif Path.cwd().is_relative_to(place):
-        reason = "is the folder that you are in"
-    if reason:
+        why = "is the folder that you are in"
+    if why:
         raise OutputError(
-            f"{path} {reason}, so that the run in it cannot be replaced. Choose another --out, "
+            f"{path} {why}, so that the run in it cannot be replaced. Choose another --out, "
             "such as a folder in it, or remove the run yourself."
         )
 

@@ -457,7 +457,7 @@ def test_what_is_no_folder_is_refused(wrong):
     ],
 )
 def test_too_few_images_are_refused(write_pairs, n, kwargs, message):
-    with pytest.raises(SplitError, match=message):
+    with pytest.raises((SplitError, OptionError), match=message):
         loaders(write_pairs(n), **kwargs)
 
 

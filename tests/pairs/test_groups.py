@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fastunet.errors import SplitError
+from fastunet.errors import OptionError, SplitError
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.groups import propose_groups, relative_names, with_groups
 from fastunet.pairs.pair import Pair
@@ -35,7 +35,7 @@ def proposed(*names: str) -> list[str] | None:
         ("bear/000 bear/001 camel/000 camel/001", "bear camel"),  # they count anew: videos
         ("p1/scan1_1 p1/scan2_1 p1/scan2_2 p2/scan1_1 p2/scan1_2 p2/scan2_2", "p1 p2"),
     ],
-)  # fmt: skip
+)
 def test_names_show_groups(names, groups):
     names, groups = names.split(), groups.split()
     first = len(names) // 2
@@ -84,12 +84,18 @@ def test_groups_are_stated_by_an_expression_or_a_function():
     [
         ("auto", "show no groups"),
         (r"(a\d)_", "b1_x.png does not match"),
-        (r"a\d_", "has 0 groups"),
-        ("(a", "no regular expression"),
     ],
 )
 def test_groups_that_cannot_be_found_are_refused(groups, said):
     with pytest.raises(SplitError, match=said):
+        with_groups(pairs_of("a1_x", "a2_x", "b1_x"), groups)
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"), [(r"a\d_", "has 0 groups"), ("(a", "no regular expression")]
+)
+def test_an_expression_that_names_no_group_is_refused(groups, said):
+    with pytest.raises(OptionError, match=said):
         with_groups(pairs_of("a1_x", "a2_x", "b1_x"), groups)
 
 

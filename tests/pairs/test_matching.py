@@ -1,176 +1,74 @@
-"""Names are compared in one form, however a file system or an archive composes them."""
+"""What two folders hold, and which of the files belong together."""
 
-import json
-import unicodedata
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
-import cv2
-import numpy as np
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fastunet._util.files import Output, check_outputs
-from fastunet._util.text import listing
-from fastunet.errors import OutputError, PairingError, SplitError
-from fastunet.pairs.find import as_pairs, find_pairs
-from fastunet.pairs.groups import relative_names, with_groups
-from fastunet.pairs.matching import as_on_disk
-from fastunet.pairs.pair import Pair
-from fastunet.pairs.split import load_split
-from fastunet.pairs.stated_split import split_as_stated
-from fastunet.pairs.table import pairs_from_table
-
-NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
-BOTH_FORMS = [(NFC, NFD), (NFD, NFC)]
+from fastunet.pairs.find import find_pairs
 
 
-def touch(root, *names):
-    for name in names:
-        file = root / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
+def stems(pairs):
+    return [(pair.image.name, pair.mask.name, pair.split) for pair in pairs]
 
 
-def files_of(pairs, root):
-    return [
-        (p.image.relative_to(root).as_posix(), p.mask.relative_to(root).as_posix()) for p in pairs
+def test_subfolders_are_mirrored(touch, tmp_path):
+    touch(tmp_path, "images/s1/a.png", "images/s2/a.png", "masks/s1/a.png", "masks/s2/a.png")
+    assert [(p.image.parent.name, p.mask.parent.name) for p in find_pairs(tmp_path)] == [
+        ("s1", "s1"),
+        ("s2", "s2"),
     ]
 
 
-@pytest.fixture(autouse=True)
-def _both_forms_are_kept_by_the_disk(tmp_path):
-    touch(tmp_path / "probe", NFC)
-    if (tmp_path / "probe" / NFD).exists():
-        pytest.skip("this file system knows one form only")
+def test_litter_and_hidden_files_are_passed_over(touch, tmp_path, recwarn):
+    touch(tmp_path, "images/a.png", "images/._a.png", "images/Thumbs.db", "masks/a.png")
+    touch(tmp_path, "images/.ipynb_checkpoints/a-checkpoint.png", "masks/__MACOSX/a.png")
+    touch(tmp_path, "__MACOSX/images/b.png", ".DS_Store")
+    assert stems(find_pairs(tmp_path)) == [("a.png", "a.png", "")]
+    assert not recwarn.list
 
 
-@pytest.mark.parametrize(("image", "mask"), BOTH_FORMS)
-@pytest.mark.parametrize(
-    ("image_file", "mask_file"),
-    [
-        ("images/{}_1.png", "masks/{}_1.png"),
-        ("images/{}_1.png", "masks/{}_1_mask.gif"),
-        ("images/{}_1.png", "masks/seg_{}_1.png"),
-        ("images/{}/x_1.png", "masks/{}/x_1.png"),
-        ("train/{}_1.png", "train_masks/{}_1.png"),
-        ("{}_1.jpg", "{}_1_mask.png"),
-        ("JPEGImages/{}_1.jpg", "SegmentationClass/{}_1.png"),
-    ],
+def test_linked_folders_are_followed_and_a_loop_of_links_ends(touch, tmp_path):
+    touch(
+        tmp_path, "elsewhere/a.png", "data/images/b.png", "data/masks/b.png", "data/masks/s/a.png"
+    )
+    (tmp_path / "data/images/s").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/again").symlink_to(tmp_path / "data/images")
+    assert [pair.image.name for pair in find_pairs(tmp_path / "data")] == ["b.png", "a.png"]
+
+
+names = st.text("ab01_-.", min_size=1, max_size=6).filter(lambda s: not s.startswith("."))
+
+
+@settings(max_examples=15)
+@given(
+    st.sets(st.text("abc_.", min_size=1, max_size=5).map("x{}".format), max_size=12),
+    st.sampled_from(["", "one", "two/three"]),
+    st.randoms(),
 )
-def test_images_and_masks_pair_and_keep_the_names_of_their_files(
-    tmp_path, image, mask, image_file, mask_file
-):
-    wanted = (image_file.format(image), mask_file.format(mask))
-    touch(tmp_path / "data", *wanted)
-    assert files_of(find_pairs(tmp_path / "data"), tmp_path / "data") == [wanted]
+def test_the_order_in_which_files_are_made_does_not_matter(touch, stems, inner, rng):
+    files = [
+        f"{side}/{inner}/{stem}{tail}.png"
+        for side, tail in (("images", ""), ("masks", "_m"))
+        for stem in stems
+    ]
+    files += ["images/z.png", "masks/z_m.png"]
+    root = Path(tempfile.mkdtemp())
+    listings = []
+    for _ in range(2):
+        rng.shuffle(files)
+        touch(root, *files)
+        listings.append(find_pairs(root).pairs)
+        shutil.rmtree(root)
+    assert listings[0] == listings[1]
+    assert len(listings[0]) == len(stems) + 1
 
 
-@pytest.mark.parametrize(("typed", "stored"), BOTH_FORMS)
-def test_what_a_user_types_finds_what_the_disk_holds(tmp_path, typed, stored):
-    touch(tmp_path, f"{stored}/images/{stored}.png", f"{stored}/masks/{stored}_{stored}.png")
-    assert as_on_disk(tmp_path / typed / "images") == tmp_path / stored / "images"
-    pairs = find_pairs(tmp_path, f"{typed}/images", f"{typed}/masks", suffix=f"_{typed}")
-    assert len(pairs) == 1
-    given = (
-        tmp_path / typed / f"images/{typed}.png",
-        tmp_path / typed / f"masks/{typed}_{typed}.png",
-    )
-    assert as_pairs([given])[0].image == pairs[0].image
-    assert as_on_disk(tmp_path / typed / "none.png") == tmp_path / stored / "none.png"
-
-
-@pytest.mark.parametrize(("typed", "stored"), BOTH_FORMS)
-def test_a_table_lists_files_in_either_form(tmp_path, typed, stored):
-    touch(tmp_path, f"images/{stored}.png", f"masks/{stored}.png")
-    table = tmp_path / "pairs.csv"
-    table.write_text(f"image,mask\nimages/{typed}.png,masks/{typed}.png\n", "utf-8")
-    assert pairs_from_table(table)[0].image == tmp_path / "images" / f"{stored}.png"
-    table.write_text(
-        f"image,mask\nimages/{NFC}.png,masks/{stored}.png\nimages/{NFD}.png,masks/{stored}.png\n",
-        "utf-8",
-    )
-    with pytest.raises(PairingError, match="more than once"):
-        pairs_from_table(table)
-
-
-@pytest.mark.parametrize(("typed", "stored"), BOTH_FORMS)
-def test_splits_name_images_in_either_form(tmp_path, typed, stored):
-    root = tmp_path / "data"
-    touch(root, "images/a.png", "masks/a.png", f"images/{stored}.png", f"masks/{stored}.png")
-    pairs = find_pairs(root)
-    file = tmp_path / "split.json"
-    file.write_text(
-        json.dumps({"format": 1, "train": ["a.png"], "valid": [f"{typed}.png"], "test": []})
-    )
-    for parts in (
-        load_split(pairs, file),
-        split_as_stated(pairs, [typed]),
-        split_as_stated(pairs, [root / "images" / f"{typed}.png"]),
-        split_as_stated(pairs, [(root / f"images/{typed}.png", root / f"masks/{typed}.png")]),
-    ):
-        assert [pair.image.stem for pair in parts["valid"]] == [stored]
-
-
-@pytest.mark.parametrize(("typed", "stored"), BOTH_FORMS)
-def test_the_lists_of_voc_name_images_in_either_form(tmp_path, typed, stored):
-    names = (stored, "a")
-    touch(tmp_path, *(f"JPEGImages/{name}.jpg" for name in names))
-    touch(tmp_path, *(f"SegmentationClass/{name}.png" for name in names))
-    lists = tmp_path / "ImageSets" / "Segmentation"
-    lists.mkdir(parents=True)
-    (lists / "train.txt").write_text("a\n")
-    (lists / "val.txt").write_text(f"{typed}\n", "utf-8")
-    assert find_pairs(tmp_path).splits == {"train": 1, "valid": 1}
-
-
-def test_an_expression_for_groups_is_typed_in_either_form(tmp_path):
-    pairs = [Pair(tmp_path / f"{NFD}_{n}.png", tmp_path / f"{n}.png") for n in range(2)]
-    assert {pair.group for pair in with_groups(pairs, f"({NFC})_")} == {NFC}
-
-
-@pytest.mark.parametrize(("image", "file"), BOTH_FORMS)
-def test_polygons_find_their_image(tmp_path, image, file, monkeypatch):
-    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "images").mkdir()
-    (tmp_path / "labels").mkdir()
-    done = cv2.imencode(".png", np.zeros((20, 20, 3), np.uint8))[1].tobytes()
-    (tmp_path / "images" / f"{image}.png").write_bytes(done)
-    (tmp_path / "labels" / f"{file}.txt").write_text("0 0.1 0.1 0.9 0.1 0.9 0.9\n")
-    assert len(find_pairs(tmp_path)) == 1
-    outline = {"image_id": 1, "category_id": 1, "segmentation": [[2, 2, 18, 2, 18, 18]], "id": 1}
-    document = {
-        "images": [{"id": 1, "file_name": f"{file}.png", "width": 20, "height": 20}],
-        "categories": [{"id": 1, "name": "leaf"}],
-        "annotations": [outline],
-    }
-    (tmp_path / "labels" / f"{file}.txt").unlink()
-    (tmp_path / "labels").rmdir()
-    (tmp_path / "all.json").write_text(json.dumps(document))
-    assert [pair.image.stem for pair in find_pairs(tmp_path)] == [image]
-
-
-def test_two_files_of_one_name_are_refused_and_shown_apart(tmp_path):
-    root = tmp_path / "data"
-    touch(root, f"images/{NFC}.png", f"images/{NFD}.png", f"masks/{NFC}.png")
-    with pytest.raises(PairingError, match=r"Mu\\u0308ller\.png, .*M\\xfcller\.png"):
-        find_pairs(root)
-    touch(root, f"images/{NFC}/a.png", f"images/{NFD}/a.png", f"masks/{NFC}/a.png")
-    with pytest.raises(PairingError, match=r"Mu\\u0308ller, M\\xfcller"):
-        find_pairs(root)
-
-
-def test_two_images_of_one_name_are_refused_where_names_stand_for_images(tmp_path):
-    files = [tmp_path / f"{form}.png" for form in (NFC, NFD)]
-    with pytest.raises(SplitError, match=r"M\\xfcller\.png, .*Mu\\u0308ller\.png"):
-        relative_names(files)
-    assert relative_names([files[0], files[0]]) == {files[0]: f"{NFC}.png"}
-
-
-def test_outputs_of_one_name_are_refused_on_every_system(tmp_path):
-    planned = [Output(tmp_path / f"{form}.png", f"the mask of {form}.tif") for form in (NFC, NFD)]
-    with pytest.raises(OutputError, match=r"M\\xfcller\.tif, and the mask of Mu\\u0308ller\.tif"):
-        check_outputs(planned)
-
-
-def test_names_are_spelled_by_codes_only_where_they_look_the_same():
-    assert listing([NFC, "a"]) == f"{NFC}, a"
-    assert listing([NFC, NFC]) == f"{NFC}, {NFC}"
-    assert listing([NFC, NFD]) == "M\\xfcller, Mu\\u0308ller"
+def test_a_pipe_named_like_an_image_is_no_image(touch, tmp_path):
+    for part in ("images", "masks"):
+        touch(tmp_path, f"{part}/a.png")
+        os.mkfifo(tmp_path / part / "b.png")
+    assert [pair.image.name for pair in find_pairs(tmp_path)] == ["a.png"]

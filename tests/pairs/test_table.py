@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import fastunet
-from fastunet.errors import PairingError
+from fastunet.errors import OptionError, PairingError
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.table import pairs_from_table
 
@@ -26,8 +26,12 @@ def rows(pairs):
 )
 @pytest.mark.parametrize("read", [find_pairs, pairs_from_table, fastunet.pairs_from_table])
 def test_a_table_names_files_beside_it_with_split_and_group(files, name, separator, read):
-    lines = ["Image_Path,LABEL,Split,group", "a.jpg,a_mask.png,Train,p1",
-             "b.jpg,b_mask.png,VAL,p2", " c.jpg,c_mask.png,test,"]  # fmt: skip
+    lines = [
+        "Image_Path,LABEL,Split,group",
+        "a.jpg,a_mask.png,Train,p1",
+        "b.jpg,b_mask.png,VAL,p2",
+        " c.jpg,c_mask.png,test,",
+    ]
     text = "\n".join(lines).replace(",", separator)
     (files / name).write_text(text, encoding="utf-8-sig")
     pairs = read(files / name)
@@ -201,5 +205,5 @@ def test_a_split_column_that_was_asked_for_must_be_there(files):
     (files / "table.csv").write_text("image,mask\na.jpg,a_mask.png\n")
     with pytest.raises(PairingError, match="no column 'fold'"):
         pairs_from_table(files / "table.csv", split="fold")
-    with pytest.raises(PairingError, match="mask=3: the name of a column"):
+    with pytest.raises(OptionError, match="mask=3: the name of a column"):
         pairs_from_table(files / "table.csv", mask=3)

@@ -14,7 +14,7 @@ import pytest
 
 from fastunet._util import folders
 from fastunet.errors import OutputError
-from fastunet.runs.contents import split_of, state_of, unfinished
+from fastunet.runs.contents import state_of, unfinished
 from fastunet.runs.run_folder import RunFolder
 
 BUNDLE = {
@@ -59,9 +59,13 @@ def stop_run(path: Path, overwrite: bool = False, model: bool = True) -> Path:
 def test_a_run_is_made_in_place_and_holds_its_own_files_only(in_tmp):
     make_run(Path("a/b/r"))
     assert tree(Path("a/b/r")).keys() == {
-        "run.json", "split.json", "history.csv", "bundle.json", "model.safetensors",
+        "run.json",
+        "split.json",
+        "history.csv",
+        "bundle.json",
+        "model.safetensors",
         "evaluation/evaluation.json",
-    }  # fmt: skip
+    }
     record = json.loads(Path("a/b/r/run.json").read_text())
     assert record["status"] == "finished"
     assert unfinished(Path("a/b/r")) == ""
@@ -70,13 +74,6 @@ def test_a_run_is_made_in_place_and_holds_its_own_files_only(in_tmp):
 def test_an_empty_folder_is_taken_also_the_one_that_one_is_in(in_tmp):
     make_run(Path())
     assert (in_tmp / "run.json").exists()
-
-
-def test_while_it_goes_on_the_run_is_said_to_be_unfinished(in_tmp):
-    with RunFolder.claim("r") as run:
-        assert "no model yet" in unfinished(Path("r"))
-        write_bundle(run.work / "best")
-        assert str(Path("r/best")) in unfinished(Path("r"))
 
 
 FOREIGN = {
@@ -110,27 +107,6 @@ def test_a_run_to_which_the_user_added_files_is_not_replaced(in_tmp, name):
     with pytest.raises(OutputError, match=name):
         make_run(Path("r"), overwrite=True)
     assert tree(in_tmp) == before
-
-
-def test_files_beside_a_mere_bundle_are_the_users_whatever_their_names(in_tmp):
-    write_bundle(Path("r"))
-    make_run(Path("r"), "new", overwrite=True)
-    write_bundle(Path("s"))
-    Path("s/history.csv").write_text("of a notebook")
-    with pytest.raises(OutputError, match=r"history\.csv"):
-        make_run(Path("s"), overwrite=True)
-
-
-def test_a_run_of_an_older_version_is_one(in_tmp):
-    write_bundle(Path("r"), "old")
-    for name in ("command.txt", "history.csv", "results.png", "split.json"):
-        Path("r", name).write_text("fastunet train")
-    with pytest.raises(OutputError, match="holds a trained model already"):
-        make_run(Path("r"))
-    make_run(Path("r"), "new", overwrite=True)
-    assert Path("r/model.safetensors").read_text() == "new"
-    assert not Path("r/results.png").exists()
-    assert [f.name for f in in_tmp.iterdir()] == ["r"]
 
 
 @pytest.mark.parametrize("exchange", [True, False], ids=["in one step", "by two renames"])
@@ -214,8 +190,11 @@ def test_a_run_without_a_model_leaves_nothing(in_tmp):
 def test_a_run_with_a_model_stays_as_unfinished_and_can_be_replaced(in_tmp):
     stop_run(Path("r"))
     assert tree(Path("r")).keys() == {
-        "run.json", "history.csv", "best/bundle.json", "best/model.safetensors"
-    }  # fmt: skip
+        "run.json",
+        "history.csv",
+        "best/bundle.json",
+        "best/model.safetensors",
+    }
     with pytest.raises(OutputError, match=r"not finished.*r/best.*--overwrite"):
         make_run(Path("r"))
     make_run(Path("r"), "new", overwrite=True)
@@ -367,17 +346,6 @@ def kill_at(step: int) -> None:
     sys.addaudithook(hook)
 
 
-def test_an_interrupt_waits_until_the_folder_is_taken(in_tmp):
-    seen = []
-    try:
-        with folders.uninterrupted():
-            os.kill(os.getpid(), signal.SIGINT)
-            seen.append("went on")
-    except KeyboardInterrupt:
-        seen.append("stopped")
-    assert seen == ["went on", "stopped"]
-
-
 # --- what cannot be written -----------------------------------------------------------------------
 
 
@@ -401,15 +369,3 @@ def test_too_little_room_is_said_before_the_training(in_tmp):
         run.check_space(1000)
         with pytest.raises(OutputError, match="MB are free"):
             run.check_space(10**18)
-
-
-def test_the_split_of_a_run_is_found_from_its_best_epoch(in_tmp):
-    with RunFolder.claim("r") as run:
-        write_bundle(run.work / "best")
-        assert split_of(Path("r/best")) is None
-        (run.work / "split.json").touch()
-        for path in ("r", "r/best", "r/best/bundle.json"):
-            assert split_of(Path(path)).samefile("r/split.json")
-    write_bundle(Path("s/best"))
-    Path("s/split.json").touch()  # of something else
-    assert split_of(Path("s/best")) is None

@@ -3,42 +3,39 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import product
 from pathlib import Path, PurePosixPath
 
+from fastunet._util.files import fingerprint
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
 from fastunet.labels import VOID
+from fastunet.pairs.file_names import as_on_disk, split_named, stem_of
+from fastunet.pairs.formats.annotations import class_values, is_background
 from fastunet.pairs.formats.coco_file import CocoFile, Id, read_coco
-from fastunet.pairs.formats.layout import IMAGES, Folder
+from fastunet.pairs.formats.layout import Folder, Layout, Part
+from fastunet.pairs.formats.named_folders import IMAGES
 from fastunet.pairs.formats.polygons import Shape, Size, bitmap_of, polygon_of, refuse_shares
-from fastunet.pairs.formats.rasterise import (
-    Drawn,
-    Outlined,
-    checked_names,
-    draw_all,
-    is_background,
-    key_of,
-    refuse_empty,
-    warn_of_missing,
-)
-from fastunet.pairs.matching import as_on_disk, split_of, stem_of
+from fastunet.pairs.formats.rasterise import Outlined, draw_all, refuse_empty, warn_of_missing
+from fastunet.pairs.matching import Rule
 from fastunet.pairs.pair import Split
 
 _OTHER_TASKS = ("captions_", "person_keypoints_", "panoptic_", "image_info_", "stuff_")
 
 
-def coco(root: Folder) -> Drawn | None:
+def coco(root: Folder) -> Layout | None:
     """`annotations/instances_*.json`, one JSON file per split folder, or one beside the images."""
     files = list(_coco_files(root))
     if not files:
         return None
     source = listing([file.path for file in files], 3)
-    values = checked_names([name for file in files for name in file.categories.values()], source)
+    values = class_values([name for file in files for name in file.categories.values()], source)
     places = [_place_of_images(file, root) for file in files]
+    folders = [folder for folder, _ in places]
     parts, drawn, crowded = [], [], False
     for file, (folder, reading) in zip(files, places, strict=True):
-        by_id = {key: 0 if is_background(name) else values[name]
-                 for key, name in file.categories.items()}  # fmt: skip
+        named = file.categories.items()
+        by_id = {key: 0 if is_background(name) else values[name] for key, name in named}
         crowded |= any(note.get("iscrowd") for image in file.images for note in image.annotations)
         outlined, missing = [], []
         for image in file.images:
@@ -49,14 +46,14 @@ def coco(root: Folder) -> Drawn | None:
             shapes = partial(_shapes, file.path, image.annotations, by_id)
             outlined.append(Outlined(path, shapes, file.path, image.size))
         warn_of_missing(f"Images of {file.path.name} that are not in {folder}", missing)
-        key = key_of([file.path, *(one.image for one in outlined)], values)
+        key = fingerprint([file.path, *(one.image for one in outlined)], values)
         masks = draw_all(folder, outlined, key)
-        shared = [other[0] for other in places].count(folder) > 1
+        shared = folders.count(folder) > 1
         only = frozenset(stem_of(one.image.name) for one in outlined) if shared else None
-        parts.append((folder, masks.folder, _split(file.path, folder), only))
+        parts.append(Part(folder, masks.folder, _split(file.path, folder), Rule(), only=only))
         drawn.append(masks)
     refuse_empty(drawn, source)
-    return Drawn(parts, values, (VOID,) if crowded else ())
+    return Layout("COCO polygons", parts, values, (VOID,) if crowded else ())
 
 
 def _coco_files(root: Folder) -> Iterator[CocoFile]:
@@ -100,22 +97,24 @@ def _place_of_images(file: CocoFile, root: Folder) -> tuple[Path, Callable[[str]
     sample = [image.name for image in file.images]
     sample = sample[:: max(1, len(sample) // 20)]
     readings = _inside, lambda name: PurePosixPath(_inside(name)).name
-    best = max(
-        ((sum(_is_file(place / reading(name)) for name in sample), place, reading)
-         for reading in readings for place in near),
-        key=lambda option: option[0], default=(0, root.path, readings[0]),
-    )  # fmt: skip
-    if sample and not best[0]:
+
+    def there(option: tuple[Callable[[str], str], Path]) -> int:
+        reading, place = option
+        return sum(_is_file(place / reading(name)) for name in sample)
+
+    best = max(product(readings, near), key=there)
+    if sample and not there(best):
         raise PairingError(
             f"{path} speaks of images named like {listing(sample, 3)}, which are neither beside "
             f"it nor in {listing(list(dict.fromkeys(near[2:])), 5)}. Put them there."
         )
-    return best[1], best[2]
+    reading, place = best
+    return place, reading
 
 
 def _split(path: Path, folder: Path) -> Split:
     words = re.split(r"[^a-z]+", path.stem.lower())
-    named = (split_of(word) for word in (*words, path.parent.name, folder.name))
+    named = (split_named(word) for word in (*words, path.parent.name, folder.name))
     return next(filter(None, named), "")
 
 

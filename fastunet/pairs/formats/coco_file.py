@@ -4,11 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
+from fastunet.pairs.formats.annotations import read_json, stated_size
 from fastunet.pairs.formats.polygons import Size
-from fastunet.pairs.formats.rasterise import read_json, stated_size, warn
+from fastunet.pairs.formats.rasterise import warn
 
 Id = int | float | str
 _LISTS = ("images", "annotations", "categories")
@@ -16,6 +18,8 @@ _LISTS = ("images", "annotations", "categories")
 
 @dataclass(frozen=True)
 class CocoImage:
+    """An image of the file, and what is annotated on it."""
+
     name: str  # as the file has it, perhaps with folders
     size: Size | None  # (height, width) as stated
     annotations: list[dict]
@@ -23,13 +27,11 @@ class CocoImage:
 
 @dataclass(frozen=True)
 class CocoFile:
+    """The images of a file and the classes of their annotations."""
+
     path: Path
     images: list[CocoImage]
     categories: dict[Id, str]  # the names of those that count, by id
-
-
-def is_coco(doc: object) -> bool:
-    return isinstance(doc, dict) and all(isinstance(doc.get(key), list) for key in _LISTS)
 
 
 def read_coco(path: Path) -> CocoFile | None:
@@ -38,7 +40,7 @@ def read_coco(path: Path) -> CocoFile | None:
     Raises `PairingError` for annotations that belong to no image or category, or have no outline.
     """
     doc = read_json(path)
-    if not is_coco(doc):
+    if not isinstance(doc, dict) or not all(isinstance(doc.get(key), list) for key in _LISTS):
         return None
     images, annotations = _checked_images(path, doc["images"]), doc["annotations"]
     for annotation in annotations:
@@ -51,23 +53,15 @@ def read_coco(path: Path) -> CocoFile | None:
     by_image = defaultdict(list)
     for annotation in annotations:
         by_image[annotation["image_id"]].append(annotation)
-    return CocoFile(
-        path,
-        [
-            CocoImage(
-                image["file_name"],
-                stated_size(
-                    image.get("height"), image.get("width"), f"{path}: {image['file_name']}"
-                ),
-                by_image[image["id"]],
-            )
-            for image in images
-        ],
-        _that_count(doc["categories"], names, annotations),
-    )
+    read = []
+    for image in images:
+        name = image["file_name"]
+        size = stated_size(image.get("height"), image.get("width"), f"{path}: {name}")
+        read.append(CocoImage(name, size, by_image[image["id"]]))
+    return CocoFile(path, read, _that_count(doc["categories"], names, annotations))
 
 
-def _is_id(value: object) -> bool:
+def _is_id(value: object) -> TypeGuard[Id]:
     return isinstance(value, int | float | str) and not isinstance(value, bool)
 
 
@@ -177,7 +171,7 @@ def _unknown_image(
 ) -> PairingError:
     return PairingError(
         f"{path}: {len(unknown)} of {len(annotations)} annotations belong to no image: their "
-        f"image_id is none of the file's images ({_examples(unknown, 'image_id')}; the images "
+        f"image_id is not among the file's images ({_examples(unknown, 'image_id')}; the images "
         f"have ids like {listing([repr(one) for one in known], 3) or 'none'}). Export it again, or "
         "take these annotations out."
     )

@@ -1,7 +1,6 @@
 """LabelMe's polygons: a JSON file for each image."""
 
 import base64
-import binascii
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,33 +11,28 @@ import numpy as np
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
 from fastunet.labels import VOID
-from fastunet.pairs.formats.annotation_files import (
-    draw_from_files,
-    folders_of_annotations,
-    with_images,
-)
-from fastunet.pairs.formats.layout import Folder
-from fastunet.pairs.formats.polygons import Shape, Size, numbers_of, polygon_of, refuse_shares
-from fastunet.pairs.formats.rasterise import (
-    Drawn,
-    checked_names,
+from fastunet.pairs.formats.annotations import (
+    class_values,
     is_background,
     read_json,
-    refuse_empty,
     stated_size,
 )
+from fastunet.pairs.formats.file_per_image import annotated_folders, draw_from_files
+from fastunet.pairs.formats.layout import Folder, Layout
+from fastunet.pairs.formats.polygons import Shape, Size, numbers_of, polygon_of, refuse_shares
+from fastunet.pairs.formats.rasterise import refuse_empty
 
 _CIRCLE = 128  # corners of the polygon that stands for it
 
 
-def labelme(root: Folder) -> Drawn | None:
-    """A JSON file per image, beside it or in a folder of annotations."""
-    places = folders_of_annotations(root, ".json")
+def labelme(root: Folder) -> Layout | None:
+    """A JSON file of polygons for each image, beside it or in a folder of annotations."""
+    folders = annotated_folders(root, ".json")
     labels: set[str] = set()
     sizes: dict[Path, Size | None] = {}
     others: list[Path] = []
-    for images, annotations, _ in places:
-        for file, _ in with_images(images.path, annotations.path, ".json")[0]:
+    for folder in folders:
+        for file, _ in folder.files(".json")[0]:
             doc = read_json(file)
             if not isinstance(doc, dict) or not isinstance(doc.get("shapes"), list):
                 others.append(file)
@@ -53,18 +47,18 @@ def labelme(root: Folder) -> Drawn | None:
             'list of "shapes", unlike the other LabelMe files beside them. Export them again, or '
             "take them out."
         )
-    source = listing([annotations.path for _, annotations, _ in places], 3)
+    source = listing([folder.annotations.path for folder in folders], 3)
     if not labels:
         raise PairingError(
             f"The LabelMe files in {source} outline nothing on any image; there is nothing to "
             "learn. Are these the right annotations?"
         )
     ignored = {label for label in labels if label.strip("_").lower() == "ignore"}
-    values = checked_names(sorted(labels - ignored), root.path)
+    values = class_values(sorted(labels - ignored), root.path)
     read = partial(_shapes, values)
-    parts, drawn = draw_from_files(places, ".json", read, ["labelme", values], sizes)
+    parts, drawn = draw_from_files(folders, ".json", read, ["labelme", values], sizes)
     refuse_empty(drawn, source)
-    return Drawn(parts, values, (VOID,) if ignored else ())
+    return Layout("LabelMe polygons", parts, values, (VOID,) if ignored else ())
 
 
 def _label(shape: object, file: Path) -> str:
@@ -120,9 +114,9 @@ def _points(shape: Mapping, where: str) -> np.ndarray:  # (N, 2)
 def _bitmap(text: object, where: str) -> np.ndarray:  # (H, W) bool
     """The image that LabelMe writes into its file as text."""
     try:
-        data = np.frombuffer(base64.b64decode(text), np.uint8)
+        data = np.frombuffer(base64.b64decode(str(text)), np.uint8)
         bitmap = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    except (TypeError, ValueError, binascii.Error, cv2.error):
+    except (ValueError, cv2.error):
         bitmap = None
     if bitmap is None:
         raise PairingError(f"{where}: its mask cannot be decoded. Draw it again or take it out.")

@@ -1,34 +1,17 @@
-"""What a folder holds, and how it is to be read: the words that layouts are made of."""
+"""How a folder of images and masks is to be read, and the folder itself, looked into once."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from fastunet.io.extensions import is_image, is_junk
-from fastunet.pairs.matching import Affix, Rule, composed, split_of
+from fastunet.pairs.file_names import nfc, split_named
+from fastunet.pairs.matching import Affix, Rule
 from fastunet.pairs.pair import Split
 
 Classes = Sequence[str] | Mapping[str, int | str]
-
-IMAGES = (
-    *("images", "image", "imgs", "img", "inputs", "input", "jpegimages", "photos", "pictures"),
-    *("originals", "original", "frames", "scans", "rgb", "raw"),
-)
-MASKS = (
-    *("masks", "mask", "labels", "label", "annotations", "annotation", "annots", "annot"),
-    *("gt", "gts", "groundtruth", "ground_truth", "ground-truth", "groundtruths", "ground_truths"),
-    *("segmentation", "segmentations", "seg", "segs", "segmentationclass", "segmentation_class"),
-    *("targets", "target", "trimaps", "trimap", "outputs", "output"),
-)
-
-MASK_WORD = (
-    r"mask|masks|label|labels|labelled|seg|segm|segmentation|annotation|annot|annotated|gt|"
-    r"groundtruth|ground_truth|ground-truth|target|trimap|manual"
-)
-MASK_AFFIX = re.compile(rf"^((?:{MASK_WORD})[-_. ])|([-_. ](?:{MASK_WORD}))$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,7 +40,7 @@ class Layout:
 
 
 class Folder:
-    """A folder that is looked into once; names are compared composed and without case."""
+    """A folder that is listed once; names are compared in Unicode form NFC, without case."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -82,8 +65,13 @@ class Folder:
     @cached_property
     def splits(self) -> dict[str, Split]:
         """The sub-folders whose names say which part they are."""
-        named = {name: split_of(name) for name in self.folders}
+        named = {name: split_named(name) for name in self.folders}
         return {name: split for name, split in named.items() if split is not None}
+
+    @property
+    def split_folders(self) -> list[tuple["Folder", Split]]:
+        """The sub-folders that are a part of the data set, each with the part."""
+        return [(self.folders[name], split) for name, split in self.splits.items()]
 
     @cached_property
     def has_images(self) -> bool:
@@ -106,43 +94,8 @@ class Folder:
         if _key(name) not in self.files:
             return []
         text = (self.path / self.files[_key(name)]).read_text("utf-8-sig", errors="replace")
-        return [line.strip() for line in composed(text).splitlines() if line.strip()]
+        return [line.strip() for line in nfc(text).splitlines() if line.strip()]
 
 
 def _key(name: str) -> str:
-    return composed(name).lower()
-
-
-def two_folders(
-    root: Folder,
-    filled: bool = True,  # both must hold image files
-    masks: Sequence[str] = MASKS,  # names, or paths below `root`; the first that is there
-) -> tuple[Folder, Folder] | None:
-    """The folder of images and that of masks."""
-    sides = []
-    for names in (IMAGES, masks):
-        here = [folder for name in names if (folder := root.find(name))]
-        sides.append(next((f for f in here if not filled or f.has_images), None))
-    return (sides[0], sides[1]) if all(sides) else None
-
-
-def images_and_masks(
-    root: Folder, filled: bool = True, masks: Sequence[str] = MASKS
-) -> Layout | None:
-    """images/ + masks/, either with train/, val/, test/ inside."""
-    both = two_folders(root, filled, masks)
-    if not both:
-        return None
-    images, labels = both
-    name = f"{images.path.name} + {labels.path.name}"
-    if not images.splits or any(map(is_image, images.files)):
-        return Layout(name, [Part(images.path, labels.path)], guessed=True)
-    partners = {split: folder for folder, split in labels.splits.items()}
-    parts = [
-        Part(images.folders[folder].path, labels.folders[partners[split]].path, split)
-        for folder, split in images.splits.items()
-        if split in partners
-    ]
-    if not parts:
-        return Layout(name, [Part(images.path, labels.path)], guessed=True)
-    return Layout(f"{name} / train|val|test", parts, guessed=True)
+    return nfc(name).lower()

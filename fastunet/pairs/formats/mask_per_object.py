@@ -5,74 +5,78 @@ into the user's cache folder.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fastunet._util.text import listing
+from fastunet._util.files import fingerprint
+from fastunet._util.text import listing, sizes_differ
 from fastunet.errors import PairingError, SizeMismatchError
 from fastunet.io.extensions import is_image
 from fastunet.io.images import read_image
-from fastunet.pairs.formats.layout import Folder
-from fastunet.pairs.formats.polygons import Shape
-from fastunet.pairs.formats.rasterise import Drawn, Outlined, draw_all, key_of, warn_of_missing
-from fastunet.pairs.matching import composed, split_of, stem_of
+from fastunet.pairs.file_names import nfc, split_named, stem_of
+from fastunet.pairs.formats.layout import Folder, Layout, Part
+from fastunet.pairs.formats.polygons import Shape, Size
+from fastunet.pairs.formats.rasterise import Outlined, draw_all, warn_of_missing
+from fastunet.pairs.matching import Rule
 
 _CLASSES = {"background": 0, "foreground": 1}
 
 
-def objects(root: Folder) -> Drawn | None:
+def mask_per_object(root: Folder) -> Layout | None:
     """Such folders, in `root` or in folders of it (stage1_train beside stage1_test)."""
     trees = [root] if _is_tree(root) else [f for f in root.folders.values() if _is_tree(f)]
     if not trees:
         return None
     parts = []
     for tree in trees:
-        inside = _with_objects(tree)
-        without = [f.path.name for f in tree.folders.values() if f not in inside]
+        inside = _images_in(tree)
+        without = [f.path.name for f in tree.folders.values() if f.path not in inside]
         warn_of_missing(f"Folders in {tree.path} without masks", without)
-        outlined = [Outlined(_image(folder), partial(_union, _masks(folder))) for folder in inside]
-        files = [file for folder in inside for file in (_image(folder), *_masks(folder))]
-        drawn = draw_all(tree.path, outlined, key_of(files, "objects"), "Merging masks")
+        outlined = [Outlined(one.images[0], partial(_union, one.masks)) for one in inside.values()]
+        files = [file for one in inside.values() for file in (one.images[0], *one.masks)]
+        drawn = draw_all(tree.path, outlined, fingerprint(files, "objects"), "Merging masks")
         stems = frozenset(stem_of(one.image.name) for one in outlined)
-        parts.append((tree.path, drawn.folder, split_of(tree.path.name) or "", stems))
-    return Drawn(parts, _CLASSES, ())
+        split = split_named(tree.path.name) or ""
+        parts.append(Part(tree.path, drawn.folder, split, Rule(), only=stems))
+    return Layout("<id>/images + <id>/masks, a mask per object", parts, _CLASSES)
 
 
-def _with_objects(tree: Folder) -> list[Folder]:
-    return [
-        folder
-        for folder in tree.folders.values()
-        if folder.find("images") and folder.find("masks") and folder.find("masks").has_images
-    ]
+@dataclass(frozen=True)
+class _ImageFolder:
+    """The files in `<id>/images` and `<id>/masks`."""
+
+    images: list[Path]
+    masks: list[Path]
+
+
+def _images_in(tree: Folder) -> dict[Path, _ImageFolder]:
+    """The folders with both, by their path."""
+    found = {}
+    for folder in tree.folders.values():
+        images, masks = folder.find("images"), folder.find("masks")
+        if images and masks and masks.has_images:
+            found[folder.path] = _ImageFolder(_files(images), _files(masks))
+    return found
 
 
 def _is_tree(folder: Folder) -> bool:
     """Whether each folder with masks holds one image, of its own name, and some hold several."""
-    inside = _with_objects(folder)
+    inside = _images_in(folder)
     named = all(
-        [stem_of(file) for file in _files(one.find("images"))] == [composed(one.path.name)]
-        for one in inside
+        [stem_of(file.name) for file in one.images] == [nfc(path.name)]
+        for path, one in inside.items()
     )
-    return bool(inside) and named and any(len(_files(one.find("masks"))) > 1 for one in inside)
+    return named and any(len(one.masks) > 1 for one in inside.values())
 
 
-def _files(folder: Folder) -> list[str]:
-    return [name for name in folder.files.values() if is_image(name)]
+def _files(folder: Folder) -> list[Path]:
+    return [folder.path / name for name in folder.files.values() if is_image(name)]
 
 
-def _image(folder: Folder) -> Path:
-    images = folder.find("images")
-    return images.path / _files(images)[0]
-
-
-def _masks(folder: Folder) -> list[Path]:
-    masks = folder.find("masks")
-    return [masks.path / name for name in _files(masks)]
-
-
-def _union(masks: Sequence[Path], size: tuple[int, int]) -> list[Shape]:
+def _union(masks: Sequence[Path], size: Size) -> list[Shape]:
     """All objects of an image as one shape."""
     together = np.zeros(size, bool)
     for file in masks:
@@ -85,9 +89,7 @@ def _union(masks: Sequence[Path], size: tuple[int, int]) -> list[Shape]:
                 "out, or make one mask of each image."
             )
         if mask.shape[:2] != size:
-            raise SizeMismatchError(
-                f"{file} is {mask.shape[1]}x{mask.shape[0]} pixels (width x height), its image "
-                f"{size[1]}x{size[0]}. Export it again, or take it out."
-            )
+            differ = sizes_differ(file, mask.shape, "its image", size)
+            raise SizeMismatchError(f"{differ} Export it again, or take it out.")
         together |= mask.any(axis=2)
     return [Shape(_CLASSES["foreground"], bitmap=together)] if together.any() else []

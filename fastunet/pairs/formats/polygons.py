@@ -19,6 +19,7 @@ _FARTHEST = 1e7  # pixels; no picture is as large
 _SHIFT = 4  # fractional bits of the points that OpenCV is given
 
 Size = tuple[int, int]  # (height, width)
+Numbers = Sequence[float] | Sequence[str] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Shape:
 
     @property
     def area(self) -> float:
+        """The area in pixels, before anything is cut off."""
         if self.bitmap is not None:
             return float(np.count_nonzero(self.bitmap))
         return sum(_area(polygon) for polygon in self.polygons)
@@ -153,10 +155,10 @@ def _area(polygon: np.ndarray) -> float:
 
 
 def polygon_of(
-    numbers: Sequence[float],  # x1, y1, x2, y2, ...
+    numbers: Numbers,  # x1, y1, x2, y2, ...
     where: str,
 ) -> np.ndarray:  # (N, 2)
-    """The points of a polygon. Raises `PairingError` for what is none."""
+    """The points of a polygon. Raises `PairingError` where the numbers make no polygon."""
     flat = numbers_of(numbers, where)
     if len(flat) % 2 or len(flat) < 6:
         raise PairingError(
@@ -166,8 +168,8 @@ def polygon_of(
     return flat.reshape(-1, 2)
 
 
-def numbers_of(numbers: Sequence[float], where: str) -> np.ndarray:
-    """Coordinates as a flat array. Raises `PairingError` where they are no usable numbers."""
+def numbers_of(numbers: Numbers, where: str) -> np.ndarray:
+    """Coordinates as a flat array. Raises `PairingError` where they cannot be coordinates."""
     try:
         flat = np.asarray(numbers, np.float64).ravel()
     except (TypeError, ValueError, OverflowError) as error:

@@ -10,15 +10,11 @@ from pathlib import Path
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
 from fastunet.io.extensions import is_image
-from fastunet.pairs.formats.layout import (
-    IMAGES,
-    Folder,
-    Layout,
-    Part,
-    images_and_masks,
-    two_folders,
-)
-from fastunet.pairs.matching import Rule, split_of, stem_of
+from fastunet.io.images import open_lazily
+from fastunet.pairs.file_names import split_named, stem_of
+from fastunet.pairs.formats.layout import Folder, Layout, Part
+from fastunet.pairs.formats.named_folders import IMAGES, images_and_masks, two_folders
+from fastunet.pairs.matching import Rule
 from fastunet.pairs.pair import Split
 
 _VOC_CLASSES = (
@@ -27,6 +23,7 @@ _VOC_CLASSES = (
     *("train", "tvmonitor"),
 )
 _VOC_PHOTO = re.compile(r"20(?:0[5-9]|1[0-2])_\d+")  # how its images are called
+_CVAT_ROW = re.compile(r"([^:]*):\s*(\d+),\s*(\d+),\s*(\d+)\s*(?::.*)?")  # name:r,g,b:parts
 _CLASS_FILES = ("class_names.txt", "labelmap.txt", "labels.txt", "classes.txt")
 _BACKGROUND = ("background", "bg", "unlabeled", "unlabelled")
 
@@ -46,7 +43,7 @@ def pascal_voc(root: Folder) -> Layout | None:
     listed: dict[str, Split] = {}
     if lists:
         for name in ("trainval", "train", "val", "test"):  # the finer word is the last
-            split = split_of(name) or ""
+            split = split_named(name) or ""
             listed.update(dict.fromkeys(lists.lines(f"{name}.txt"), split))
     annotated = frozenset(map(stem_of, filter(is_image, masks.files.values())))
     only = frozenset(listed) if listed else annotated
@@ -69,11 +66,9 @@ def pascal_voc(root: Folder) -> Layout | None:
 
 def _palette(masks: Folder) -> Palette:
     """The palette of the first mask; none if it holds plain indices or colours."""
-    from PIL import Image
-
     name = next(filter(is_image, masks.files.values()), None)
     try:
-        with Image.open(masks.path / str(name)) as file:
+        with open_lazily(masks.path / str(name)) as file:
             entries = file.getpalette("RGB") if file.mode == "P" else None
     except OSError:  # an array, or a broken file, of which the reader of the masks will speak
         return ()
@@ -87,12 +82,10 @@ def _listed_classes(
     file: Path, lines: Sequence[str], palette: Palette
 ) -> tuple[dict[str, int | str] | None, tuple[int | str, ...]]:
     """Classes and void by a file beside the masks: CVAT's with colours, or names by index."""
-    rows = [line.split(":") for line in lines if not line.startswith("#")]
-    colours = [re.fullmatch(r"(\d+),\s*(\d+),\s*(\d+)", row[1].strip()) if len(row) > 1 else None
-               for row in rows]  # fmt: skip
-    if rows and all(colours):
-        values = [f"#{bytes(min(int(n), 255) for n in c.groups()).hex()}" for c in colours]
-        return {row[0].strip(): value for row, value in zip(rows, values, strict=True)}, ()
+    rows = [_CVAT_ROW.fullmatch(line) for line in lines if not line.startswith("#")]
+    read = [row.groups() for row in rows if row]
+    if rows and len(read) == len(rows):
+        return {name.strip(): _hex(red, green, blue) for name, red, green, blue in read}, ()
     names = [line for line in lines if line != "__ignore__"]
     names = [name.strip("_") if name == "_background_" else name for name in names]
     if not names or names[0].lower() not in _BACKGROUND or len({*names}) < len(names):
@@ -103,8 +96,13 @@ def _listed_classes(
             stacklevel=2,
         )
         return None, ()
-    values = palette or range(len(names))
-    return dict(zip(names, values, strict=False)), (palette[255] if palette else 255,)
+    if palette:
+        return dict(zip(names, palette, strict=False)), (palette[255],)
+    return {name: index for index, name in enumerate(names)}, (255,)
+
+
+def _hex(*levels: str) -> str:
+    return f"#{bytes(min(int(level), 255) for level in levels).hex()}"
 
 
 _DRAWN_BY_HAND = {"1st_manual": "DRIVE", "manual1": "HRF"}  # folders of the vessels
@@ -112,12 +110,12 @@ _DRAWN_BY_HAND = {"1st_manual": "DRIVE", "manual1": "HRF"}  # folders of the ves
 
 def retina(root: Folder) -> Layout | None:
     """images/ + 1st_manual/ (or manual1/), the vessels; a folder mask/ is the field of view."""
-    places = [(root.folders[name], split) for name, split in root.splits.items()]
-    parts, without = [], []
-    for folder, split in [(root, ""), *places]:
+    parts: list[Part] = []
+    without = []
+    for folder, split in [(root, None), *root.split_folders]:
         both = two_folders(folder, masks=tuple(_DRAWN_BY_HAND))
         if both:
-            parts.append(Part(both[0].path, both[1].path, split))
+            parts.append(Part(both[0].path, both[1].path, split or ""))
         elif folder.find("mask") and folder.find(*IMAGES):
             without.append(folder.path)
     if not parts:
@@ -160,14 +158,17 @@ def cityscapes(root: Folder) -> Layout | None:
     splits = {name: split for name, split in images.splits.items() if name in masks.folders}
     folders = [masks.folders[name].path for name in splits]
     kinds = ("labelTrainIds", "labelIds")
-    by_kind = {kind: [_any_ends_with(folder, f"_{kind}.png") for folder in folders]
-               for kind in kinds}  # fmt: skip
-    kind = next((kind for kind in kinds if folders and all(by_kind[kind])), "labelIds")
-    rule = Rule(("", "_leftImg8bit"), ("", f"_{masks.path.name}_{kind}"))
-    parts = [Part(images.folders[name].path, masks.folders[name].path, split, rule)
-             for name, split in splits.items()]  # fmt: skip
-    if not parts:
+    if not folders:
         return None
+    everywhere = [
+        kind for kind in kinds if all(_any_ends_with(folder, f"_{kind}.png") for folder in folders)
+    ]
+    kind = everywhere[0] if everywhere else "labelIds"
+    rule = Rule(("", "_leftImg8bit"), ("", f"_{masks.path.name}_{kind}"))
+    parts = [
+        Part(images.folders[name].path, masks.folders[name].path, split, rule)
+        for name, split in splits.items()
+    ]
     if kind == "labelTrainIds":
         classes = {name: index for index, name in enumerate(_CITYSCAPES)}
         return Layout("Cityscapes", parts, classes, (255,))
@@ -197,7 +198,8 @@ def fastai_camvid(root: Folder) -> Layout | None:
 def nnunet(root: Folder) -> Layout | None:
     """imagesTr/ + labelsTr/ (and Ts), one file per channel, dataset.json with the labels."""
     parts = []
-    for tail, split in (("tr", "train"), ("ts", "test")):
+    tails: dict[str, Split] = {"tr": "train", "ts": "test"}
+    for tail, split in tails.items():
         images, masks = root.find(f"images{tail}"), root.find(f"labels{tail}")
         if not images or not masks:
             continue
@@ -223,11 +225,10 @@ def _nnunet_labels(root: Folder) -> tuple[dict[str, int] | None, tuple[int, ...]
     try:
         labels = json.loads(file.read_text("utf-8"))["labels"]
         if all(re.fullmatch(r"\d+", key) for key in labels):
-            classes = {str(name): int(value) for value, name in labels.items()}
-        elif any(isinstance(value, list) for value in labels.values()):
+            labels = {name: value for value, name in labels.items()}
+        if any(isinstance(value, list) for value in labels.values()):
             return None, ()  # overlapping regions: the masks' own values are the classes
-        else:
-            classes = {str(name): int(value) for name, value in labels.items()}
+        classes = {str(name): int(value) for name, value in labels.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise PairingError(
             f"{file}: its labels cannot be read ({type(error).__name__}: {error}). Expected "
@@ -240,8 +241,10 @@ def _nnunet_labels(root: Folder) -> tuple[dict[str, int] | None, tuple[int, ...]
 def ade20k(root: Folder) -> Layout | None:
     """images/ + annotations/ with training/ and validation/, whose files are ADE_train_00000001."""
     images, masks = root.find("images"), root.find("annotations")
-    found = images_and_masks(root) if images and masks else None
-    if not found or not all(split in images.splits for split in ("training", "validation")):
+    if not images or not masks or not {"training", "validation"} <= images.splits.keys():
+        return None
+    found = images_and_masks(root)
+    if not found:
         return None
     first = next(iter(images.folders["training"].files), "")
     if not first.startswith("ade_") and "objectinfo150.txt" not in root.files:
@@ -252,10 +255,10 @@ def ade20k(root: Folder) -> Layout | None:
 
 
 def oxford_pets(root: Folder) -> Layout | None:
-    """images/ + annotations/trimaps/: 1 is the pet, 2 the background, 3 the border between."""
+    """images/ + annotations/trimaps/: 1 is the pet, 2 the background, 3 the border (void)."""
     images, notes = root.find(*IMAGES), root.find("annotations")
     trimaps = notes and notes.find("trimaps")
-    if not images or not trimaps or not trimaps.has_images:
+    if not images or not notes or not trimaps or not trimaps.has_images:
         return None
     splits: dict[str, Split] = {line.split()[0]: "test" for line in notes.lines("test.txt")}
     part = Part(images.path, trimaps.path, splits=splits)

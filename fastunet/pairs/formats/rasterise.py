@@ -4,25 +4,25 @@ A drawn mask is an 8-bit PNG of class indices: 0 is background, 255 does not cou
 is summed up beside the masks, so that a warning is given again when they are used again.
 """
 
-import hashlib
 import json
 import shutil
-import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import cv2
 
-from fastunet._util.files import cache_folder, explained, make_folder
+from fastunet._util.cache_folder import cache_folder
+from fastunet._util.files import explained
+from fastunet._util.folders import atomic_folder
 from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
 from fastunet.errors import FastunetError, ImageReadError, PairingError, SizeMismatchError
 from fastunet.io.images import image_sizes
-from fastunet.labels import VOID
-from fastunet.pairs.formats.polygons import BACKGROUND, Shape, Size, draw
+from fastunet.labels import BACKGROUND, VOID
+from fastunet.pairs.formats.polygons import Shape, Size, draw
 
 _VERSION = 2  # of the drawing; a change of it is a change of the masks
 _SUMMARY = "drawn.json"
@@ -31,7 +31,7 @@ _OUTSIDE = 0.1  # share of the outlines that may reach mostly out of the picture
 
 
 class OutlineWarning(UserWarning):
-    """Something about outlines that the user should know; `audit` makes a note of it."""
+    """Something about outlines that the user should know; the audit makes a note of it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Outlined:
 
 
 @dataclass(frozen=True)
-class Masks:
+class DrawnMasks:
     """A folder of drawn masks."""
 
     folder: Path
@@ -54,12 +54,12 @@ class Masks:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The folders that polygons became."""
+class _DrawnMask:
+    """What was drawn of an image."""
 
-    parts: list[tuple[Path, Path, str, frozenset[str] | None]]  # images, masks, split, only these
-    classes: Mapping[str, int]
-    void: tuple[int, ...]
+    values: list[int]  # of the outlines
+    outside: int  # outlines that lie mostly outside
+    scaled: bool
 
 
 @dataclass
@@ -74,13 +74,23 @@ class _Summary:
     scaled_names: list[str] = field(default_factory=list)  # a few
     outside_names: list[str] = field(default_factory=list)
 
+    def add(self, name: str, mask: _DrawnMask) -> None:
+        self.masks += 1
+        self.outlines += len(mask.values)
+        self.objects += sum(value not in (BACKGROUND, VOID) for value in mask.values)
+        self.outside += mask.outside
+        self.scaled += mask.scaled
+        for names, there in ((self.outside_names, mask.outside), (self.scaled_names, mask.scaled)):
+            if there and len(names) < _EXAMPLES:
+                names.append(name)
+
 
 def draw_all(
     folder: Path,  # that the images lie below
     outlined: Sequence[Outlined],
-    key: str,  # of all that the masks depend on
+    key: str,  # the fingerprint of all that the masks depend on
     label: str = "Drawing polygons",  # of the progress bar
-) -> Masks:
+) -> DrawnMasks:
     """A folder of masks that mirrors the images' one; drawn where it is not there yet.
 
     Raises `PairingError` where an outline cannot be drawn, or does not belong to its image.
@@ -101,7 +111,7 @@ def draw_all(
             f"{summary.outside} of {summary.outlines} outlines lie mostly outside their picture "
             f"and are cut off ({listing(summary.outside_names, 3)}). Look at them."
         )
-    return Masks(done, summary.objects)
+    return DrawnMasks(done, summary.objects)
 
 
 def _read_summary(done: Path) -> _Summary | None:
@@ -126,49 +136,31 @@ def _refuse_doubles(outlined: Sequence[Outlined]) -> None:
 
 
 def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined], label: str) -> _Summary:
-    make_folder(done.parent)
-    with explained(done):
-        partial = Path(tempfile.mkdtemp(prefix=f".{done.name}-", dir=done.parent))
     summary = _Summary()
     errors: list[FastunetError] = []
+    with atomic_folder(done) as partial:
 
-    def work(one: Outlined) -> tuple[list[Shape], int, bool] | FastunetError:
-        try:
-            return _draw_one(one, (partial / one.image.relative_to(folder)).with_suffix(".png"))
-        except (PairingError, ImageReadError, SizeMismatchError) as error:
-            return error
+        def work(one: Outlined) -> _DrawnMask | FastunetError:
+            try:
+                return _draw_one(one, (partial / one.image.relative_to(folder)).with_suffix(".png"))
+            except (PairingError, ImageReadError, SizeMismatchError) as error:
+                return error
 
-    try:
-        results = in_threads(work, outlined, label)
-        for one, result in zip(outlined, results, strict=True):
+        for one, result in zip(outlined, in_threads(work, outlined, label), strict=True):
             if isinstance(result, FastunetError):
                 errors.append(result)
-                continue
-            values, outside, scaled = result
-            summary.masks += 1
-            summary.outlines += len(values)
-            summary.objects += sum(value not in (BACKGROUND, VOID) for value in values)
-            summary.outside += outside
-            summary.scaled += scaled
-            for names, there in ((summary.outside_names, outside), (summary.scaled_names, scaled)):
-                if there and len(names) < _EXAMPLES:
-                    names.append(one.image.name)
+            else:
+                summary.add(one.image.name, result)
         _refuse(errors, summary, outlined)
         with explained(partial):
             (partial / _SUMMARY).write_text(json.dumps(asdict(summary)), "utf-8")
         if done.is_dir() and _read_summary(done) is None:
             shutil.rmtree(done)  # cut short or cleaned away in part
-        partial.rename(done)
-    except BaseException as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        if not (isinstance(error, OSError) and done.is_dir()):  # another process was faster
-            raise
     return summary
 
 
-def _draw_one(one: Outlined, file: Path) -> tuple[list[int], int, bool]:
-    """Draw the mask of an image: the values drawn, how many lie outside, whether it is scaled."""
-    size = frame(one, *image_sizes(one.image))
+def _draw_one(one: Outlined, file: Path) -> _DrawnMask:
+    size = _mask_size(one, *image_sizes(one.image))
     before = one.size or size
     shapes = one.shapes(before)
     if before != size:
@@ -178,10 +170,10 @@ def _draw_one(one: Outlined, file: Path) -> tuple[list[int], int, bool]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
     outside = sum(shape.share_inside(size) < 0.5 for shape in shapes)
-    return [shape.value for shape in shapes], outside, before != size
+    return _DrawnMask([shape.value for shape in shapes], outside, scaled=before != size)
 
 
-def frame(one: Outlined, upright: Size, stored: Size) -> Size:
+def _mask_size(one: Outlined, upright: Size, stored: Size) -> Size:
     """The size of the mask: that of the image as it is seen, or as it is stored.
 
     A photo that its EXIF tag turns may have been labelled either way, and the size that the
@@ -225,7 +217,7 @@ def _refuse(
         )
 
 
-def refuse_empty(masks: Sequence[Masks], source: object) -> None:
+def refuse_empty(masks: Sequence[DrawnMasks], source: object) -> None:
     """Raise `PairingError` where all masks of a data set are background."""
     if masks and not any(one.objects for one in masks):
         raise PairingError(
@@ -235,65 +227,11 @@ def refuse_empty(masks: Sequence[Masks], source: object) -> None:
 
 
 def warn_of_missing(what: str, names: Sequence[object]) -> None:
+    """Warn that some things are left out, if there are any."""
     if names:
         warn(f"{what} are left out ({len(names)}): {listing(names)}")
 
 
 def warn(text: str) -> None:
+    """Warn of outlines: an `OutlineWarning`."""
     warnings.warn(text, OutlineWarning, stacklevel=2)
-
-
-# --- what annotation files have in common -------------------------------------------------------
-
-
-def checked_names(names: Sequence[str], source: object) -> dict[str, int]:
-    """Class values by name: background is 0, the others follow in their order."""
-    others = [name for name in dict.fromkeys(names) if not is_background(name)]
-    if not others:
-        raise PairingError(f"{source} names no classes; there is nothing to draw.")
-    if len(others) > VOID - 2:
-        raise PairingError(
-            f"{source} names {len(others)} classes; at most {VOID - 2} beside the background can "
-            "be trained. Merge or leave out some of them."
-        )
-    return {"background": BACKGROUND, **{name: i + 1 for i, name in enumerate(others)}}
-
-
-def is_background(name: str) -> bool:
-    return name.strip("_").lower() == "background"
-
-
-def read_json(path: Path) -> object:
-    """A JSON file. Raises `PairingError` saying where it is broken."""
-    try:
-        return json.loads(path.read_bytes())
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}: {error.msg}"
-    except (ValueError, RecursionError, OSError) as error:
-        where = str(error)
-    raise PairingError(
-        f"{path} is not valid JSON ({where}). Export it again, or take it out of the folder."
-    )
-
-
-def stated_size(
-    height: object,
-    width: object,
-    what: str,  # the file, and the image in it
-) -> Size | None:
-    """(height, width) as an annotation states it; None where it does not."""
-    sides = height, width
-    if sides == (None, None):
-        return None
-    if not all(isinstance(side, int | float) and 1 <= side <= 1 << 20 for side in sides):
-        raise PairingError(
-            f"{what} has a height and width of {str(sides)[:80]}; two numbers of pixels were "
-            "expected. Export the annotations again."
-        )
-    return int(sides[0]), int(sides[1])
-
-
-def key_of(files: Sequence[Path], settings: object) -> str:
-    """A name for what is drawn of these files: where they lie, their size and time of change."""
-    stats = [(str(f.absolute()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
-    return hashlib.sha256(json.dumps([stats, settings]).encode()).hexdigest()

@@ -9,42 +9,34 @@ import numpy as np
 
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
-from fastunet.pairs.formats.annotation_files import (
-    draw_from_files,
-    folders_of_annotations,
-    with_images,
-)
-from fastunet.pairs.formats.layout import Folder
+from fastunet.pairs.formats.annotations import class_values, is_background
+from fastunet.pairs.formats.file_per_image import annotated_folders, draw_from_files
+from fastunet.pairs.formats.layout import Folder, Layout
 from fastunet.pairs.formats.polygons import Shape, Size, polygon_of
-from fastunet.pairs.formats.rasterise import Drawn, checked_names, is_background, refuse_empty
+from fastunet.pairs.formats.rasterise import refuse_empty
 
 _MOST_CLASSES = 1000  # more are refused in any case
 
 
-def yolo(root: Folder) -> Drawn | None:
-    """A text file per image; a line is the class and x, y of the points as shares of the image."""
-    places = folders_of_annotations(root, ".txt")
-    places = [place for place in places if place[0].path != place[1].path]
-    if not places:
+def yolo(root: Folder) -> Layout | None:
+    """images/ + labels/ with a text file for each image: a line is a class and its x, y, ..."""
+    found = annotated_folders(root, ".txt")
+    folders = [one for one in found if one.images.path != one.annotations.path]
+    if not folders:
         return None
     names = _names(root)
     if not names:
-        files = [
-            file
-            for images, annotations, _ in places
-            for file, _ in with_images(images.path, annotations.path, ".txt")[0]
-        ]
+        files = [file for folder in folders for file, _ in folder.files(".txt")[0]]
         largest = max((number for file in files for number, _, _ in _lines(file)), default=-1)
         if largest < 0:  # text files that outline nothing are not polygons
             return None
         names = {number: f"class {number}" for number in range(min(largest, _MOST_CLASSES) + 1)}
-    values = checked_names([names[number] for number in sorted(names)], root.path)
-    by_number = {number: 0 if is_background(name) else values[name]
-                 for number, name in names.items()}  # fmt: skip
+    values = class_values([names[number] for number in sorted(names)], root.path)
+    by_number = {n: 0 if is_background(name) else values[name] for n, name in names.items()}
     read = partial(_shapes, by_number)
-    parts, drawn = draw_from_files(places, ".txt", read, ["yolo", values], background=True)
-    refuse_empty(drawn, listing([annotations.path for _, annotations, _ in places], 3))
-    return Drawn(parts, values, ())
+    parts, drawn = draw_from_files(folders, ".txt", read, ["yolo", values], background=True)
+    refuse_empty(drawn, listing([folder.annotations.path for folder in folders], 3))
+    return Layout("YOLO polygons", parts, values)
 
 
 def _names(root: Folder) -> dict[int, str]:

@@ -11,11 +11,6 @@ from fastunet.pairs.find import find_pairs
 IDS = ("0a1b", "1c2d", "2e3f")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def tree(tmp_path):
     """Three images, with one to three objects of their own mask files."""
@@ -68,7 +63,7 @@ def test_what_is_no_mask_of_one_object_is_named(tree):
     with pytest.raises(PairingError, match=r"x\.png holds the values 0, 1, 2; the mask of one"):
         find_pairs(tree)
     cv2.imwrite(str(file), np.zeros((10, 30), np.uint8))
-    with pytest.raises(SizeMismatchError, match=r"x\.png is 30x10 pixels .*, its image 30x20"):
+    with pytest.raises(SizeMismatchError, match=r"x\.png has 10x30 pixels .*, its image 20x30"):
         find_pairs(tree)
 
 
