@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import TypeVar
@@ -41,7 +41,7 @@ def in_threads(
     items: Iterable[Item],
     label: str = "",
     progress: bool = True,  # a bar where there is a terminal, nothing in a log file
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """`map_in_order` by as many threads as there are cores, with a progress bar."""
     from tqdm import tqdm
 

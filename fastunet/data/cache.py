@@ -1,14 +1,12 @@
 """Decode once, with all cores: work done by threads, and arrays kept in memory or on disk."""
 
 import contextlib
-import hashlib
 import io
-import json
 import os
 import tempfile
 import weakref
 import zlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any, BinaryIO, Generic, TypeVar
@@ -194,10 +192,3 @@ def _is_whole(file: Path) -> bool:
     content = np.memmap(file, np.uint8, "r")
     stored = int.from_bytes(content[-_CHECKSUM:].tobytes(), "little")
     return zlib.crc32(content[:-_CHECKSUM].data) == stored
-
-
-def fingerprint(files: Iterable[Path], *made_by: dict) -> str:
-    """A key for what is made of files: their path, size and time of change, and the settings."""
-    stats = [(str(file.resolve()), file.stat()) for file in files]
-    parts = [[(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats], *made_by]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

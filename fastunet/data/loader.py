@@ -1,16 +1,14 @@
 """fastai's data loader, with threads for workers and batches as networks take them fastest."""
 
 import random
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import starmap
 
 import numpy as np
 import torch
 from fastai.data.core import TfmdDL
 from fastai.data.transforms import Normalize
 
+from fastunet._util.threads import map_in_order
 from fastunet.data.transforms import ImageTensor, NormalisePixels, drawing
 from fastunet.errors import TrainingError
 from fastunet.preprocess import Preprocess
@@ -72,25 +70,12 @@ class PairDL(TfmdDL):
         seeded = (
             (indices, [rng.getrandbits(64) for _ in indices]) for indices in self.chunkify(samples)
         )
-        if not self.threads:
-            yield from starmap(self._made, seeded)
-            return
-        waiting: deque[Future] = deque()
-        pool = ThreadPoolExecutor(self.threads)
-        try:
-            for work in seeded:
-                waiting.append(pool.submit(self._made, *work))
-                if len(waiting) > 2 * self.threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        yield from map_in_order(self._made, seeded, self.threads, ahead=2 * self.threads)
 
-    def _made(self, indices: Sequence[int], seeds: Sequence[int]):
-        """A batch, its views drawn from the seeds."""
+    def _made(self, seeded: tuple[Sequence[int], Sequence[int]]):
+        """A batch of the items, their views drawn from the seeds."""
         items = []
-        for index, seed in zip(indices, seeds, strict=True):
+        for index, seed in zip(*seeded, strict=True):
             drawing.rng = random.Random(seed)
             items.append(self.do_item(index))
         drawing.rng = random

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastunet._util.files import fingerprint
 from fastunet._util.threads import in_threads
 from fastunet.choices import Cache, Orientation
 from fastunet.data.cache import (
     Both,
     DiskCache,
     MemoryCache,
-    fingerprint,
     room_in_memory,
     room_on_disk,
 )

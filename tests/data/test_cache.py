@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastunet._util.threads import in_threads
-from fastunet.data.cache import DiskCache, MemoryCache, fingerprint
+from fastunet.data.cache import DiskCache, MemoryCache
 from fastunet.errors import OutputError
 
 ARRAYS = (np.arange(24, dtype=np.float32).reshape(2, 3, 4), np.ones((2, 3), np.uint8))
@@ -189,13 +189,3 @@ def test_a_spawned_process_maps_the_same_file_which_goes_with_the_cache(tmp_path
         check=False,
     )
     assert done.stdout.splitlines() == ["276.0 6 True", "1", "0"], done.stderr
-
-
-def test_a_fingerprint_changes_with_the_file_and_the_settings(tmp_path):
-    file = tmp_path / "a.png"
-    file.write_bytes(b"one")
-    first = fingerprint([file], {"size": 1})
-    assert fingerprint([file], {"size": 1}) == first
-    assert fingerprint([file], {"size": 2}) != first
-    file.write_bytes(b"other")
-    assert fingerprint([file], {"size": 1}) != first
