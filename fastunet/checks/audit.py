@@ -20,7 +20,6 @@ from fastunet.checks.check import CheckContext
 from fastunet.checks.check_classes import class_frequencies
 from fastunet.checks.check_detail import measure_detail
 from fastunet.checks.check_files import size_text
-from fastunet.checks.examine import ImageFacts, examine, examine_headers
 from fastunet.checks.finding import Finding, Severity
 from fastunet.checks.report import Audit
 from fastunet.checks.understand import content, infer_codec
@@ -34,6 +33,7 @@ from fastunet.pairs.formats.rasterise import OutlineWarning
 from fastunet.pairs.formats.registry import recognise
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
+from fastunet.scan.pair_stats import ImageStats, examine, examine_headers
 
 _SIZES = 20  # counted one by one
 
@@ -209,7 +209,9 @@ def _with_codec(
                 "Say what the masks hold: classes=, void= or instances=True; or mend them.",
             )
         ]
-    contents = {path: content(mask, codec) for path, mask in masks.items()}
+    contents = {
+        path: content(mask.stats, mask.lossy, codec) for path, mask in masks.items() if mask.stats
+    }
     context = replace(context, codec=codec, contents=contents)
     if not unused or typed_void is None:  # a layout's void may be unused
         return context, []
@@ -275,7 +277,7 @@ def _sizes(sizes: Sequence[tuple[int, int]]) -> dict[str, int]:
     return dict(common[:_SIZES]) | ({"other": rest} if rest else {})
 
 
-def _over_all(images: Sequence[ImageFacts]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _over_all(images: Sequence[ImageStats]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of all pixels, where the images are of one kind."""
     if len({(image.channels, image.dtype) for image in images}) != 1:
         return (), ()

@@ -11,11 +11,12 @@ from fastunet._util.files import write_atomically
 from fastunet._util.threads import in_threads
 from fastunet.checks.check import CheckContext
 from fastunet.checks.check_files import check_files, check_sizes
-from fastunet.checks.examine import Facts, Fault, examine_headers, faults_of
 from fastunet.errors import ImageReadError, MaskValueError, SizeMismatchError
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
+from fastunet.scan.headers import Fault
+from fastunet.scan.pair_stats import PairStats, examine_headers, faults_of
 
 FORMAT = 1
 
@@ -37,7 +38,7 @@ class Skipped:
 def refuse_bad_pairs(
     pairs: Sequence[Pair],
     progress: bool = True,  # a bar while headers are read
-) -> list[Facts]:
+) -> list[PairStats]:
     """What the headers tell of the pairs.
 
     Raises, naming them, where they show files that cannot be read or do not fit together:

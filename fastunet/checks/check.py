@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fastunet._util.text import listing
-from fastunet.checks.examine import Facts, ImageFacts
 from fastunet.checks.finding import Finding, Severity
 from fastunet.checks.understand import Content
 from fastunet.choices import Orientation, Scaling
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.pair import Pair
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
+from fastunet.scan.pair_stats import ImageStats, PairStats
 
 if TYPE_CHECKING:
     from fastunet.checks.resolution import Resolution
@@ -38,7 +38,7 @@ class CheckContext:
 
     root: Path  # file names in findings are relative to it
     pairs: Sequence[Pair]
-    facts: Sequence[Facts]  # of each pair
+    facts: Sequence[PairStats]  # of each pair
     quick: bool = False  # the facts are those of names and headers
     codec: MaskCodec | None = None  # None: the masks were not looked at, or not understood
     contents: Mapping[Path, Content] = field(default_factory=dict)  # of each mask that was read
@@ -61,12 +61,12 @@ class CheckContext:
         return self.codec
 
     @property
-    def images(self) -> list[tuple[Path, ImageFacts]]:
+    def images(self) -> list[tuple[Path, ImageStats]]:
         """The images that could be read."""
         return [(one.pair.image, one.image) for one in self.facts if one.image]
 
     @property
-    def usable(self) -> list[Facts]:
+    def usable(self) -> list[PairStats]:
         """Pairs that could be read and fit together."""
         return [one for one in self.facts if one.usable]
 

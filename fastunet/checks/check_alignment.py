@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from fastunet._util.text import plural
-from fastunet.checks.alignment import common_offset, inverted, is_misplaced, of_another
 from fastunet.checks.check import CheckContext, check
 from fastunet.checks.finding import Finding
+from fastunet.scan.alignment import common_offset, inverted, is_misplaced, of_another
 
 
 @check(needs="pixels")
@@ -72,10 +72,12 @@ def check_inverted(context: CheckContext) -> Iterator[Finding]:
         content = context.contents.get(f.pair.mask)
         if f.mask is None or content is None or content.void or not content.classes.all():
             continue
-        if not len(f.mask.levels) or len(f.mask.codes) != 2:
+        if f.mask.stats is None or len(f.mask.levels) != 2:
             continue
-        high = int(f.mask.counts[0] == content.classes[1])  # codes are ordered by their pixels
-        foreground, background = f.mask.levels[1 - high], f.mask.levels[high]
+        more, less = sorted(f.mask.levels, key=f.mask.stats.counts.__getitem__, reverse=True)
+        if f.mask.stats.counts[more] == content.classes[1]:
+            more, less = less, more
+        foreground, background = f.mask.levels[less], f.mask.levels[more]
         masks.append(f.pair.mask)
         contrasts.append((foreground - background) / max(f.mask.spread, 1e-6))
         shares.append(content.classes[1] / content.classes.sum())

@@ -8,10 +8,10 @@ import numpy as np
 
 from fastunet._util.text import listing, plural
 from fastunet.checks.check import CheckContext, check
-from fastunet.checks.examine import MaskFacts
 from fastunet.checks.finding import Finding
 from fastunet.checks.understand import Content
 from fastunet.pairs.pair import Pair
+from fastunet.scan.pair_stats import MaskOnImage
 
 _RARE_SHARE = 0.001  # of the pixels that count
 _RARE_IMAGES = 3
@@ -177,7 +177,7 @@ def _pixels_by_part(context: CheckContext) -> dict[str, np.ndarray]:
     return {part: np.sum(counts, axis=0) for part, counts in parts.items() if counts}
 
 
-def _contents(context: CheckContext) -> Sequence[tuple[Pair, MaskFacts, Content]]:
+def _contents(context: CheckContext) -> Sequence[tuple[Pair, MaskOnImage, Content]]:
     """What the masks hold that could be read with the codec."""
     return [
         (one.pair, one.mask, context.contents[one.pair.mask])

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from fastunet._util.text import plural
 from fastunet.checks.check import CheckContext, check
 from fastunet.checks.duplicates import groups_of, near_duplicates
-from fastunet.checks.examine import Facts
 from fastunet.checks.finding import Finding, Severity
+from fastunet.scan.pair_stats import PairStats
 
-Groups = Sequence[Sequence[Facts]]
+Groups = Sequence[Sequence[PairStats]]
 
 
 @check(needs="pixels")
 def check_duplicates(context: CheckContext) -> Iterator[Finding]:
     """Equal and similar images."""
     seen = [(facts, facts.image) for facts in context.facts if facts.image]
-    same: dict[bytes, list[Facts]] = defaultdict(list)
+    same: dict[bytes, list[PairStats]] = defaultdict(list)
     for facts, image in seen:
         same[image.digest].append(facts)
     copies = [group for group in same.values() if len(group) > 1]

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from fastunet.checks.check import CheckContext, check
 from fastunet.checks.finding import Finding
-from fastunet.checks.orientation import ANSWERS, better, by_size, fit, tell
+from fastunet.checks.orientation import ANSWERS, by_size, fit, tell
+from fastunet.scan.agreement import better
 
 
 @check(needs="headers")

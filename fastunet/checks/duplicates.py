@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-_SIDE = 64
 _FINE, _COARSE = 0.7, 3.0  # standard deviations of the blurs between which structure is looked at
 _FLOOR = 0.1  # of the thumbnail's contrast; below it is noise, which is not made larger
 _SHARED = 0.6  # of what two usual pictures do not have in common, copies share as much
@@ -20,17 +19,6 @@ _SURE = 0.97  # correlation above which pictures are the same in any data set
 _USUAL = 0.9  # share of the others that a picture is usually less like than this
 _SAMPLE = 500  # pictures with which each is compared to know what is usual
 _BLOCK = 256  # pictures compared with all others at once
-
-
-def thumbnail(
-    grey: np.ndarray,  # (H, W)
-) -> np.ndarray:  # (64, 64) uint8, stretched to the full scale
-    """What is kept of a picture to compare it with others."""
-    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low, high = small.min(), small.max()
-    if high - low < 1e-6:
-        return np.zeros((_SIDE, _SIDE), np.uint8)
-    return ((small - low) * (255 / (high - low)) + 0.5).astype(np.uint8)
 
 
 def structure(

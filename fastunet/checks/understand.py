@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fastunet.checks.examine import MaskFacts
 from fastunet.labels import VOID
 from fastunet.masks.classes import Classes, Void, unused_void
 from fastunet.masks.codec import MaskCodec
-from fastunet.masks.codes import CodeKind
 from fastunet.masks.raw import RawMask
-from fastunet.masks.statistics import MaskSetStats
+from fastunet.masks.statistics import MaskSetStats, MaskStats
+from fastunet.scan.pair_stats import MaskOnImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Content:
 
 
 def infer_codec(
-    masks: Mapping[Path, MaskFacts],
+    masks: Mapping[Path, MaskOnImage],
     classes: Classes = None,
     void: Void = None,
     instances: bool = False,
@@ -35,16 +34,16 @@ def infer_codec(
     With it, a sentence where `void` is found in no mask; else nothing. Raises `MaskValueError`
     where the masks cannot be understood, or are not what the user says.
     """
-    usable = [mask.tally for mask in masks.values() if not mask.is_image]
-    survey = MaskSetStats.of_stats(usable or [mask.tally for mask in masks.values()])
+    usable = [mask.stats for mask in masks.values() if mask.stats and not mask.is_image]
+    stats = MaskSetStats.of_stats(usable or [mask.stats for mask in masks.values() if mask.stats])
     stated = isinstance(classes, Mapping)
-    unused = unused_void(survey, void)
+    unused = unused_void(stats, void)
     if not instances and not stated:
-        mistakes = set(survey.outliers())
-        clean = [file for file in survey.files if mistakes.isdisjoint(survey.present[file.path])]
-        survey = MaskSetStats.of_stats(clean)
+        mistakes = set(stats.outliers())
+        clean = [file for file in stats.files if mistakes.isdisjoint(stats.present[file.path])]
+        stats = MaskSetStats.of_stats(clean)
     codec = MaskCodec.from_stats(
-        survey,
+        stats,
         classes,
         void,
         instances,
@@ -54,23 +53,21 @@ def infer_codec(
     return codec if instances else replace(codec, unknown="error"), unused
 
 
-def content(mask: MaskFacts, codec: MaskCodec) -> Content:
+def content(mask: MaskStats, lossy: bool, codec: MaskCodec) -> Content:
     """Pixels per class, of void, and of what the codec does not know."""
-    if mask.lossy:
+    if lossy:
         codec = replace(codec, nearest=True)
-    by_index = codec.palette == "index" and mask.indices is not None
-    codes = mask.indices if by_index else mask.codes
-    kind = CodeKind.COLOUR if mask.colour and not by_index else CodeKind.VALUE
-    found = codec.lookup(
-        RawMask(codes[None], kind, bands=mask.bands, one_bit=mask.tally.one_bit, lossy=mask.lossy)
-    )[0]
+    ordered = sorted(mask.counts, key=mask.counts.__getitem__, reverse=True)
+    codes, counts = np.array([ordered]), np.array([mask.counts[code] for code in ordered])
+    table = None
+    if mask.table is not None:
+        table = np.array([mask.table.get(index, 0) for index in range(256)])
+    raw = RawMask(codes, mask.kind, table, mask.bands, mask.one_bit, lossy)
+    found = codec.lookup(raw)[0]
     classes = np.zeros(len(codec.classes), np.int64)
     known = (found >= 0) & (found != VOID)
-    np.add.at(classes, found[known], mask.counts[known])
-    unknown = {
-        kind.format(code): count
-        for code, count in zip(
-            codes[found < 0].tolist(), mask.counts[found < 0].tolist(), strict=True
-        )
-    }
-    return Content(classes, int(mask.counts[found == VOID].sum()), unknown)
+    np.add.at(classes, found[known], counts[known])
+    shown = raw.by_index if codec.palette == "index" else raw
+    values = shown.codes_of(shown.kind)[0]
+    unknown = {shown.kind.format(int(values[i])): int(counts[i]) for i in np.flatnonzero(found < 0)}
+    return Content(classes, int(counts[found == VOID].sum()), unknown)

@@ -38,7 +38,7 @@ def audit(
     Example: fastunet audit cells --html report.html
     """
     refuse_contradictions(given.options)
-    from fastunet._util.files import Output, check_outputs
+    from fastunet._util.outputs import Output, check_outputs
     from fastunet.checks.audit import audit as look_at
 
     if html is not None:

@@ -47,7 +47,7 @@ def evaluate(
     Example: fastunet evaluate cells-unet cells --out cells-scores
     """
     quiet_plots()
-    from fastunet._util.files import Output, check_outputs
+    from fastunet._util.outputs import Output, check_outputs
     from fastunet.evaluation.evaluate import evaluate as score
     from fastunet.evaluation.serialise import files_in
     from fastunet.pairs.find import find_pairs
@@ -120,7 +120,7 @@ def predict(
     encoding = parsed(Literal["index", "original"], "values", values)
     from tqdm import tqdm
 
-    from fastunet._util.files import check_outputs
+    from fastunet._util.outputs import check_outputs
     from fastunet.inference import Segmenter, folder
     from fastunet.io.library_messages import gathered_messages
 

@@ -127,7 +127,8 @@ def lr_find(
     plan = Plan.of(**given.options)
     quiet_plots()
     from fastunet import training
-    from fastunet._util.files import Output, check_outputs, make_folder
+    from fastunet._util.files import make_folder
+    from fastunet._util.outputs import Output, check_outputs
 
     check_outputs([Output(out, "the curve")], data_files(plan.files), overwrite)
     training.begin(plan)

@@ -16,7 +16,6 @@ from fastunet.checks.bad_pairs import (
     without_bad_pairs,
     without_unknown_values,
 )
-from fastunet.checks.examine import Facts, mask_stats
 from fastunet.checks.orientation import choose_orientation
 from fastunet.checks.resolution import Resolution, measure_resolution
 from fastunet.choices import Orientation
@@ -32,6 +31,7 @@ from fastunet.pairs.stated_split import split_as_stated
 from fastunet.plan import InputOptions, MaskOptions, SplitOptions
 from fastunet.preprocess import Preprocess
 from fastunet.scan.decoded import DecodedFiles
+from fastunet.scan.pair_stats import PairStats, mask_stats
 
 _SIDE = 256  # pixels of the network's input, where nobody says
 
@@ -120,7 +120,7 @@ def prepare(
 
 def _audited(
     pairs: PairList, mask: MaskOptions, input: InputOptions, files: DecodedFiles, progress: bool
-) -> Sequence[Facts]:
+) -> Sequence[PairStats]:
     """What the audit looks at; raises `AuditError` for any error that it finds."""
     context, findings = look_at(
         pairs,

@@ -126,7 +126,7 @@ def test_objects_that_are_numbered_are_one_class_when_one_says_so(write_pairs, r
 def test_an_audit_of_many_files_keeps_little_of_each(write_pairs):
     """A record is some kilobytes (three thumbnails), whatever the size of the pictures."""
 
-    from fastunet.checks.examine import examine
+    from fastunet.scan.pair_stats import examine
 
     pairs = find_pairs(write_pairs(2, size=(600, 800)))
     for facts in in_threads(examine, pairs, progress=False):

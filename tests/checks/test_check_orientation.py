@@ -7,15 +7,17 @@ import pytest
 from fastunet import Pair
 from fastunet.checks.check import CheckContext
 from fastunet.checks.check_orientation import check_orientation
-from fastunet.checks.examine import Facts
-from fastunet.checks.orientation import Agreement
+from fastunet.scan.agreement import Agreement
+from fastunet.scan.pair_stats import PairStats
 
 UPRIGHT, STORED = Agreement(0.9, 0.1), Agreement(0.1, 0.9)
 
 
 def findings(agreement: Agreement | None, **how) -> list:
     facts = [
-        Facts(Pair(Path(f"{i}.jpg"), Path(f"{i}.png")), turn=6, undecided=True, agreement=agreement)
+        PairStats(
+            Pair(Path(f"{i}.jpg"), Path(f"{i}.png")), turn=6, undecided=True, agreement=agreement
+        )
         for i in range(8)
     ]
     return list(check_orientation(CheckContext(Path(), [f.pair for f in facts], facts, **how)))

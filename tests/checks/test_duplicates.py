@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from fastunet.checks.duplicates import groups_of, near_duplicates, thumbnail
+from fastunet.checks.duplicates import groups_of, near_duplicates
+from fastunet.scan.thumbnails import thumbnail
 
 
 def test_dark_pictures_and_equal_lighting_are_no_duplicates():

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from fastunet.checks.audit import audit
-from fastunet.checks.orientation import Agreement, better
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.data.reader import read_pair
 from fastunet.errors import OptionError, PairingError
@@ -17,6 +16,7 @@ from fastunet.io.images import upright_from
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import Pair
+from fastunet.scan.agreement import Agreement, better
 
 QUIET = {"progress": False}
 

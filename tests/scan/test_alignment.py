@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fastunet.checks.alignment import (
+from fastunet.scan.alignment import (
     common_offset,
     find_offset,
     grey_levels,
