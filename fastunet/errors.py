@@ -9,6 +9,10 @@ class FastunetError(Exception):
     """A mistake that the user can mend; the message says how."""
 
 
+class FastunetWarning(UserWarning):
+    """What a user should know, though the work goes on."""
+
+
 class OptionError(FastunetError, ValueError):
     """A parameter or option has a value that is not possible; the message names those that are."""
 

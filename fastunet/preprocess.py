@@ -4,7 +4,6 @@ JSON in and out, so that a bundle carries it and a model cannot be fed different
 trained.
 """
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -17,6 +16,7 @@ import torch.nn.functional as F
 
 from fastunet._util.terminal import shown
 from fastunet._util.text import listing
+from fastunet._util.warn import warn
 from fastunet.choices import Orientation, Scaling
 from fastunet.io.channels import full_scale, with_channels
 from fastunet.io.images import refuse_not_finite
@@ -260,7 +260,7 @@ class Preprocess:
         """Once for all images: a folder may hold thousands of the kind."""
         if kind not in self._told:
             self._told.add(kind)
-            warnings.warn(f"{message} (Other images like it are not named.)", stacklevel=2)
+            warn(f"{message} (Other images like it are not named.)")
 
     def seen_size(
         self,

@@ -1,13 +1,13 @@
 """Keep the best model of a training run."""
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 from fastai.callback.schedule import LRFinder
 from fastai.callback.tracker import SaveModelCallback
 
+from fastunet._util.warn import warn
 from fastunet.callback.lookup import find_callback
 from fastunet.callback.plain import PlainCallback
 from fastunet.errors import TrainingError
@@ -126,17 +126,15 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
             return
         name, count = self._name, len(seen)
         if not any(map(math.isfinite, seen)):
-            warnings.warn(
+            warn(
                 f"{name} was no number ({seen[-1]}) in all {count} epochs, so none is the best: "
-                "the weights of the last epoch stay. Monitor another value, such as valid_loss.",
-                stacklevel=2,
+                "the weights of the last epoch stay. Monitor another value, such as valid_loss."
             )
         elif count > 1 and min(seen) == max(seen):
-            warnings.warn(
+            warn(
                 f"{name} was {seen[0]:.4g} in all {count} epochs: it cannot tell which is the "
                 "best. Either the network predicts the same each time (one class everywhere?), or "
-                f"{name} does not fit the task. Monitor another value, such as valid_loss.",
-                stacklevel=2,
+                f"{name} does not fit the task. Monitor another value, such as valid_loss."
             )
 
 

@@ -2,7 +2,6 @@
 
 import math
 import time
-import warnings
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastcore.foundation import L
 
+from fastunet._util.warn import warn
 from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.random_numbers import same_random_numbers
 
@@ -235,11 +235,10 @@ def fit_for(
         timing = measure(learn, limit=0.05 * seconds)
     plan = schedule(timing, ends - time.perf_counter(), len(learn.dls.train), len(learn.dls.valid))
     if plan.epochs * plan.batches < _FEW:
-        warnings.warn(
+        warn(
             f"Only about {plan.epochs * plan.batches} batches of {learn.dls.train.bs} images fit "
             f"into {seconds:.0f} s, at {timing.train:.2g} s each: that is no training. Give it "
-            "more minutes, smaller images (size=), or smaller batches (bs=).",
-            stacklevel=3,
+            "more minutes, smaller images (size=), or smaller batches (bs=)."
         )
     budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid, len(learn.dls.train))
     with timed_epochs(learn.dls, plan.batches):

@@ -1,7 +1,6 @@
 """Pairs that cannot be learned from: refused at once, or left out where the user asks for that."""
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from fastunet._util.files import write_atomically
 from fastunet._util.threads import in_threads
+from fastunet._util.warn import warn
 from fastunet.checks.check import CheckContext
 from fastunet.checks.check_files import check_files, check_sizes
 from fastunet.errors import ImageReadError, MaskValueError, SizeMismatchError
@@ -126,9 +126,8 @@ def warn_of_skipped(
     total: int,  # pairs that there were
 ) -> None:
     if skipped:
-        warnings.warn(
-            f"{len(skipped)} of {total} pairs cannot be used and are left out: {_listed(skipped)}.",
-            stacklevel=4,
+        warn(
+            f"{len(skipped)} of {total} pairs cannot be used and are left out: {_listed(skipped)}."
         )
 
 

@@ -4,13 +4,13 @@ The sizes tell where a photo lies on its side and is not square. Where they do n
 the mask are looked for among the edges of both.
 """
 
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
+from fastunet._util.warn import warn
 from fastunet.choices import Orientation
 from fastunet.errors import PairingError
 from fastunet.scan.agreement import Agreement, better, compare
@@ -57,10 +57,9 @@ def choose_orientation(
     if contents and contents != (sizes or "upright"):
         raise PairingError(f"{tell(undecided)} {fit(contents)} Say which is right: {ANSWERS}.")
     if not contents and not sizes:
-        warnings.warn(
+        warn(
             f"{tell(undecided)} Nor do their contents. They are read upright; say so, or the "
-            f"other: {ANSWERS}.",
-            stacklevel=4,
+            f"other: {ANSWERS}."
         )
     return sizes or "upright"
 

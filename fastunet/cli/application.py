@@ -16,7 +16,7 @@ import typer
 from fastunet import __version__
 from fastunet._util.system_errors import explain
 from fastunet._util.terminal import as_typed, hide_bars, printable, say
-from fastunet.errors import FastunetError
+from fastunet.errors import FastunetError, FastunetWarning
 
 app = typer.Typer(
     name="fastunet",
@@ -42,8 +42,7 @@ def _root(
 def main() -> None:
     """The entry point: what a user can mend is one line on stderr and exit code 2."""
     warnings.simplefilter("ignore")
-    # contextlib stands between a caller and what `gathered_messages` decorates
-    warnings.filterwarnings("default", module=r"(fastunet|contextlib)(\.|$)")
+    warnings.simplefilter("default", FastunetWarning)
     warnings.formatwarning = lambda message, *_, **__: (
         f"fastunet: warning: {one_line(str(message))}\n"
     )

@@ -1,12 +1,12 @@
 """From pairs to what training needs to know: good pairs, classes, parts and the network's input."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from fastunet._util.text import listing
+from fastunet._util.warn import warn
 from fastunet.checks.all_checks import run_checks
 from fastunet.checks.audit import look_at
 from fastunet.checks.bad_pairs import (
@@ -84,7 +84,7 @@ def prepare(
         void = (layout.void or None) if mask.void is None else mask.void
         codec = MaskCodec.from_stats(masks, classes, void, mask.instances, mask.unknown)
         if unused := unused_void(masks, mask.void):
-            warnings.warn(unused, stacklevel=5)
+            warn(unused)
     if input.skip_bad:
         pairs, unknown_values = without_unknown_values(pairs, codec, progress, files)
         skipped += unknown_values
@@ -114,7 +114,7 @@ def prepare(
         progress,
     )
     if resolution.lost:
-        warnings.warn(f"{resolution.message} {resolution.advice}", stacklevel=5)
+        warn(f"{resolution.message} {resolution.advice}")
     return Prepared(parts, codec, preprocess, resolution, skipped, files)
 
 
@@ -191,9 +191,8 @@ def _warn_of_torn_groups(pairs: Sequence[Pair], groups) -> None:
     proposed = propose_groups(pairs)
     if proposed:
         names = sorted(set(proposed.values()))
-        warnings.warn(
+        warn(
             f"File names show {len(names)} groups ({listing(names, 3)}): views of one thing, or "
             "frames of one video. The random split tears them apart, so the scores may be too "
-            'good; groups="auto" (--groups auto) keeps each in one part.',
-            stacklevel=7,
+            'good; groups="auto" (--groups auto) keeps each in one part.'
         )

@@ -1,7 +1,6 @@
 """A pair of files as the arrays that the network needs: decoded, checked, cached."""
 
 import threading
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from fastunet._util.files import fingerprint
 from fastunet._util.threads import in_threads
+from fastunet._util.warn import warn
 from fastunet.choices import Cache, Orientation
 from fastunet.data.cache import (
     Both,
@@ -79,7 +79,7 @@ class PairReader:
                     cache = cache if expected < room_on_disk() else None
                 except OutputError as error:
                     cache = None
-                    warnings.warn(f"{error} Images are decoded each time instead.", stacklevel=2)
+                    warn(f"{error} Images are decoded each time instead.")
         if cache is None or not pairs:
             return False
         self._cache = MemoryCache(room) if cache == "ram" else DiskCache(room_on_disk())
@@ -88,10 +88,9 @@ class PairReader:
         for number, (pair, arrays) in enumerate(zip(missing, loaded, strict=True)):
             if not self._cache.put(self._key(pair), arrays):
                 loaded.close()
-                warnings.warn(
+                warn(
                     f"cache={cache!r}: {number} of {len(missing)} pairs fit; the others are "
-                    "decoded each time they are used.",
-                    stacklevel=2,
+                    "decoded each time they are used."
                 )
                 return False
         return True

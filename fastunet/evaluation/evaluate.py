@@ -1,7 +1,6 @@
 """What a model scores on images and masks: one pass at the images' own size, an image at a time."""
 
 import os
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from fastunet._util.terminal import hide_bars
 from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
+from fastunet._util.warn import warn
 from fastunet.checks.bad_pairs import (
     refuse_bad_pairs,
     warn_of_skipped,
@@ -179,12 +179,11 @@ def _warn_of_other_masks(held: np.ndarray, segmenter: Segmenter, masks: int) -> 
     if held[VOID] and not held[1:VOID].any():
         codec = segmenter.codec
         void = listing([codec.kind.format(code) for code in codec.void], 5)
-        warnings.warn(
+        warn(
             f"None of the {masks} masks holds any class but {segmenter.classes[0]}; the rest of "
             f"their pixels is what the model takes for void ({void}). Are they encoded as the "
             "masks that it was trained on? Its codec says: "
-            f"{segmenter.codec.describe().splitlines()[0]}.",
-            stacklevel=4,
+            f"{segmenter.codec.describe().splitlines()[0]}."
         )
 
 
@@ -236,10 +235,7 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
             return [pair for part in load_split(pairs, file).values() for pair in part]
         except SplitError:
             why = f"{bundle} was trained on other images than these, by its {SPLIT}"
-    warnings.warn(
-        f"{why}. All of these are evaluated. If some were trained on, their scores are too good.",
-        stacklevel=5,
-    )
+    warn(f"{why}. All of these are evaluated. If some were trained on, their scores are too good.")
     return pairs
 
 

@@ -9,7 +9,6 @@ import json
 import os
 import platform
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from fastunet import __version__
 from fastunet._util.files import make_folder, read_small, write_atomically
 from fastunet._util.terminal import printable
+from fastunet._util.warn import warn
 from fastunet.errors import ArchitectureError, BundleError, FastunetError, OptionError
 from fastunet.inference.bundle_schema import THRESHOLD, check_fields
 from fastunet.inference.weights_file import Header, WeightsFile, read_weights, weights_bytes
@@ -222,11 +222,10 @@ def _check_format(document: dict, path: Path) -> None:
         )
     if document["format"] == 1 and "checksum" not in document:
         check_fields(document, path)
-        warnings.warn(
+        warn(
             f"{path} was written by an older fastunet, without a checksum: the weights are "
             "protected, but a change of the threshold, the classes or the statistics would not be "
-            "noticed. To protect it, save it again (in Python: Bundle.load(path).save(path)).",
-            stacklevel=4,
+            "noticed. To protect it, save it again (in Python: Bundle.load(path).save(path))."
         )
     elif document.get("checksum") != checksum(document):
         raise BundleError(

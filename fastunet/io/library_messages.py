@@ -10,13 +10,14 @@ import re
 import sys
 import tempfile
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TextIO
 
 import cv2
+
+from fastunet._util.warn import warn
 
 # `[ WARN:0@0.056] global grfmt_tiff.cpp:123 TIFF_Warning TIFFReadDirectory: Unknown field ...`
 _OPENCV = re.compile(r"\[ *(?:WARN|ERROR|INFO|FATAL)[^\]]*\] (?:global )?(?:\S+\.cpp:\d+ \S+ )?")
@@ -142,10 +143,9 @@ def _tell(lines: list[str]) -> None:
     shown = first if len(first) <= _LONGEST else first[: _LONGEST - 3] + "..."
     times = "once" if messages[first] == 1 else f"{messages[first]} times"
     others = f", and {len(messages) - 1} other messages" if len(messages) > 1 else ""
-    warnings.warn(
+    warn(
         f"While files were decoded, image libraries said {times}: {shown}{others}. "
-        "All files that are not named as unreadable were read.",
-        stacklevel=1,
+        "All files that are not named as unreadable were read."
     )
 
 

@@ -3,13 +3,13 @@
 `fastunet.losses.calling` finds out how it wants logits and truth.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fastunet._util.warn import warn
 from fastunet.errors import TrainingError
 from fastunet.labels import VOID
 from fastunet.losses.base import Batch, Reduction, SegmentationLoss
@@ -44,10 +44,9 @@ class AdaptedLoss(SegmentationLoss):
         super().__init__(ignore_index, reduction)
         self.loss = _without_flattening(loss)
         if getattr(self.loss, "reduction", None) == "sum":
-            warnings.warn(
+            warn(
                 f'{name_of(loss)} adds up its losses (reduction="sum"); their mean is taken, which '
-                "does not grow with the batch.",
-                stacklevel=2,
+                "does not grow with the batch."
             )
             self.loss.reduction = "mean"
         self.way: Way | None = None  # how logits and truth are given

@@ -4,7 +4,6 @@ Downstream of it nobody sees anything but class indices 0..C-1 and `VOID`.
 """
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from colorsys import hsv_to_rgb
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from fastunet._util.text import listing
+from fastunet._util.warn import warn
 from fastunet.choices import Unknown
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
@@ -106,7 +106,7 @@ class MaskCodec:
         stats = MaskSetStats.of(mask_paths, progress)
         codec = cls.from_stats(stats, classes, void, instances, unknown)
         if unused := unused_void(stats, void):
-            warnings.warn(unused, stacklevel=2)
+            warn(unused)
         return codec
 
     @classmethod

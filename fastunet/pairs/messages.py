@@ -1,10 +1,10 @@
 """What is said where images and masks do not pair: why, and what to do."""
 
 import re
-import warnings
 from pathlib import Path
 
 from fastunet._util.text import listing, plural
+from fastunet._util.warn import warn
 from fastunet.io.extensions import EXTENSIONS, is_junk
 from fastunet.pairs.file_names import nfc, stem_of
 from fastunet.pairs.formats.layout import Layout, Part
@@ -26,7 +26,7 @@ def warn_of_unpaired(what: str, unpaired: list[Path], others: list[Path], root: 
     names = [_with_nearest(file, others, root) for file in unpaired[:10]]
     more = f" and {len(unpaired) - 10} more" if len(unpaired) > 10 else ""
     text = f"{what} are left out ({len(unpaired)}): {', '.join(names)}{more}"
-    warnings.warn(text, stacklevel=3)
+    warn(text)
 
 
 def _with_nearest(file: Path, others: list[Path], root: Path) -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from fastunet._util.files import write_atomically
 from fastunet._util.text import listing, plural
+from fastunet._util.warn import warn
 from fastunet.errors import OptionError, SplitError
 from fastunet.pairs.file_names import nfc
 from fastunet.pairs.groups import Groups, relative_names, with_groups
@@ -148,10 +148,9 @@ def load_split(
     for name, part in part_of.items():
         parts[part] += waiting[name]
     if again := parts.pop(_SKIPPED):
-        warnings.warn(
+        warn(
             f"{path} leaves out {len(again)} images that could not be used when it was made: "
-            f"{listing([pair.image.name for pair in again], 3)}.",
-            stacklevel=2,
+            f"{listing([pair.image.name for pair in again], 3)}."
         )
     return marked(parts)
 

@@ -1,12 +1,12 @@
 """A split as a user states it: names of images, pairs, a file, or a function."""
 
 import os
-import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from fastunet._util.text import listing
+from fastunet._util.warn import warn
 from fastunet.errors import SplitError
 from fastunet.pairs.file_names import nfc, split_named
 from fastunet.pairs.groups import relative_names
@@ -86,10 +86,9 @@ def _by_part(pairs: Sequence[Pair], stated: Mapping[str, Names]) -> dict[str, li
         else:
             parts[part or "train"].append(pair)
     if left_out:
-        warnings.warn(
+        warn(
             f"{len(left_out)} images are in no part of the split and are left out: "
-            f"{listing([pair.image.name for pair in left_out])}.",
-            stacklevel=2,
+            f"{listing([pair.image.name for pair in left_out])}."
         )
     for name in ("train", "valid"):
         if not parts[name]:

@@ -5,13 +5,13 @@ import csv
 import io
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
+from fastunet._util.warn import warn
 from fastunet.errors import OptionError, PairingError
 from fastunet.io.extensions import is_image
 from fastunet.pairs.file_names import as_on_disk, split_named
@@ -275,11 +275,10 @@ def _word(text: str) -> Split | None:
 def _warn_of_unread(column: str, texts: Sequence[str], table: str) -> None:
     held = sorted(set(filter(None, texts)))
     if 1 < len(held) < len(texts):
-        warnings.warn(
+        warn(
             f"{table}: the column {column!r} looks like a split, but is not used, since it holds "
             f"{listing(held, 5)}. To use it, write train, valid or test, or a column is_valid with "
-            "1 for what is validated on.",
-            stacklevel=5,
+            "1 for what is validated on."
         )
 
 

@@ -1,6 +1,5 @@
 """What the training images hold: channels, range, mean and deviation, from a look at some."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from fastunet._util.threads import in_threads
+from fastunet._util.warn import warn
 from fastunet.choices import Scaling
 from fastunet.errors import ImageReadError
 from fastunet.io.channels import is_grey, with_channels
@@ -139,13 +139,12 @@ def _full_scale_of_types(found: Sequence[ImageValues], scaling: Scaling) -> dict
     if reading.question:
         raise ImageReadError(reading.question)
     if reading.warning:
-        warnings.warn(reading.warning, stacklevel=4)
+        warn(reading.warning)
     if any(one.nodata for one in found):
         looked = f" (of {len(found)} that were looked at)" if len(found) > 1 else ""
-        warnings.warn(
+        warn(
             f"No data: {tell_nodata(found)}{looked}. These pixels are left out of the range and "
-            "the statistics, and are black to the network; their class stays as the mask has it.",
-            stacklevel=4,
+            "the statistics, and are black to the network; their class stays as the mask has it."
         )
     return reading.full_scale
 

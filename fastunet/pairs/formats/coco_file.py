@@ -10,7 +10,7 @@ from fastunet._util.text import listing
 from fastunet.errors import PairingError
 from fastunet.pairs.formats.annotations import read_json, stated_size
 from fastunet.pairs.formats.polygons import Size
-from fastunet.pairs.formats.rasterise import warn
+from fastunet.pairs.formats.rasterise import warn_of_outlines
 
 Id = int | float | str
 _LISTS = ("images", "annotations", "categories")
@@ -146,7 +146,7 @@ def _resolve(
         raise refusal(path, unknown, annotations, known)
     if converted:
         given, meant = converted[0]
-        warn(
+        warn_of_outlines(
             f"{path}: {len(converted)} of {len(annotations)} annotations have a {field} such as "
             f"{given!r}, where the file defines {meant!r}; they are taken as the same."
         )

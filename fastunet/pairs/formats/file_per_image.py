@@ -17,8 +17,8 @@ from fastunet.pairs.formats.rasterise import (
     DrawnMasks,
     Outlined,
     draw_all,
-    warn,
     warn_of_missing,
+    warn_of_outlines,
 )
 from fastunet.pairs.matching import Rule, list_files, path_of
 from fastunet.pairs.pair import Split
@@ -142,7 +142,7 @@ def _without_file(images: Path, known: set[Path], extension: str) -> list[Outlin
     every = [path_of(images, (inner, name)) for inner, names in listed.items() for name in names]
     others = [image for image in every if image not in known]
     if others:
-        warn(
+        warn_of_outlines(
             f"{len(others)} of {len(every)} images in {images} have no {extension} file and count "
             f"as background all over: {listing([image.name for image in others], 3)}"
         )

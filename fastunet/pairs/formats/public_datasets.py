@@ -3,11 +3,11 @@
 import json
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from fastunet._util.text import listing
+from fastunet._util.warn import warn
 from fastunet.errors import PairingError
 from fastunet.io.extensions import is_image
 from fastunet.io.images import open_lazily
@@ -89,11 +89,10 @@ def _listed_classes(
     names = [line for line in lines if line != "__ignore__"]
     names = [name.strip("_") if name == "_background_" else name for name in names]
     if not names or names[0].lower() not in _BACKGROUND or len({*names}) < len(names):
-        warnings.warn(
+        warn(
             f"{file} is not read: its first line should name the background, and each line another "
             "class, in the order of the mask's values. If it lists the classes, say them: "
-            "classes=...",
-            stacklevel=2,
+            "classes=..."
         )
         return None, ()
     if palette:
@@ -122,10 +121,9 @@ def retina(root: Folder) -> Layout | None:
         return None
     manual = parts[0].masks.name
     if without:
-        warnings.warn(
+        warn(
             f"{listing(without)} has no {manual}, the vessels that were drawn by hand, and is left "
-            "out; what it calls mask is the field of view.",
-            stacklevel=2,
+            "out; what it calls mask is the field of view."
         )
     name = f"{_DRAWN_BY_HAND[manual.lower()]}: {parts[0].images.name} + {manual}"
     view = parts[0].masks.parent / "mask"

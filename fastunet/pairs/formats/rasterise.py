@@ -6,7 +6,6 @@ is summed up beside the masks, so that a warning is given again when they are us
 
 import json
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,7 +18,14 @@ from fastunet._util.files import explained
 from fastunet._util.folders import atomic_folder
 from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
-from fastunet.errors import FastunetError, ImageReadError, PairingError, SizeMismatchError
+from fastunet._util.warn import warn
+from fastunet.errors import (
+    FastunetError,
+    FastunetWarning,
+    ImageReadError,
+    PairingError,
+    SizeMismatchError,
+)
 from fastunet.io.images import image_sizes
 from fastunet.labels import BACKGROUND, VOID
 from fastunet.pairs.formats.polygons import Shape, Size, draw
@@ -30,7 +36,7 @@ _EXAMPLES = 10
 _OUTSIDE = 0.1  # share of the outlines that may reach mostly out of the picture
 
 
-class OutlineWarning(UserWarning):
+class OutlineWarning(FastunetWarning):
     """Something about outlines that the user should know; the audit makes a note of it."""
 
 
@@ -101,13 +107,13 @@ def draw_all(
         _refuse_doubles(outlined)
         summary = _draw_into(done, folder, outlined, label)
     if summary.scaled:
-        warn(
+        warn_of_outlines(
             f"{summary.scaled} of {summary.masks} images in {folder} have another size than when "
             f"they were labelled ({listing(summary.scaled_names, 3)}); their outlines are scaled "
             "with them. If these images were cut out instead of resized, label them again."
         )
     if summary.outside:
-        warn(
+        warn_of_outlines(
             f"{summary.outside} of {summary.outlines} outlines lie mostly outside their picture "
             f"and are cut off ({listing(summary.outside_names, 3)}). Look at them."
         )
@@ -229,9 +235,9 @@ def refuse_empty(masks: Sequence[DrawnMasks], source: object) -> None:
 def warn_of_missing(what: str, names: Sequence[object]) -> None:
     """Warn that some things are left out, if there are any."""
     if names:
-        warn(f"{what} are left out ({len(names)}): {listing(names)}")
+        warn_of_outlines(f"{what} are left out ({len(names)}): {listing(names)}")
 
 
-def warn(text: str) -> None:
+def warn_of_outlines(text: str) -> None:
     """Warn of outlines: an `OutlineWarning`."""
-    warnings.warn(text, OutlineWarning, stacklevel=2)
+    warn(text, OutlineWarning)
