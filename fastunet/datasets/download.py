@@ -36,7 +36,7 @@ def camvid(
 def camvid_tiny(
     cache: Cache = None,  # None: the user's cache folder
 ) -> Path:
-    """100 small pictures of CamVid: enough to see that all works. 2 MB."""
+    """100 small pictures of CamVid, to see whether everything works. 2 MB."""
     return _from_fastai("CAMVID_TINY", "camvid_tiny", cache)
 
 
@@ -120,7 +120,7 @@ def _fetched(
     fetch: Callable[[Path], Path],  # fetches into a folder; returns the data set's own within it
     cache: Cache,
 ) -> Path:
-    """The data set's folder; fetched beside and renamed when it is complete.
+    """The data set's folder; fetched into one beside it and renamed when it is complete.
 
     What was downloaded of a fetch that broke off is kept, for the libraries to check and go on.
     """

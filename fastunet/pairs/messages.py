@@ -1,4 +1,4 @@
-"""What is said where images and masks do not pair: why, and what to do."""
+"""The messages where images and masks do not pair: why, and what to do."""
 
 import re
 import warnings

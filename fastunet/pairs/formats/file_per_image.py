@@ -13,14 +13,8 @@ from fastunet.pairs.file_names import nfc, stem_of
 from fastunet.pairs.formats.layout import Folder, Part
 from fastunet.pairs.formats.named_folders import IMAGES, MASKS
 from fastunet.pairs.formats.polygons import Shape, Size
-from fastunet.pairs.formats.rasterise import (
-    DrawnMasks,
-    Outlined,
-    draw_all,
-    warn,
-    warn_of_missing,
-)
-from fastunet.pairs.matching import Rule, list_files, path_of
+from fastunet.pairs.formats.rasterise import DrawnMasks, Outlined, draw_all, warn, warn_of_missing
+from fastunet.pairs.matching import Rule, SubPath, list_files, path_of, sub_paths
 from fastunet.pairs.pair import Split
 
 
@@ -36,25 +30,22 @@ class AnnotatedFolder:
         self, extension: str
     ) -> tuple[list[tuple[Path, Path]], list[str]]:  # (file, image); files without an image
         """Annotation files with the image of equal stem, in mirrored folders."""
-        images: dict[tuple[str, str], list[Path]] = defaultdict(list)
-        for inner, names in list_files(self.images.path).items():
-            for name in names:
-                file = path_of(self.images.path, (inner, name))
-                images[nfc(inner), stem_of(name)].append(file)
+        images: dict[SubPath, list[Path]] = defaultdict(list)
+        for inner, name in sub_paths(list_files(self.images.path)):
+            images[nfc(inner), stem_of(name)].append(path_of(self.images.path, (inner, name)))
         found, missing, unclear = [], [], []
         listed = list_files(self.annotations.path, lambda name: name.lower().endswith(extension))
-        for inner, names in listed.items():
-            for name in names:
-                if name == "classes.txt":
-                    continue
-                file = path_of(self.annotations.path, (inner, name))
-                of_that_name = images.get((nfc(inner), stem_of(name)), [])
-                if len(of_that_name) > 1:
-                    unclear.append(file)
-                elif of_that_name:
-                    found.append((file, of_that_name[0]))
-                else:
-                    missing.append(file.name)
+        for inner, name in sub_paths(listed):
+            file = path_of(self.annotations.path, (inner, name))
+            of_that_name = images.get((nfc(inner), stem_of(name)), [])
+            if name == "classes.txt":
+                continue
+            if len(of_that_name) > 1:
+                unclear.append(file)
+            elif of_that_name:
+                found.append((file, of_that_name[0]))
+            else:
+                missing.append(file.name)
         if unclear:
             raise PairingError(
                 f"More than one image in {self.images.path} has the name of {listing(unclear, 3)}. "
@@ -138,8 +129,7 @@ def draw_from_files(
 
 
 def _without_file(images: Path, known: set[Path], extension: str) -> list[Outlined]:
-    listed = list_files(images)
-    every = [path_of(images, (inner, name)) for inner, names in listed.items() for name in names]
+    every = [path_of(images, file) for file in sub_paths(list_files(images))]
     others = [image for image in every if image not in known]
     if others:
         warn(
