@@ -85,14 +85,10 @@ def refuse_several(parts: Sequence[Matched], stated: Rule | None) -> None:
             if len(files) >= enough and _is_second_choice(name, files, chosen)
         ]
         if rivals:
-            raise AmbiguousPairingError(_question(one, [own, *rivals]))
-
-
-def _question(one: Matched, answers: Sequence[str]) -> str:
-    return (
-        f"The images in {one.part.images} have more than one kind of mask, and which of them is to "
-        f"be learned cannot be known. Say it: {', or '.join(answers)}."
-    )
+            raise AmbiguousPairingError(
+                f"The images in {one.part.images} have more than one kind of mask, and which of "
+                f"them is to be learned cannot be known. Say it: {', or '.join([own, *rivals])}."
+            )
 
 
 # --- where other masks may be --------------------------------------------------------------------

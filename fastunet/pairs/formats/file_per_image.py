@@ -122,9 +122,8 @@ def draw_from_files(
             outlined += _without_file(images, {image for _, image in files}, extension)
         sources = [one.source for one in outlined if one.source]
         key = fingerprint([*sources, *(one.image for one in outlined)], settings)
-        masks = draw_all(images, outlined, key)
-        parts.append(Part(images, masks.folder, folder.split, Rule()))
-        drawn.append(masks)
+        drawn.append(draw_all(images, outlined, key))
+        parts.append(Part(images, drawn[-1].folder, folder.split, Rule()))
     return parts, drawn
 
 
