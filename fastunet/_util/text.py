@@ -33,8 +33,5 @@ def sizes_differ(
     other_size: Sequence[int],  # (H, W[, ...])
 ) -> str:
     """`a.png has 4x6 pixels (height x width), its mask 4x5.`: the first sentence of a message."""
-    return f"{name} has {_sides(size)} pixels (height x width), {other} {_sides(other_size)}."
-
-
-def _sides(size: Sequence[int]) -> str:
-    return f"{size[0]}x{size[1]}"
+    found, expected = (f"{height}x{width}" for height, width, *_ in (size, other_size))
+    return f"{name} has {found} pixels (height x width), {other} {expected}."

@@ -20,12 +20,10 @@ from fastunet.errors import DownloadError
 _UNREACHED = (URLError, ConnectionError, TimeoutError, HTTPException)
 _DAMAGED = (RuntimeError, tarfile.TarError, shutil.ReadError, EOFError, zlib.error)
 
-Cache = str | os.PathLike | None
+Cache = str | os.PathLike | None  # None: the user's cache folder
 
 
-def camvid(
-    cache: Cache = None,  # None: the user's cache folder
-) -> Path:
+def camvid(cache: Cache = None) -> Path:
     """CamVid as fastai gives it out: 701 street scenes, 32 classes named in `codes.txt`. 600 MB.
 
     Brostow, Fauqueur, Cipolla, "Semantic Object Classes in Video", 2009.
@@ -33,16 +31,12 @@ def camvid(
     return _from_fastai("CAMVID", "camvid", cache)
 
 
-def camvid_tiny(
-    cache: Cache = None,  # None: the user's cache folder
-) -> Path:
-    """100 small pictures of CamVid: enough to see that all works. 2 MB."""
+def camvid_tiny(cache: Cache = None) -> Path:
+    """100 small pictures of CamVid, to see whether everything works. 2 MB."""
     return _from_fastai("CAMVID_TINY", "camvid_tiny", cache)
 
 
-def oxford_pets(
-    cache: Cache = None,  # None: the user's cache folder
-) -> Path:
+def oxford_pets(cache: Cache = None) -> Path:
     """Oxford-IIIT Pet: 7,390 cats and dogs with trimaps (pet, background, border). 800 MB.
 
     Parkhi, Vedaldi, Zisserman, Jawahar, "Cats and Dogs", CVPR 2012.
@@ -62,9 +56,7 @@ def oxford_pets(
     return _fetched("oxford-iiit-pet", url, "images/ and annotations/trimaps/", fetch, cache)
 
 
-def voc2012(
-    cache: Cache = None,  # None: the user's cache folder
-) -> Path:
+def voc2012(cache: Cache = None) -> Path:
     """Pascal VOC 2012: 2,913 photos with masks of 20 classes, a void border, a split. 2 GB.
 
     Everingham et al., "The Pascal Visual Object Classes Challenge: A Retrospective", IJCV 2015.
@@ -79,9 +71,7 @@ def voc2012(
     return _fetched("VOC2012", url, "JPEGImages/ and SegmentationClass/", fetch, cache)
 
 
-def carvana(
-    cache: Cache = None,  # None: the user's cache folder
-) -> Path:
+def carvana(cache: Cache = None) -> Path:
     """Carvana: 5,088 photos of 318 cars, 16 views each. Fetched by hand, as it needs an account."""
     folder = _place("carvana", cache)
     if not folder.is_dir():
@@ -120,7 +110,7 @@ def _fetched(
     fetch: Callable[[Path], Path],  # fetches into a folder; returns the data set's own within it
     cache: Cache,
 ) -> Path:
-    """The data set's folder; fetched beside and renamed when it is complete.
+    """The data set's folder; fetched into one beside it and renamed when it is complete.
 
     What was downloaded of a fetch that broke off is kept, for the libraries to check and go on.
     """

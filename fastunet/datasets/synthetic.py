@@ -1,8 +1,8 @@
-"""Built-in data: drawn by this module, not photographed, and honest about it.
+"""Synthetic data sets: drawn by this module, not photographed.
 
-They are there to try the whole way through without a download, and hard enough that a badly trained
-network fails; scores on them say nothing about real pictures. Every picture is drawn from its own
-seed, so they are the same on every machine, and kept in the user's cache folder.
+They are for trying fastunet without a download. They are hard enough that a badly trained network
+fails, but scores on them say nothing about real pictures. Every picture is drawn from a seed of its
+own, so they are the same on every machine. They are kept in the user's cache folder.
 """
 
 import os
@@ -90,7 +90,7 @@ def _made(
 
 
 def _is_whole_png(file: Path) -> bool:
-    """Whether the file holds a PNG whose parts all have their checksum, from the first to the last.
+    """Whether the file is a complete PNG, by the checksums of its parts.
 
     Each part is its length, its type, its content and a CRC-32 (https://www.w3.org/TR/png, 5.3).
     """

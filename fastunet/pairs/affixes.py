@@ -1,4 +1,4 @@
-"""What image and mask names have around the part they share, found out from the names."""
+"""The affixes of image and mask names, found from the names: `_mask` of a.jpg and a_mask.png."""
 
 import re
 from bisect import bisect_left
@@ -15,7 +15,7 @@ _NEIGHBOURS = 64  # names looked at behind one beginning: enough, since every fi
 
 
 def infer_rule(images: Listing, masks: Listing) -> Rule:
-    """The one rule that pairs most of a spread sample; equal stems win a tie, then short affixes.
+    """The rule that pairs most of a sample of the files; equal stems win a tie, then short affixes.
 
     `mask_7` for `img_7`, `x_gtFine_labelIds` for `x_leftImg8bit`, `seg_1_L` for `1`. Where both
     sides have an affix, it must end where a word ends, differ by more than a number, and pair at
@@ -80,14 +80,14 @@ def _common_starts(stems: list[str]) -> list[str]:
 
 
 def _longer_partners(stem: str, known: list[str], starts: list[str]) -> Iterator[Rule]:
-    """The partner has something before or behind the whole stem."""
+    """Rules by which the partner is the whole stem with an affix."""
     for start in starts:
         for partner in _beginning_with(known, start + stem):
             yield Rule(mask=(start, partner[len(start) + len(stem) :]))
 
 
 def _shorter_partners(stem: str, known: list[str], starts: list[str]) -> Iterator[Rule]:
-    """The stem has something before or behind the whole of the partner's."""
+    """Rules by which the stem is the whole of the partner's with an affix."""
     for start in starts:
         if stem.startswith(start):
             for end in range(len(start) + 1, len(stem) + 1):
@@ -96,7 +96,7 @@ def _shorter_partners(stem: str, known: list[str], starts: list[str]) -> Iterato
 
 
 def _common_words(stems: list[str]) -> list[Affix]:
-    """The affixes, cut off where a word ends, whose both halves many stems have."""
+    """The affixes that many stems have, each ending where a word ends."""
     cuts = [[i for i in range(len(stem) + 1) if _word_ends(stem, i)] for stem in stems]
     starts, ends, both = Counter[str](), Counter[str](), Counter[Affix]()
     for stem, at in zip(stems, cuts, strict=True):
@@ -113,7 +113,7 @@ def _common_words(stems: list[str]) -> list[Affix]:
 def _word_partners(
     stem: str, known: list[str], own_words: list[Affix], other_words: list[Affix]
 ) -> Iterator[Rule]:
-    """Both have something of their own, cut off where a word ends."""
+    """Rules by which stem and partner each have an affix that ends where a word ends."""
     for own in own_words:
         core = without_affix(stem, own) if own != ("", "") else None
         if core is None:

@@ -1,4 +1,4 @@
-"""Names of files and folders: how they are compared, and what a word in them says."""
+"""Names of files and folders: how they are compared, and which part of the data they name."""
 
 import unicodedata
 from functools import lru_cache

@@ -15,7 +15,7 @@ from fastunet.pairs.file_names import as_on_disk, nfc, stem_of
 from fastunet.pairs.formats.layout import Folder, Layout, Part
 from fastunet.pairs.formats.named_folders import one_folder, with_masks
 from fastunet.pairs.formats.registry import recognise
-from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, path_of, separate
+from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, path_of, separate, sub_paths
 from fastunet.pairs.messages import (
     duplicates_of,
     further_masks,
@@ -35,7 +35,7 @@ Channels = dict[Path, tuple[Path, ...]]  # of an image's first file, the files o
 def find_pairs(
     path: "str | os.PathLike | pd.DataFrame",  # the data folder, a .csv or .tsv table, a DataFrame
     images: str | os.PathLike | None = None,  # folder below `path`, or column of a table
-    masks: str | os.PathLike | None = None,  # folder of masks, alone where images are found without
+    masks: str | os.PathLike | None = None,  # the same of masks; may be given without `images`
     prefix: str | None = None,  # what a mask's stem has before the image's; None: find it out
     suffix: str | None = None,  # what a mask's stem has behind the image's; None: find it out
     missing_ok: bool = False,  # a table may list files that are missing, as `skip_bad` takes them
@@ -141,7 +141,7 @@ def as_pairs(
 
 
 def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
-    """A pair, and whether its files have yet to be looked for."""
+    """A pair, and whether it is not yet known that its files exist."""
     if isinstance(entry, Pair):
         return entry, False
     if isinstance(entry, tuple | list) and len(entry) == 2:
@@ -239,14 +239,14 @@ def _named_masks(root: Path, masks: str | os.PathLike) -> Layout:
 
 
 def _marked(folder: Path, stated: Rule) -> Layout:
-    """Images and masks in one folder, told apart by what the user says of the masks' names."""
+    """Images and masks in one folder; a mask has the affix that the user names."""
     before, behind = stated.mask
     name = f"x + {before}x{behind} in one folder"
     return Layout(name, [Part(folder, folder, beside=stated.mask)])
 
 
 def _match(part: Part, stated: Rule | None) -> tuple[Matched, Channels]:
-    """What the files of a part make by their names, and the further channels of an image file."""
+    """Match the files of a part by their names. Returns the further channels of images too."""
     images = list_files(part.images)
     if part.beside:
         images, masks = separate(images, stated.mask if stated else part.beside)
@@ -266,7 +266,7 @@ def _match(part: Part, stated: Rule | None) -> tuple[Matched, Channels]:
 
 
 def _outside(images: Listing, part: Part) -> Listing:
-    """The images that are not in the folder of masks, where that lies among them."""
+    """The images without those in the folder of masks, where that lies among the images."""
     if not part.masks.is_relative_to(part.images):
         return images
     inside = part.masks.relative_to(part.images).as_posix()
@@ -279,7 +279,7 @@ def _only(files: Listing, stems: Collection[str]) -> Listing:
 
 def _by_channel(folder: Path, images: Listing) -> tuple[Listing, Channels]:
     """The files of the first channel, and those of the others. All images have as many channels."""
-    files = [path_of(folder, (inner, name)) for inner, names in images.items() for name in names]
+    files = [path_of(folder, file) for file in sub_paths(images)]
     sets = [members for _, members in channel_sets(files) if members[0].stem.endswith("_0000")]
     usual = Counter(map(len, sets)).most_common(1)[0][0] if sets else 0
     if odd := [members[0].name for members in sets if len(members) != usual]:

@@ -42,9 +42,7 @@ _ROLES = re.compile(
 )
 
 
-def propose_groups(
-    pairs: Sequence[Pair],
-) -> dict[Pair, str] | None:  # the group of each pair
+def propose_groups(pairs: Sequence[Pair]) -> dict[Pair, str] | None:  # the group of each pair
     """The groups that file names or sub-folders show; None where they show none.
 
     `0cdf5b5d0ce1_01` and `0cdf5b5d0ce1_02` are views of one car, `seq2_f00012` is a frame of
@@ -89,9 +87,7 @@ def with_groups(
     return _by_expression(pairs, groups)
 
 
-def relative_names(
-    files: Iterable[Path],
-) -> dict[Path, str]:  # "train/images/01.png"
+def relative_names(files: Iterable[Path]) -> dict[Path, str]:  # "train/images/01.png"
     """Each file's path below the folder that all have in common, the same on every machine.
 
     Raises `SplitError` where two files have one such name.
@@ -173,7 +169,7 @@ def _heads(expression: re.Pattern[str], stems: Sequence[str]) -> list[str] | Non
 
 
 def _accepted(heads: Sequence[str]) -> list[str] | None:
-    """The groups, if they are some: more than one, all with a name, most of several pairs."""
+    """The heads, if they make groups: two or more, all named, most of them of several pairs."""
     sizes = Counter(heads)
     several = sum(size >= 2 for size in sizes.values())
     named = all(head and not _ROLES.match(head) for head in sizes)
@@ -182,7 +178,7 @@ def _accepted(heads: Sequence[str]) -> list[str] | None:
 
 
 def _is_id(head: str) -> bool:
-    """Whether it names one thing: `seq2`, `0cdf5b5d`; not `cat`, a kind, nor a year."""
+    """Whether it names one thing: `seq2` and `0cdf5b5d` do; `cat`, a kind, and years do not."""
     return any(c.isdigit() for c in head) and not _DATE.match(head)
 
 
@@ -193,9 +189,9 @@ def _are_offsets(stems: Sequence[str]) -> bool:
 
 
 def _by_folder(folders: Sequence[str], stems: Sequence[str]) -> list[str] | None:
-    """Folders that are a video or patient each: they have numbers, or count files anew.
+    """Folders that are a video or patient each: all are numbered, or their files have equal names.
 
-    Folders of words whose files have names of their own are rather classes or sites.
+    Folders of words whose files have names of their own are more likely classes or sites.
     """
     count_anew = len(set(stems)) <= len(stems) / 2
     if not count_anew and not all(map(_is_id, folders)):

@@ -56,8 +56,13 @@ def list_files(
     return found
 
 
+def sub_paths(files: Listing) -> list[SubPath]:
+    """The listed files, one by one."""
+    return [(inner, name) for inner, names in files.items() for name in names]
+
+
 def _is_file(entry: os.DirEntry) -> bool:
-    """Not a pipe, a socket or a device, which would be waited for; a broken link is told later."""
+    """Not a pipe, a socket or a device: they have no end. A broken link is refused later."""
     return entry.is_file() or not os.path.exists(entry.path)  # noqa: PTH110, called for millions
 
 
@@ -77,7 +82,7 @@ def separate(files: Listing, affix: Affix) -> tuple[Listing, Listing]:
 
 @dataclass(frozen=True)
 class Rule:
-    """What stems have around the part that an image and its mask share."""
+    """The affixes of images and of masks; what is left of the stems is equal."""
 
     image: Affix = ("", "")
     mask: Affix = ("", "")
@@ -164,7 +169,7 @@ def pair_up(
 
 
 def by_nfc_name(folders: Iterable[str]) -> dict[str, str]:
-    """Sub-folders by the form of their name that is compared."""
+    """Sub-folders by their name in Unicode form NFC."""
     found: dict[str, str] = {}
     for folder in folders:
         first = found.setdefault(nfc(folder), folder)

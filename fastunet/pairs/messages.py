@@ -1,4 +1,4 @@
-"""What is said where images and masks do not pair: why, and what to do."""
+"""The messages where images and masks do not pair: why, and what to do."""
 
 import re
 from pathlib import Path
@@ -105,7 +105,7 @@ def _sub_folders_differ(
             "Is it a folder of masks for each class? One mask per image is read, in which each "
             "class has a value of its own: merge them (0 for the background, 1 for the first "
             f"class, 2 for the second). To train on one of the classes, name its folder: "
-            f'masks="{_folder_of(fitting)}".'
+            f'masks="{fitting[min(fitting)][0].parent}".'
         )
     return said + "Move the files, or name the two folders: images=..., masks=..."
 
@@ -123,10 +123,6 @@ def _by_sub_folder(roots: list[Path], files: list[Path]) -> dict[str, list[Path]
 def _folders(by_folder: dict[str, list[Path]]) -> str:
     names = [f"{inner}/" if inner else "the folder itself" for inner in sorted(by_folder)]
     return listing(names, 4)
-
-
-def _folder_of(by_folder: dict[str, list[Path]]) -> Path:
-    return by_folder[min(by_folder)][0].parent
 
 
 _NUMBERED = re.compile(r"^(.*)[-_ ]\d+$")

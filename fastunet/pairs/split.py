@@ -159,12 +159,11 @@ def load_split(
 
 
 def in_order(pairs: Iterable[Pair]) -> list[Pair]:
-    """The pairs by file name, then by place: the same order on every machine."""
+    """The pairs by file name, then by folder: the same order on every machine."""
     pairs = list(pairs)
     names = relative_names(pair.image for pair in pairs)
     return sorted(
-        pairs,
-        key=lambda p: (PurePosixPath(names[p.image]).name, names[p.image], p.mask.as_posix()),
+        pairs, key=lambda p: (PurePosixPath(names[p.image]).name, names[p.image], p.mask.as_posix())
     )
 
 
@@ -174,7 +173,7 @@ def _dealt(
     seed: int,
     present: Present | None,
 ) -> list[list[Pair]]:
-    """The pool's pairs in as many parts as there are quotas; groups and images stay whole."""
+    """Divide the pairs into as many parts as there are quotas; groups and images stay whole."""
     whole: dict[tuple[str, object], list[Pair]] = defaultdict(list)
     for pair in pool:
         whole[("group", pair.group) if pair.group else ("image", pair.image)].append(pair)

@@ -90,10 +90,7 @@ def _by_part(pairs: Sequence[Pair], stated: Mapping[str, Names]) -> dict[str, li
             f"{len(left_out)} images are in no part of the split and are left out: "
             f"{listing([pair.image.name for pair in left_out])}."
         )
-    for name in ("train", "valid"):
-        if not parts[name]:
-            raise SplitError(f"The lists leave the {name} part empty.")
-    return marked(parts)
+    return _without_empty(parts, "The lists leave")
 
 
 def _part_of(name: object) -> str:
@@ -124,11 +121,15 @@ def _by_function(
             f"The function given as split= returned {type(made).__name__}; a dict of pairs by part "
             "('train', 'valid', 'test'), or the indices of training and validation, was expected."
         )
-    parts = {name: parts.get(name, []) for name in PARTS}
+    return _without_empty(parts, "The function given as split= leaves")
+
+
+def _without_empty(parts: Mapping[str, list[Pair]], who: str) -> dict[str, list[Pair]]:
+    """The parts, marked. Raises `SplitError` where there is nothing to train or validate on."""
     for name in ("train", "valid"):
-        if not parts[name]:
-            raise SplitError(f"The function given as split= leaves the {name} part empty.")
-    return marked(parts)
+        if not parts.get(name):
+            raise SplitError(f"{who} the {name} part empty.")
+    return marked({name: parts.get(name, []) for name in PARTS})
 
 
 def _of_indices(pairs: Sequence[Pair], made: Sequence[Sequence[int]]) -> dict[str, list[Pair]]:

@@ -57,7 +57,7 @@ def _rarest_class_first(units: Sequence[Unit]) -> list[tuple[int, Hashable | Non
 
 
 class _Hand:
-    """Units on their way to parts: what was given where, and what each part still wants."""
+    """The units that each part was given, and what each part still wants."""
 
     def __init__(self, units: Sequence[Unit], quotas: Sequence[int]):
         self.units, self.parts = units, range(len(quotas))

@@ -155,7 +155,7 @@ def _file(folder: Path, name: str) -> Path:
 def _column(
     columns: Sequence[str], asked: str, meaning: str, table: str, needed: bool | None = None
 ) -> str | None:
-    """The column that is asked for, or one of the names that usually stand for it."""
+    """The column that is asked for, or one with another usual name for it."""
     by_name = {column.strip().lower(): column for column in reversed(columns)}
     names = [asked.lower(), *(_ALIASES[meaning] if asked == meaning else ())]
     found = next((by_name[name] for name in names if name in by_name), None)

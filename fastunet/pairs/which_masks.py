@@ -1,4 +1,4 @@
-"""Whether other files beside the images would do as masks just as well: then the user is asked.
+"""Whether other files could be the masks just as well: then the user is asked.
 
 A folder of retina photos has the vessels that a doctor drew and the field of view of the camera,
 both in black and white, both of the images' names. Which of them is to be learned only the user
@@ -52,7 +52,7 @@ _DERIVED = {  # words for what is made of images and masks, to be looked at
 
 @dataclass(frozen=True)
 class Matched:
-    """A part of a layout and what its files make."""
+    """A part of a layout, its files, and how they pair."""
 
     part: Part
     images: Listing
@@ -86,14 +86,10 @@ def refuse_several(parts: Sequence[Matched], stated: Rule | None) -> None:
             if len(files) >= enough and _is_second_choice(name, files, chosen)
         ]
         if rivals:
-            raise AmbiguousPairingError(_question(one, [own, *rivals]))
-
-
-def _question(one: Matched, answers: Sequence[str]) -> str:
-    return (
-        f"The images in {one.part.images} have more than one kind of mask, and which of them is to "
-        f"be learned cannot be known. Say it: {', or '.join(answers)}."
-    )
+            raise AmbiguousPairingError(
+                f"The images in {one.part.images} have more than one kind of mask, and which of "
+                f"them is to be learned cannot be known. Say it: {', or '.join([own, *rivals])}."
+            )
 
 
 # --- where other masks may be --------------------------------------------------------------------
@@ -152,7 +148,7 @@ def _other_affixes(one: Matched) -> dict[str, tuple[str, dict[Path, Path]]]:
 
 
 def _cores(stem: str) -> Iterator[tuple[str, Affix]]:
-    """What may be the image's own part of a stem: up to a word's end, or from its beginning."""
+    """The cores that a stem may have, each with its affix, cut where a word ends or begins."""
     yield stem, ("", "")
     for at in range(1, len(stem)):
         if not stem[at].isalnum():
@@ -170,7 +166,7 @@ def _typed(affix: Affix) -> str:
 
 
 def _is_second_choice(name: str, files: dict[Path, Path], chosen: dict[Path, Path]) -> bool:
-    """Whether the files of a name look like masks, and say something else than those chosen."""
+    """Whether these files look like masks, and mark something else than those chosen."""
     words = set(_WORD.findall(name.lower()))
     if words & _DERIVED:
         return False

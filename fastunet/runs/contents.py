@@ -36,9 +36,7 @@ _FILES: Owned = {  # that a run writes
 }
 
 
-def unfinished(
-    folder: Path,
-) -> str:
+def unfinished(folder: Path) -> str:
     """What to tell of a run that is not finished, and where its best epoch is; "" otherwise."""
     record = record_of(folder)
     if record is None or record["status"] == "finished":

@@ -38,8 +38,8 @@ from fastunet.runs.contents import (
 class RunFolder:
     """A folder that one training run may write to, until the `with` block ends.
 
-    Files go to `work`; `finish` makes the run whole and puts it at `path`. Where the block ends
-    before that, a run with a model in `best/` is kept as unfinished, any other is removed.
+    Files go to `work`; `finish` puts the finished run at `path`. Where the block ends before that,
+    a run with a model in `best/` is kept as unfinished, any other is removed.
 
     >>> with RunFolder.claim("cells") as folder:
     ...     train(plan, folder)
@@ -129,7 +129,7 @@ class RunFolder:
             )
 
     def finish(self) -> list[Path]:
-        """Call the run whole and put it in its place; all its files must be written.
+        """Mark the run as finished and put it in its place; all its files must be written.
 
         Returns files that were put into the replaced run's folder since it was looked at; they
         stay, beside the new run.

@@ -23,7 +23,7 @@ def test_subfolders_are_mirrored(touch, tmp_path):
     ]
 
 
-def test_litter_and_hidden_files_are_passed_over(touch, tmp_path, recwarn):
+def test_junk_and_hidden_files_are_passed_over(touch, tmp_path, recwarn):
     touch(tmp_path, "images/a.png", "images/._a.png", "images/Thumbs.db", "masks/a.png")
     touch(tmp_path, "images/.ipynb_checkpoints/a-checkpoint.png", "masks/__MACOSX/a.png")
     touch(tmp_path, "__MACOSX/images/b.png", ".DS_Store")

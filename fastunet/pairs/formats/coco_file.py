@@ -160,18 +160,13 @@ def _as_number(value: Id) -> Id:
     return value
 
 
-def _examples(annotations: Sequence[dict], field: str) -> str:
-    return listing(
-        [f"annotation {one.get('id', '?')} of {one.get(field)!r:.40}" for one in annotations], 3
-    )
-
-
 def _unknown_image(
     path: Path, unknown: list[dict], annotations: Sequence[dict], known: Sequence[Id]
 ) -> PairingError:
+    examples = [f"annotation {a.get('id', '?')} of {a.get('image_id')!r:.40}" for a in unknown]
     return PairingError(
         f"{path}: {len(unknown)} of {len(annotations)} annotations belong to no image: their "
-        f"image_id is not among the file's images ({_examples(unknown, 'image_id')}; the images "
+        f"image_id is not among the file's images ({listing(examples, 3)}; the images "
         f"have ids like {listing([repr(one) for one in known], 3) or 'none'}). Export it again, or "
         "take these annotations out."
     )

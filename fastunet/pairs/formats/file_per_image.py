@@ -20,7 +20,7 @@ from fastunet.pairs.formats.rasterise import (
     warn_of_missing,
     warn_of_outlines,
 )
-from fastunet.pairs.matching import Rule, list_files, path_of
+from fastunet.pairs.matching import Rule, SubPath, list_files, path_of, sub_paths
 from fastunet.pairs.pair import Split
 
 
@@ -36,25 +36,22 @@ class AnnotatedFolder:
         self, extension: str
     ) -> tuple[list[tuple[Path, Path]], list[str]]:  # (file, image); files without an image
         """Annotation files with the image of equal stem, in mirrored folders."""
-        images: dict[tuple[str, str], list[Path]] = defaultdict(list)
-        for inner, names in list_files(self.images.path).items():
-            for name in names:
-                file = path_of(self.images.path, (inner, name))
-                images[nfc(inner), stem_of(name)].append(file)
+        images: dict[SubPath, list[Path]] = defaultdict(list)
+        for inner, name in sub_paths(list_files(self.images.path)):
+            images[nfc(inner), stem_of(name)].append(path_of(self.images.path, (inner, name)))
         found, missing, unclear = [], [], []
         listed = list_files(self.annotations.path, lambda name: name.lower().endswith(extension))
-        for inner, names in listed.items():
-            for name in names:
-                if name == "classes.txt":
-                    continue
-                file = path_of(self.annotations.path, (inner, name))
-                of_that_name = images.get((nfc(inner), stem_of(name)), [])
-                if len(of_that_name) > 1:
-                    unclear.append(file)
-                elif of_that_name:
-                    found.append((file, of_that_name[0]))
-                else:
-                    missing.append(file.name)
+        for inner, name in sub_paths(listed):
+            file = path_of(self.annotations.path, (inner, name))
+            of_that_name = images.get((nfc(inner), stem_of(name)), [])
+            if name == "classes.txt":
+                continue
+            if len(of_that_name) > 1:
+                unclear.append(file)
+            elif of_that_name:
+                found.append((file, of_that_name[0]))
+            else:
+                missing.append(file.name)
         if unclear:
             raise PairingError(
                 f"More than one image in {self.images.path} has the name of {listing(unclear, 3)}. "
@@ -131,15 +128,13 @@ def draw_from_files(
             outlined += _without_file(images, {image for _, image in files}, extension)
         sources = [one.source for one in outlined if one.source]
         key = fingerprint([*sources, *(one.image for one in outlined)], settings)
-        masks = draw_all(images, outlined, key)
-        parts.append(Part(images, masks.folder, folder.split, Rule()))
-        drawn.append(masks)
+        drawn.append(draw_all(images, outlined, key))
+        parts.append(Part(images, drawn[-1].folder, folder.split, Rule()))
     return parts, drawn
 
 
 def _without_file(images: Path, known: set[Path], extension: str) -> list[Outlined]:
-    listed = list_files(images)
-    every = [path_of(images, (inner, name)) for inner, names in listed.items() for name in names]
+    every = [path_of(images, file) for file in sub_paths(list_files(images))]
     others = [image for image in every if image not in known]
     if others:
         warn_of_outlines(

@@ -11,12 +11,7 @@ import numpy as np
 from fastunet._util.text import listing
 from fastunet.errors import PairingError
 from fastunet.labels import VOID
-from fastunet.pairs.formats.annotations import (
-    class_values,
-    is_background,
-    read_json,
-    stated_size,
-)
+from fastunet.pairs.formats.annotations import class_values, is_background, read_json, stated_size
 from fastunet.pairs.formats.file_per_image import annotated_folders, draw_from_files
 from fastunet.pairs.formats.layout import Folder, Layout
 from fastunet.pairs.formats.polygons import Shape, Size, numbers_of, polygon_of, refuse_shares

@@ -1,4 +1,4 @@
-"""How a folder of images and masks is to be read, and the folder itself, looked into once."""
+"""What a layout is, and the folder that is compared with it."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -143,5 +143,5 @@ def one_folder(root: Folder) -> Layout | None:
 
 
 def unfilled(root: Folder) -> Layout | None:
-    """images/ + masks/ of which one is empty: a name to be said in the error."""
+    """images/ + masks/ of which one is empty: the error names it."""
     return images_and_masks(root, filled=False)

@@ -1,4 +1,4 @@
-"""Outlines as numbers: read from annotation files, and filled.
+"""Outlines of objects: their numbers checked, and the pixels inside them filled.
 
 The first pixel of a picture reaches from 0 to 1, its centre is at 0.5. Small objects are drawn
 last, so that none is hidden.
@@ -40,7 +40,7 @@ class Shape:
         return sum(_area(polygon) for polygon in self.polygons)
 
     def share_inside(self, size: Size) -> float:
-        """How much of the box around the object lies inside the picture, 0 to 1."""
+        """The share of the box around the object that lies inside the picture, 0 to 1."""
         if self.bitmap is not None:
             low = np.array(self.corner[::-1], np.float64)
             high = low + self.bitmap.shape[::-1]
@@ -73,10 +73,7 @@ class Shape:
         return replace(self, bitmap=(small >= least) & (small > 0), corner=corner)
 
 
-def draw(
-    shapes: Sequence[Shape],
-    size: Size,
-) -> np.ndarray:  # (H, W) uint8
+def draw(shapes: Sequence[Shape], size: Size) -> np.ndarray:  # (H, W) uint8
     """Class indices. What does not count goes below all, then the large, then the small.
 
     Raises `PairingError` for a shape that marks no pixel at all.

@@ -1,4 +1,4 @@
-"""Public data sets that are laid out in a way of their own, as their files are unpacked."""
+"""Public data sets with a layout of their own, as their files are unpacked."""
 
 import json
 import os

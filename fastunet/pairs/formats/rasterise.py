@@ -37,7 +37,7 @@ _OUTSIDE = 0.1  # share of the outlines that may reach mostly out of the picture
 
 
 class OutlineWarning(FastunetWarning):
-    """Something about outlines that the user should know; the audit makes a note of it."""
+    """A warning about outlines, which the audit reports as a finding."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def draw_all(
 
 
 def _read_summary(done: Path) -> _Summary | None:
-    """What was drawn earlier; None where nothing was, or where it is no longer whole."""
+    """What was drawn earlier; None where nothing was, or files are missing."""
     if not done.is_dir():
         return None
     try:
@@ -199,7 +199,7 @@ def _mask_size(one: Outlined, upright: Size, stored: Size) -> Size:
 
 
 def _resized(before: Size, after: Size) -> bool:
-    """Whether one scale explains both sides, but for rounding to whole pixels."""
+    """Whether both sides have one scale, but for rounding to whole pixels."""
     least = max((side - 1) / was for side, was in zip(after, before, strict=True))
     most = min((side + 1) / was for side, was in zip(after, before, strict=True))
     return least < most
