@@ -30,8 +30,8 @@ from fastunet._util.terminal import shows_bars
 from fastunet._util.text import listing
 from fastunet.errors import ArchitectureError
 from fastunet.models.network import Statistics
+from fastunet.models.network_options import checked_options
 from fastunet.models.normalisation import for_channels
-from fastunet.models.options import checked_options
 
 Weights = bool | str | os.PathLike | Enum  # an Enum of torchvision's, such as ResNet18_Weights
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from fastunet.errors import ArchitectureError
 from fastunet.models.layers import DoubleConv, he_initialise, logit_layer, pad_to_step, set_prior
 from fastunet.models.network import Statistics
+from fastunet.models.network_options import checked_options
 from fastunet.models.normalisation import for_channels
-from fastunet.models.options import checked_options
 from fastunet.models.pretrained import Weights, load_encoder
 from fastunet.models.timm_encoders import plan_encoder
 

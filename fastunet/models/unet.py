@@ -24,7 +24,7 @@ from fastunet.models.layers import (
     set_prior,
     upsample,
 )
-from fastunet.models.options import checked_options
+from fastunet.models.network_options import checked_options
 
 COARSER_LEVELS = 3  # at most so many are supervised besides the finest
 

@@ -241,7 +241,7 @@ def test_a_file_without_weights_is_named(tmp_path, content, suffix):
 def test_weights_of_another_network_are_refused(torchvision_weights):
     with pytest.raises(ArchitectureError, match=r"weights of resnet34 could not.*layer1\.2"):
         FastaiUNet("resnet34", size=SIZE, weights=torchvision_weights)
-    with pytest.raises(ArchitectureError, match=r"'IMAGENET9' are no weights of.*resnet18"):
+    with pytest.raises(ArchitectureError, match=r"'IMAGENET9' are not weights of.*resnet18"):
         FastaiUNet("resnet18", size=SIZE, weights="IMAGENET9")
     with pytest.raises(ArchitectureError, match="not weights of torchvision's resnet18"):
         FastaiUNet("resnet18", size=SIZE, weights=models.ResNet34_Weights.DEFAULT)

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from fastunet.errors import ArchitectureError
-from fastunet.models.options import checked_options
+from fastunet.models.network_options import checked_options
 
 
 class Network(nn.Module):
