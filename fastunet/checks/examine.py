@@ -91,7 +91,7 @@ class MaskFacts:
         none = np.empty(0, np.int64)
         return cls(
             size, none, none, 0, False, None, 0, False, b"", none, 0.0, False,
-            MaskStats(Path(), {}, {}, CodeKind.VALUE),
+            MaskStats(Path(), none, none, none, CodeKind.VALUE),
         )  # fmt: skip
 
 

@@ -117,15 +117,20 @@ def runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat[starts], np.diff(starts, append=len(flat))
 
 
-def pixel_counts(codes: np.ndarray) -> dict[Code, int]:
-    """Pixels per code, in ascending order."""
+def unique_counts(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (K,), (K,) int64
+    """The codes that occur, ascending, and the pixels of each."""
     if codes.dtype == np.uint8:
         counts = np.bincount(codes.ravel(), minlength=256)
-        values = np.flatnonzero(counts)
-        counts = counts[values]
-    else:
-        values, counts = np.unique(codes, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+        found = np.flatnonzero(counts)
+        return found, counts[found]
+    found, counts = np.unique(codes, return_counts=True)
+    return found.astype(np.int64), counts
+
+
+def pixel_counts(codes: np.ndarray) -> dict[Code, int]:
+    """Pixels per code, in ascending order."""
+    found, counts = unique_counts(codes)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def converted(codes: np.ndarray, kind: CodeKind, to: CodeKind) -> np.ndarray:
