@@ -60,26 +60,30 @@ def parse_value(value: Value) -> tuple[Code, CodeKind]:
 
     Raises `MaskValueError` where it is neither.
     """
-    if isinstance(value, str) and value.startswith("#"):
-        digits = value[1:]
-        if len(digits) not in (6, 8) or any(d not in "0123456789abcdefABCDEF" for d in digits):
-            raise MaskValueError(f"{value!r} is no colour; write #rrggbb, for example #ff0000.")
-        channels = bytes.fromhex(digits)
-    elif isinstance(value, str):
+    if isinstance(value, str):
+        if value.startswith("#"):
+            return _colour_code(_hex_digits(value)), CodeKind.COLOUR
         if not value.strip().removeprefix("-").isdigit():
             raise MaskValueError(
                 f"{value!r} is neither a value (11) nor a colour (#ff0000), nor the name of a "
                 "class in classes=."
             )
-        return int(value), CodeKind.VALUE
     elif isinstance(value, Sequence):
         if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):
             raise MaskValueError(f"{value!r} is no colour; write (r, g, b) with 0..255.")
-        channels = bytes(value)
-    else:
-        return int(value), CodeKind.VALUE
-    pixel = np.frombuffer(channels, np.uint8).reshape(1, 1, -1)
-    return int(colour_codes(pixel)[0, 0]), CodeKind.COLOUR
+        return _colour_code(bytes(value)), CodeKind.COLOUR
+    return int(value), CodeKind.VALUE
+
+
+def _hex_digits(written: str) -> bytes:
+    digits = written[1:]
+    if len(digits) not in (6, 8) or any(d not in "0123456789abcdefABCDEF" for d in digits):
+        raise MaskValueError(f"{written!r} is no colour; write #rrggbb, for example #ff0000.")
+    return bytes.fromhex(digits)
+
+
+def _colour_code(channels: bytes) -> Code:
+    return int(colour_codes(np.frombuffer(channels, np.uint8).reshape(1, 1, -1))[0, 0])
 
 
 def rgb(code: Code) -> Colour:

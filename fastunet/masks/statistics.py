@@ -101,8 +101,8 @@ def _is_flat(codes: np.ndarray, kind: CodeKind, lossy: bool) -> np.ndarray:  # (
     edge = cv2.BORDER_REPLICATE
     high = cv2.dilate(planes, block, borderType=edge)
     low = cv2.erode(planes, block, borderType=edge)
-    flat = np.asarray(high - low <= (_RINGING if lossy else 0))
-    return flat if flat.ndim == 2 else flat.all(axis=2)
+    flat: np.ndarray = high - low <= (_RINGING if lossy else 0)
+    return flat if flat.ndim == 2 else np.all(flat, axis=2)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastunet.errors import PairingError
-from fastunet.io.channel_files import channel_sets
 from fastunet.pairs.affixes import infer_rule
 from fastunet.pairs.find import as_pairs, find_pairs
 from fastunet.pairs.matching import Rule, pair_up
@@ -344,20 +343,6 @@ def test_a_pipe_named_like_an_image_is_no_image(tmp_path):
         touch(tmp_path, f"{part}/a.png")
         os.mkfifo(tmp_path / part / "b.png")
     assert [pair.image.name for pair in find_pairs(tmp_path)] == ["a.png"]
-
-
-def test_files_numbered_by_channel_are_one_image():
-    files = [Path(f"d/{name}") for name in ("a_0001.png", "a_0000.png", "b.png", "c_0007.png")]
-    assert channel_sets(files) == [
-        ("a", (files[1], files[0])),
-        ("b", (files[2],)),
-        ("c_0007", (files[3],)),
-    ]
-
-
-def test_images_of_one_name_in_two_folders_stay_two():
-    files = [Path("d/a_0000.png"), Path("e/a_0000.png"), Path("d/a_0001.png")]
-    assert channel_sets(files) == [("a", (files[0], files[2])), ("a", (files[1],))]
 
 
 # --- what is given --------------------------------------------------------------------------------

@@ -113,10 +113,8 @@ def test_a_bit_says_nothing_among_more_than_two_classes(tmp_path):
     ],
 )
 def test_values_that_never_meet_and_have_no_order_are_a_question(tmp_path, values, asks):
-    paths = [
-        write(tmp_path / f"{i}-{k}.png", discs(*held)) for k, held in enumerate(values)
-        for i in range(3)
-    ]  # fmt: skip
+    masks = [discs(*held) for held in values for _ in range(3)]
+    paths = [write(tmp_path / f"{i:02d}.png", mask) for i, mask in enumerate(masks)]
     if asks:
         with pytest.raises(MaskValueError, match="Which is right"):
             MaskCodec.infer(paths)
