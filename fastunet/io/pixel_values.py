@@ -141,6 +141,7 @@ class ImageValues:
         name: object,
         stated: float | None = None,  # the value of no data, by the file
     ) -> "ImageValues":
+        """Look at the pixels of one image."""
         if image.dtype.kind == "f" and not (finite := np.isfinite(image)).all():
             image = image[finite]
         nodata = nodata_values(image, stated)

@@ -17,7 +17,7 @@ import numpy as np
 from fastunet._util.text import listing
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
-from fastunet.masks.classes import Classes, Naming, Void, agree, agree_on_instances, unused_void
+from fastunet.masks.classes import Classes, Void, agree, agree_on_instances, unused_void
 from fastunet.masks.codes import (
     NOWHERE,
     TRANSPARENT,
@@ -133,27 +133,24 @@ class MaskCodec:
         if instances:
             seen = stats.by_index() if stats.indices else stats
             naming = agree_on_instances(seen, classes, void)
-            return cls._of(naming, unknown="foreground", colours=tuple(_distinct(2)))
-        naming = agree(stats, classes, void, tolerant=unknown == "void")
+        else:
+            naming = agree(stats, classes, void, tolerant=unknown == "void")
         seen = naming.stats
         if len(naming.codes) < 2:
             raise MaskValueError(
                 f"The {len(seen.present)} masks hold only {seen.format(naming.codes)}: there is "
                 "nothing to tell apart. Are these the right files?"
             )
-        return cls._of(naming, nearest=seen.lossy, unknown=unknown)
-
-    @classmethod
-    def _of(cls, naming: Naming, **how) -> "MaskCodec":
-        stats = naming.stats
         return cls(
             naming.names,
             naming.codes,
             naming.void,
             naming.aliases,
-            stats.kind,
-            stats.palette,
-            **how,
+            seen.kind,
+            seen.palette,
+            nearest=seen.lossy,
+            unknown="foreground" if instances else unknown,
+            colours=tuple(_distinct(2)) if instances else (),
         )
 
     # using it

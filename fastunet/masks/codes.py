@@ -68,11 +68,12 @@ def parse_value(value: Value) -> tuple[Code, CodeKind]:
                 f"{value!r} is neither a value (11) nor a colour (#ff0000), nor the name of a "
                 "class in classes=."
             )
-    elif isinstance(value, Sequence):
-        if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):
-            raise MaskValueError(f"{value!r} is no colour; write (r, g, b) with 0..255.")
-        return _colour_code(bytes(value)), CodeKind.COLOUR
-    return int(value), CodeKind.VALUE
+        return int(value), CodeKind.VALUE
+    if isinstance(value, int | float | np.number):
+        return int(value), CodeKind.VALUE
+    if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):
+        raise MaskValueError(f"{value!r} is no colour; write (r, g, b) with 0..255.")
+    return _colour_code(bytes(value)), CodeKind.COLOUR
 
 
 def _hex_digits(written: str) -> bytes:

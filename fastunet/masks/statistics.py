@@ -73,6 +73,12 @@ class MaskStats:
         return self.kind is CodeKind.COLOUR and not is_grey.all()
 
     @property
+    def palette(self) -> dict[int, Code]:
+        """The colour of each index in use of a palette file; of any other, nothing."""
+        table = [] if self.table is None else self.table.tolist()
+        return dict(zip(self.codes.tolist(), table, strict=False))
+
+    @property
     def ambiguous(self) -> bool:
         """Whether two indices in use of a palette file have one colour."""
         return self.table is not None and len(set(self.table.tolist())) < len(self.table)
@@ -311,7 +317,7 @@ def _agreed_indices(files: Sequence[MaskStats]) -> dict[Code, int]:
     for file in files:
         if file.table is None:
             return {}
-        for index, code in zip(file.codes.tolist(), file.table.tolist(), strict=True):
+        for index, code in file.palette.items():
             if agreed.setdefault(code, index) != index:
                 return {}
     return agreed if len(set(agreed.values())) == len(agreed) else {}

@@ -63,7 +63,7 @@ def several_encodings(stats: MaskSetStats, stated: UserStatement) -> Reading | N
 
 def palette_and_indices(stats: MaskSetStats, stated: UserStatement) -> Reading | None:
     """Some files have a palette, the others hold its indices as plain values."""
-    tables = [_table_of(file) for file in stats.files if file.table is not None]
+    tables = [file.palette for file in stats.files if file.table is not None]
     plain = [file for file in stats.files if file.table is None]
     if not tables or not plain or not all(_holds_values(f) for f in plain):
         return None
@@ -80,12 +80,6 @@ def palette_and_indices(stats: MaskSetStats, stated: UserStatement) -> Reading |
     by_index = stats.by_index()
     reading = class_indices(by_index, stated) or two_values(by_index, stated)
     return reading or sparse_values(by_index, stated)
-
-
-def _table_of(file: MaskStats) -> dict[int, Code]:
-    """The colour of each palette index in use."""
-    indices, colours = file.codes.tolist(), file.table.tolist()
-    return dict(zip(indices, colours, strict=True))
 
 
 def _holds_values(file: MaskStats) -> bool:
