@@ -74,10 +74,9 @@ def check_inverted(context: CheckContext) -> Iterator[Finding]:
             continue
         if f.mask.stats is None or len(f.mask.levels) != 2:
             continue
-        more, less = sorted(f.mask.levels, key=f.mask.stats.counts.__getitem__, reverse=True)
-        if f.mask.stats.counts[more] == content.classes[1]:
-            more, less = less, more
-        foreground, background = f.mask.levels[less], f.mask.levels[more]
+        one, other = f.mask.levels.values()  # as the codes, ascending
+        is_second = f.mask.stats.counts[1] == content.classes[1]
+        foreground, background = (other, one) if is_second else (one, other)
         masks.append(f.pair.mask)
         contrasts.append((foreground - background) / max(f.mask.spread, 1e-6))
         shares.append(content.classes[1] / content.classes.sum())

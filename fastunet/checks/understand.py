@@ -57,12 +57,12 @@ def content(mask: MaskStats, lossy: bool, codec: MaskCodec) -> Content:
     """Pixels per class, of void, and of what the codec does not know."""
     if lossy:
         codec = replace(codec, nearest=True)
-    ordered = sorted(mask.counts, key=mask.counts.__getitem__, reverse=True)
-    codes, counts = np.array([ordered]), np.array([mask.counts[code] for code in ordered])
-    table = None
+    ordered = np.argsort(-mask.counts, kind="stable")
+    counts, table = mask.counts[ordered], None
     if mask.table is not None:
-        table = np.array([mask.table.get(index, 0) for index in range(256)])
-    raw = RawMask(codes, mask.kind, table, mask.bands, mask.one_bit, lossy)
+        table = np.zeros(256, np.int64)
+        table[mask.codes] = mask.table
+    raw = RawMask(mask.codes[ordered][None], mask.kind, table, mask.bands, mask.one_bit, lossy)
     found = codec.lookup(raw)[0]
     classes = np.zeros(len(codec.classes), np.int64)
     known = (found >= 0) & (found != VOID)

@@ -12,6 +12,7 @@ class ChannelFiles(tuple[Path, ...]):
     __slots__ = ()
 
     def __new__(cls, files: Iterable[str | os.PathLike]):
+        """Of one path or several."""
         return super().__new__(cls, map(Path, files))
 
 

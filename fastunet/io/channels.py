@@ -6,6 +6,8 @@ import numpy as np
 
 from fastunet.errors import ImageReadError
 
+_WHITE = 255  # of 8 bits
+
 
 def channels_last(array: np.ndarray) -> np.ndarray:
     """(C, H, W) as (H, W, C), where the first side is by far the shortest."""
@@ -17,7 +19,7 @@ def channels_last(array: np.ndarray) -> np.ndarray:
 def plain(image: np.ndarray) -> np.ndarray:  # (H, W[, C])
     """(H, W, C) in memory order, in a number type of this machine that OpenCV resizes."""
     if image.dtype == bool:
-        image = image.astype(np.uint8) * 255
+        image = image.astype(np.uint8) * _WHITE
     elif image.dtype == np.float16:
         image = image.astype(np.float32)
     if image.ndim == 2:
@@ -78,13 +80,14 @@ def full_scale(
         return image
     low, high = float(image.min()), float(image.max())
     if integer and image.dtype.itemsize <= 2 and low >= 0:
-        return (image.astype(np.float32) * (255 / np.iinfo(image.dtype).max) + 0.5).astype(np.uint8)
+        per_level = _WHITE / np.iinfo(image.dtype).max
+        return (image.astype(np.float32) * per_level + 0.5).astype(np.uint8)
     rounding = 0 if integer else 0.001  # of resampling and the like
-    if low < -rounding or high > 255 * (1 + rounding):
+    if low < -rounding or high > _WHITE * (1 + rounding):
         raise ImageReadError(
             f"{name}: a {image.dtype} image with values {low:g}..{high:g} was given where 8-bit "
             "ones are expected. Scale it to 0..255"
             + ("." if integer else ", or to 0..1. Is it normalised already? fastunet does that.")
         )
-    scale = 255 if not integer and high <= 1 + rounding else 1
-    return np.clip(np.rint(image.astype(np.float32) * scale), 0, 255).astype(np.uint8)
+    scale = _WHITE if not integer and high <= 1 + rounding else 1
+    return np.clip(np.rint(image.astype(np.float32) * scale), 0, _WHITE).astype(np.uint8)

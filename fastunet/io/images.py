@@ -10,6 +10,7 @@ import numpy as np
 from fastunet.errors import ImageReadError, SizeMismatchError
 from fastunet.io import tiff
 from fastunet.io.channels import channels_last, plain
+from fastunet.io.extensions import TIFF
 
 try:
     import cv2
@@ -59,7 +60,7 @@ def _decode(path: Path, upright: bool) -> np.ndarray | None:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return channels_last(read_npy(path))
-    if suffix not in tiff.SUFFIXES or not (pages := tiff.pages(path)):
+    if suffix not in TIFF or not (pages := tiff.pages(path)):
         return _by_opencv(path, upright)
     image = _read_tiff(path, pages)
     if image is None or upright:
@@ -143,7 +144,7 @@ def orientation_of(path: Files) -> int:
     if not isinstance(path, str | os.PathLike):
         return orientation_of(path[0]) if path else 1
     path = Path(path)
-    if path.suffix.lower() in tiff.SUFFIXES and (pages := tiff.pages(path)):
+    if path.suffix.lower() in TIFF and (pages := tiff.pages(path)):
         return pages[0].orientation
     header = _header(path)
     return header[1] if header else 1
@@ -198,6 +199,7 @@ def _why_not(path: Path, n_bytes: int) -> str:
 
 
 def too_large(path: Path, height: int, width: int) -> str:
+    """What to say of an image above `MAX_PIXELS`."""
     return (
         f"{path}: {width}x{height} pixels are {height * width / 1e6:,.0f} million; up to "
         f"{MAX_PIXELS / 1e6:,.0f} million can be decoded. Cut the image, and its mask alike, into "
@@ -270,7 +272,7 @@ def open_lazily(path: Path):
             start = file.read(16)
     for plugin, accepts in Image.OPEN.values():
         if accepts is not None and accepts(start) is True:
-            return plugin(path)
+            return plugin(path)  # type: ignore[call-arg,arg-type]  # it takes a path as well
     raise Image.UnidentifiedImageError(f"cannot identify image file {path}")
 
 
@@ -285,7 +287,7 @@ def non_finite(
     if image.dtype.kind != "f":
         return np.zeros(image.shape[:2], bool)
     with np.errstate(over="ignore"):
-        return ~np.isfinite(image.astype(np.float32, copy=False)).all(axis=2)
+        return ~np.all(np.isfinite(image.astype(np.float32, copy=False)), axis=2)
 
 
 def refuse_not_finite(image: np.ndarray, name: object) -> None:

@@ -83,7 +83,7 @@ class _Gathering:
 
     def _restore(self) -> list[str]:
         """Everything as it was; the lines that were kept back."""
-        if self._kept is None:
+        if self._kept is None or self._stderr is None:
             return []
         os.dup2(self._stderr, 2)
         if self._python is not None:
@@ -122,9 +122,11 @@ class _Log(logging.Handler):
 
 
 def _writes_to(stream: TextIO | None, descriptor: int) -> bool:
+    if stream is None:
+        return False
     try:
         return stream.fileno() == descriptor
-    except (AttributeError, OSError, ValueError):  # none, closed, or not of a file (notebooks)
+    except (AttributeError, OSError, ValueError):  # closed, or not of a file (notebooks)
         return False
 
 

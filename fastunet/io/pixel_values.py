@@ -64,7 +64,7 @@ def _as_type(value: float, dtype: np.dtype) -> np.generic | None:
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
         return None
     with np.errstate(over="ignore"):
-        return np.array(value).astype(dtype)[()]
+        return np.array([value]).astype(dtype)[0]
 
 
 def _take_out(rest: np.ndarray, value: np.generic, found: dict[float, int]) -> np.ndarray:
@@ -83,9 +83,8 @@ def _is_far(end: np.generic, rest: np.ndarray, low: np.generic, high: np.generic
     if not usual and (-99 < value < 999 or value != np.rint(value)):
         return False
     inner = rest != end
-    least, most = ((rest.min(where=inner, initial=high), float(high)) if end == low else
-                   (float(low), rest.max(where=inner, initial=low)))  # fmt: skip
-    least, most = float(least), float(most)
+    others = rest[inner]
+    least, most = float(others.min()), float(others.max())
     span = most - least
     gap = least - value if value < least else value - most
     if usual:
@@ -142,6 +141,7 @@ class ImageValues:
         name: object,
         stated: float | None = None,  # the value of no data, by the file
     ) -> "ImageValues":
+        """Look at the pixels of one image."""
         if image.dtype.kind == "f" and not (finite := np.isfinite(image)).all():
             image = image[finite]
         nodata = nodata_values(image, stated)
@@ -157,6 +157,7 @@ class ImageValues:
 
     @property
     def varies(self) -> bool:
+        """Whether it holds more than one value."""
         return self.high > self.low
 
 
@@ -194,8 +195,10 @@ def read_values(
     by it, the second where they are so as they are and a type has no full scale.
     """
     types = Counter(one.dtype for one in images)
-    groups = {kind: [one for one in images if one.dtype == kind and one.varies]
-              for kind, _ in types.most_common()}  # fmt: skip
+    in_order = [kind for kind, _ in types.most_common()]
+    groups = {
+        kind: [one for one in images if one.dtype == kind and one.varies] for kind in in_order
+    }
     if scaling == "dtype":
         return Reading({kind: largest(kind) for kind in groups})
     own = {kind: _full_scale(kind, some) for kind, some in groups.items()}
@@ -204,12 +207,10 @@ def read_values(
         return Reading(same)
     if len(groups) == 1:
         return _one_type(groups, own)
-    tops = {kind: float(np.median([one.top for one in some])) for kind, some in groups.items()
-            if some}  # fmt: skip
-    usual = next(iter(groups))
-    odd = tuple(one.name for one in images if one.dtype != usual)
-    kinds = ", ".join(f"{count} of {kind}, up to {_reach(groups[kind])}"
-                      for kind, count in types.most_common())  # fmt: skip
+    varied = {kind: some for kind, some in groups.items() if some}
+    tops = {kind: float(np.median([one.top for one in some])) for kind, some in varied.items()}
+    odd = tuple(one.name for one in images if one.dtype != in_order[0])
+    kinds = ", ".join(f"{types[kind]} of {kind}, up to {_reach(groups[kind])}" for kind in in_order)
     found = f"The images have numbers of different types ({kinds}); {_names(odd)}"
     found += " differs from the most." if len(odd) == 1 else " differ from the most."
     if all(own.values()) and _alike([tops[kind] / own[kind] for kind in tops], _DARK):

@@ -141,9 +141,10 @@ def _from_pillow(image: "Image.Image") -> np.ndarray:
     """What `read_image` makes of the file that such an image is in."""
     from PIL import ImageOps
 
-    if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+    n_pages = getattr(image, "n_frames", 1)
+    if image.format == "TIFF" and n_pages > 1:
         raise ImageReadError(
-            f"This PIL image is one of {image.n_frames} pages of a TIFF, whose pages are read as "
+            f"This PIL image is one of {n_pages} pages of a TIFF, whose pages are read as "
             "channels. Give the file's path, or of the one page image.copy()."
         )
     try:

@@ -2,15 +2,15 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from fastunet.errors import ImageReadError
-
-SUFFIXES = (".tif", ".tiff")
+from fastunet.io.extensions import TIFF
 
 # Tags of the TIFF 6.0 specification.
 _WIDTH, _HEIGHT, _BITS, PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
@@ -55,7 +55,8 @@ class Page:
         return usual and small and upright and self.unsigned and self.bits <= 8
 
     @classmethod
-    def of(cls, tags) -> "Page":
+    def of(cls, tags: Mapping[int, Any]) -> "Page":
+        """A page by its TIFF tags."""
         bands = tags.get(_BANDS, 1)
         colours = tags.get(PHOTOMETRIC, 1)
         return cls(
@@ -101,7 +102,7 @@ def pages(path: Path) -> list[Page]:
 
 def nodata(path: Path) -> float | None:
     """The value that stands for no data, where the file is a TIFF that says so."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in TIFF:
         return None
     said = next((page.nodata for page in pages(path)), "")
     try:

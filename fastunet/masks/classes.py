@@ -93,7 +93,7 @@ def _read(stats: MaskSetStats, classes: Sequence[str] | None, void: tuple[Code, 
 
 
 def _as_stated(
-    stats: MaskSetStats, classes: Mapping[str, Value], void: Void, tolerant: bool
+    stats: MaskSetStats, classes: Mapping[str, Values], void: Void, tolerant: bool
 ) -> Naming:
     """The encoding that a dict of name -> value, or values, states."""
     by_name = {name: _codes_of(value, stats) for name, value in classes.items()}

@@ -18,7 +18,7 @@ from fastunet._util.warn import warn
 from fastunet.choices import Unknown
 from fastunet.errors import MaskValueError
 from fastunet.labels import MAX_CLASSES, VOID
-from fastunet.masks.classes import Classes, Naming, Void, agree, agree_on_instances, unused_void
+from fastunet.masks.classes import Classes, Void, agree, agree_on_instances, unused_void
 from fastunet.masks.codes import (
     NOWHERE,
     TRANSPARENT,
@@ -45,7 +45,9 @@ Encoding = Literal[
     "several encodings",
 ]
 
-_UNKNOWN_INDEX = {"error": None, "void": VOID, "foreground": 1}  # as bundles store it
+Rest = Literal["error", "void", "foreground"]  # as `Unknown`, or the masks number objects
+
+_INDEX_OF_UNKNOWN: dict[Rest, int | None] = {"error": None, "void": VOID, "foreground": 1}
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,7 @@ class MaskCodec:
     kind: CodeKind = CodeKind.VALUE  # of all these codes
     palette: Palette | None = None  # the masks are palette files, read by this; None: any others
     nearest: bool = False  # in lossy files (JPEG) a code goes to the nearest known one
-    unknown: Literal["error", "void", "foreground"] = "error"  # what other codes are; "foreground":
-    # they number objects
+    unknown: Rest = "error"  # what all other codes are
     colours: tuple[Colour, ...] = ()  # what each class is drawn in; by default its own or a hue
 
     def __post_init__(self):
@@ -132,27 +133,24 @@ class MaskCodec:
         if instances:
             seen = stats.by_index() if stats.indices else stats
             naming = agree_on_instances(seen, classes, void)
-            return cls._of(naming, unknown="foreground", colours=tuple(_distinct(2)))
-        naming = agree(stats, classes, void, tolerant=unknown == "void")
+        else:
+            naming = agree(stats, classes, void, tolerant=unknown == "void")
         seen = naming.stats
         if len(naming.codes) < 2:
             raise MaskValueError(
                 f"The {len(seen.present)} masks hold only {seen.format(naming.codes)}: there is "
                 "nothing to tell apart. Are these the right files?"
             )
-        return cls._of(naming, nearest=seen.lossy, unknown=unknown)
-
-    @classmethod
-    def _of(cls, naming: Naming, **how) -> "MaskCodec":
-        stats = naming.stats
         return cls(
             naming.names,
             naming.codes,
             naming.void,
             naming.aliases,
-            stats.kind,
-            stats.palette,
-            **how,
+            seen.kind,
+            seen.palette,
+            nearest=seen.lossy,
+            unknown="foreground" if instances else unknown,
+            colours=tuple(_distinct(2)) if instances else (),
         )
 
     # using it
@@ -267,7 +265,7 @@ class MaskCodec:
             away = [self.kind.distances(codes[blurred], code) for code in known.tolist()]
             indices[blurred] = classes[np.argmin(away, axis=0)]
         if self.unknown != "error":
-            indices[indices < 0] = _UNKNOWN_INDEX[self.unknown]
+            indices[indices < 0] = _INDEX_OF_UNKNOWN[self.unknown]
         return indices
 
     @cached_property
@@ -369,7 +367,7 @@ class MaskCodec:
             "palette": self.palette or "colour",
             "nearest": self.nearest,
             "colours": [list(colour) for colour in self.colours],
-            "others": _UNKNOWN_INDEX[self.unknown],
+            "others": _INDEX_OF_UNKNOWN[self.unknown],
             "palette_files": self.palette == "colour",
         }
 
@@ -378,10 +376,10 @@ class MaskCodec:
         """The codec that `to_dict` told of, also by an older version."""
         values = [one if isinstance(one, list) else [one] for one in data["values"]]
         codes, kinds = zip(*(parse_value(one[0]) for one in values), strict=True)
-        by_colour = "colour" if data.get("palette_files", False) else None
-        others = data.get("others")
-        unknown = {index: name for name, index in _UNKNOWN_INDEX.items()}.get(others)
-        if unknown is None:
+        palette: Palette | None = "colour" if data.get("palette_files", False) else None
+        others = data.get("others")  # the index of unknown codes
+        unknown = [name for name, index in _INDEX_OF_UNKNOWN.items() if index == others]
+        if not unknown:
             raise MaskValueError(
                 f"others={others}: 1 for the foreground, {VOID} for void or nothing was expected."
             )
@@ -391,9 +389,9 @@ class MaskCodec:
             tuple(parse_value(value)[0] for value in data["void"]),
             tuple((parse_value(v)[0], i) for i, one in enumerate(values) for v in one[1:]),
             kinds[0],
-            "index" if data["palette"] == "index" else by_colour,
+            "index" if data["palette"] == "index" else palette,
             data["nearest"],
-            unknown,
+            unknown[0],
             tuple(tuple(colour) for colour in data["colours"]),
         )
 

@@ -60,26 +60,31 @@ def parse_value(value: Value) -> tuple[Code, CodeKind]:
 
     Raises `MaskValueError` where it is neither.
     """
-    if isinstance(value, str) and value.startswith("#"):
-        digits = value[1:]
-        if len(digits) not in (6, 8) or any(d not in "0123456789abcdefABCDEF" for d in digits):
-            raise MaskValueError(f"{value!r} is no colour; write #rrggbb, for example #ff0000.")
-        channels = bytes.fromhex(digits)
-    elif isinstance(value, str):
+    if isinstance(value, str):
+        if value.startswith("#"):
+            return _colour_code(_hex_digits(value)), CodeKind.COLOUR
         if not value.strip().removeprefix("-").isdigit():
             raise MaskValueError(
                 f"{value!r} is neither a value (11) nor a colour (#ff0000), nor the name of a "
                 "class in classes=."
             )
         return int(value), CodeKind.VALUE
-    elif isinstance(value, Sequence):
-        if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):
-            raise MaskValueError(f"{value!r} is no colour; write (r, g, b) with 0..255.")
-        channels = bytes(value)
-    else:
+    if isinstance(value, int | float | np.number):
         return int(value), CodeKind.VALUE
-    pixel = np.frombuffer(channels, np.uint8).reshape(1, 1, -1)
-    return int(colour_codes(pixel)[0, 0]), CodeKind.COLOUR
+    if len(value) not in (3, 4) or not all(0 <= v <= 255 for v in value):
+        raise MaskValueError(f"{value!r} is no colour; write (r, g, b) with 0..255.")
+    return _colour_code(bytes(value)), CodeKind.COLOUR
+
+
+def _hex_digits(written: str) -> bytes:
+    digits = written[1:]
+    if len(digits) not in (6, 8) or any(d not in "0123456789abcdefABCDEF" for d in digits):
+        raise MaskValueError(f"{written!r} is no colour; write #rrggbb, for example #ff0000.")
+    return bytes.fromhex(digits)
+
+
+def _colour_code(channels: bytes) -> Code:
+    return int(colour_codes(np.frombuffer(channels, np.uint8).reshape(1, 1, -1))[0, 0])
 
 
 def rgb(code: Code) -> Colour:
@@ -117,15 +122,20 @@ def runs(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat[starts], np.diff(starts, append=len(flat))
 
 
-def pixel_counts(codes: np.ndarray) -> dict[Code, int]:
-    """Pixels per code, in ascending order."""
+def unique_counts(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (K,), (K,) int64
+    """The codes that occur, ascending, and the pixels of each."""
     if codes.dtype == np.uint8:
         counts = np.bincount(codes.ravel(), minlength=256)
-        values = np.flatnonzero(counts)
-        counts = counts[values]
-    else:
-        values, counts = np.unique(codes, return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+        found = np.flatnonzero(counts)
+        return found, counts[found]
+    found, counts = np.unique(codes, return_counts=True)
+    return found.astype(np.int64), counts
+
+
+def pixel_counts(codes: np.ndarray) -> dict[Code, int]:
+    """Pixels per code, in ascending order."""
+    found, counts = unique_counts(codes)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
 
 
 def converted(codes: np.ndarray, kind: CodeKind, to: CodeKind) -> np.ndarray:

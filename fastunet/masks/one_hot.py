@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from fastunet.errors import MaskValueError
+from fastunet.labels import VOID
 
-NO_BAND = 255  # the value of a pixel that no band claims
+NO_BAND = VOID  # the value of a pixel that no band claims
 MAX_BANDS = 254
 
 

@@ -1,6 +1,6 @@
 """Mask values that are mistakes rather than classes: in next to no files, or next to no pixels.
 
-One stray 77 among 0 and 255 must not make a third class. An encoding that is regular (two values,
+A single 77 among 0 and 255 must not make a third class. An encoding that is regular (two values,
 or indices that follow each other) shows what does not belong; elsewhere only what is next to
 nothing is taken for a mistake.
 """
@@ -8,10 +8,10 @@ nothing is taken for a mistake.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-Code = int
+from fastunet.labels import VOID
+from fastunet.masks.codes import Code
 
-_VOID = 255  # never a stray beside indices
-_FEW_FILES = 0.02  # a stray value is in no more of the files, or in one of five and more,
+_FEW_FILES = 0.02  # an outlier is in no more of the files, or in one of five and more,
 _FEW_PIXELS = 0.005  # and in less of all pixels; or,
 _NEXT_TO_NOTHING = 1e-4  # in however many files, in less than this; without a rule, both
 
@@ -34,7 +34,7 @@ def outlier_codes(
     if run:
         outliers = rare - run
     elif len(common) == 2:
-        outliers = rare if max(common) <= _VOID else seldom  # two colours show no rule
+        outliers = rare if max(common) <= VOID else seldom  # two colours show no rule
     else:
         outliers = seldom & tiny
     spoiled = sum(not outliers.isdisjoint(codes) for codes in files)
@@ -43,8 +43,8 @@ def outlier_codes(
 
 def _run(common: set[Code], rare: set[Code]) -> set[Code]:
     """The indices that follow each other, with 255, where the common values are such."""
-    values = (common | rare) - {_VOID}
-    indices = common - {_VOID}
+    values = (common | rare) - {VOID}
+    indices = common - {VOID}
     if len(indices) < 2:
         return set()
     low, high = min(indices), max(indices)
@@ -54,4 +54,4 @@ def _run(common: set[Code], rare: set[Code]) -> set[Code]:
         low -= 1
     while high + 1 in values:
         high += 1
-    return {*range(low, high + 1), _VOID}
+    return {*range(low, high + 1), VOID}

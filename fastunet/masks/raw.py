@@ -9,7 +9,7 @@ import numpy as np
 
 from fastunet.errors import ImageReadError, MaskValueError
 from fastunet.io import tiff
-from fastunet.io.extensions import JPEG
+from fastunet.io.extensions import JPEG, TIFF
 from fastunet.io.images import MAX_PIXELS, open_lazily, read_image, read_npy, too_large
 from fastunet.masks.codes import CodeKind, colour_codes, converted
 from fastunet.masks.one_hot import band_indices, is_stack
@@ -49,7 +49,7 @@ def read_mask(path: str | os.PathLike) -> RawMask:
     suffix = path.suffix.lower()
     if suffix == ".npy":
         return from_array(_npy(path), path)
-    if suffix in tiff.SUFFIXES:
+    if suffix in TIFF:
         pages = tiff.pages(path)
         if len(pages) > 1 or (pages and not pages[0].suits_pillow):
             return from_array(read_image(path), path, pages=len(pages) > 1)

@@ -82,17 +82,16 @@ def too_close(stats: MaskSetStats, classes: Sequence[Code]) -> list[Code]:
 
 def sharpened(stats: MaskSetStats, classes: Sequence[Code]) -> MaskSetStats:
     """The stats as they would be if the JPEG files had been saved without loss."""
-    codes = list(stats.flat)
-    away = [stats.kind.distances(codes, code) for code in classes]
-    meant_by = dict(zip(codes, np.argmin(away, axis=0).tolist(), strict=True))
+    known = np.array(sorted(stats.counts), np.int64)
+    meant = np.argmin([stats.kind.distances(known, code) for code in classes], axis=0)
     present, counts = {}, Counter[Code]()
     for file in stats.files:
-        seen = stats.counts_of(file, flat=is_lossy(file.path))
+        codes, pixels = stats.codes_of(file).tolist(), file.counts
         if is_lossy(file.path):
-            meant = Counter[Code]()
-            for code, count in seen.items():
-                meant[classes[meant_by[code]]] += count
-            seen = {code: count for code, count in meant.items() if count >= _FEW}
+            indices = meant[np.searchsorted(known, codes)]
+            codes, pixels = classes, np.bincount(indices, file.flat, len(classes)).astype(np.int64)
+            pixels[pixels < _FEW] = 0
+        seen = {code: n for code, n in zip(codes, pixels.tolist(), strict=True) if n}
         present[file.path] = frozenset(seen) & frozenset(classes)
         counts.update(seen)
     return replace(

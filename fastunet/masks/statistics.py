@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,9 +20,11 @@ from fastunet.masks.codes import (
     Code,
     CodeKind,
     Value,
+    converted,
     is_grey_code,
     parse_value,
     pixel_counts,
+    unique_counts,
 )
 from fastunet.masks.outliers import outlier_codes
 from fastunet.masks.raw import Palette, RawMask, is_lossy, read_mask
@@ -31,15 +33,16 @@ _MANY_COLOURS = 2_000  # of a file; photos hold a hundred thousand, and a thousa
 _RINGING = 8  # by how much a flat patch of a JPEG varies
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskStats:
     """What one mask file holds: its own codes, whatever they mean."""
 
     path: Path
-    counts: Mapping[Code, int]  # pixels per code (the most frequent of very many)
-    flat: Mapping[Code, int]  # of these, pixels whose eight neighbours are like them
+    codes: np.ndarray  # (K,) int64, ascending: all, or the most frequent of very many
+    counts: np.ndarray  # (K,) pixels of each
+    flat: np.ndarray  # (K,) of these, pixels whose eight neighbours are like them; of up to 2: 0
     kind: CodeKind  # of the codes; of a palette file, of those in `table`
-    table: Mapping[Code, Code] | None = None  # of a palette file: the colour of each index in use
+    table: np.ndarray | None = None  # (K,) of a palette file: the colour of each index
     bands: int = 0  # of a stack with one band per class
     one_bit: bool = False  # a pixel is set or not
 
@@ -51,31 +54,34 @@ class MaskStats:
     @classmethod
     def of(cls, path: Path, raw: RawMask) -> "MaskStats":
         """Count the codes of a mask that was decoded already."""
-        counts = pixel_counts(raw.codes)
-        if len(counts) > _MANY_COLOURS:
-            counts = dict(Counter(counts).most_common(_MANY_COLOURS))
-        flat: dict[Code, int] = {}
-        if len(counts) > 2:
+        codes, counts = unique_counts(raw.codes)
+        if len(codes) > _MANY_COLOURS:
+            kept = np.sort(np.argsort(-counts, kind="stable")[:_MANY_COLOURS])
+            codes, counts = codes[kept], counts[kept]
+        flat = np.zeros_like(counts)
+        if len(codes) > 2:
             in_flat = pixel_counts(raw.codes[_is_flat(raw.codes, raw.kind, is_lossy(path))])
-            flat = {code: count for code, count in in_flat.items() if code in counts}
-        table = None
-        if raw.table is not None:
-            table = {index: int(raw.table[index]) for index in counts}
-        return cls(path, counts, flat, raw.kind, table, raw.bands, raw.one_bit)
+            flat = np.array([in_flat.get(code, 0) for code in codes.tolist()])
+        table = None if raw.table is None else raw.table[codes].astype(np.int64)
+        return cls(path, codes, counts, flat, raw.kind, table, raw.bands, raw.one_bit)
 
     @property
     def colourful(self) -> bool:
         """Whether some code of it is a colour rather than a grey value."""
-        return self.kind is CodeKind.COLOUR and not all(map(is_grey_code, self._colours))
+        colours = self.codes if self.table is None else self.table
+        is_grey = colours == (colours & 255) * 0x010101
+        return self.kind is CodeKind.COLOUR and not is_grey.all()
+
+    @property
+    def palette(self) -> dict[int, Code]:
+        """The colour of each index in use of a palette file; of any other, nothing."""
+        table = [] if self.table is None else self.table.tolist()
+        return dict(zip(self.codes.tolist(), table, strict=False))
 
     @property
     def ambiguous(self) -> bool:
         """Whether two indices in use of a palette file have one colour."""
-        return self.table is not None and len(set(self._colours)) < len(self.table)
-
-    @property
-    def _colours(self) -> Collection[Code]:
-        return self.counts if self.table is None else self.table.values()
+        return self.table is not None and len(set(self.table.tolist())) < len(self.table)
 
     @property
     def storage(self) -> str:
@@ -101,8 +107,8 @@ def _is_flat(codes: np.ndarray, kind: CodeKind, lossy: bool) -> np.ndarray:  # (
     edge = cv2.BORDER_REPLICATE
     high = cv2.dilate(planes, block, borderType=edge)
     low = cv2.erode(planes, block, borderType=edge)
-    flat = np.asarray(high - low <= (_RINGING if lossy else 0))
-    return flat if flat.ndim == 2 else flat.all(axis=2)
+    flat: np.ndarray = high - low <= (_RINGING if lossy else 0)
+    return flat if flat.ndim == 2 else np.all(flat, axis=2)
 
 
 @dataclass(frozen=True)
@@ -144,23 +150,20 @@ class MaskSetStats:
         """
         by_index = by_index or any(file.ambiguous for file in files)
         view = _View(files, by_index)
-        counts, flat = Counter[Code](), Counter[Code]()
+        of_file = [view.codes(file) for file in files]
         where: dict[Code, Path] = {}
         present: dict[Path, frozenset[Code]] = {}
         kept: dict[frozenset[Code], frozenset[Code]] = {}
-        for file in files:
-            held = view.codes(file, file.counts)
-            if NOWHERE in held:
+        for file, held in zip(files, of_file, strict=True):
+            codes = frozenset(held.tolist())
+            if NOWHERE in codes:
                 raise MaskValueError(_two_kinds(file, files))
-            counts.update(held)
-            flat.update(view.codes(file, file.flat))
-            codes = frozenset(held)
+            where |= dict.fromkeys(codes.difference(where), file.path)
             present[file.path] = kept.setdefault(codes, codes)
-            for code in held:
-                where.setdefault(code, file.path)
+        counts = _total(of_file, [file.counts for file in files])
         in_order = sorted({*counts, *range(_common_bands(files))})
         colours = view.kind is CodeKind.COLOUR
-        indices = _agreed([file.table for file in files]) if colours else {}
+        indices = _agreed_indices(files) if colours else {}
         if indices:
             in_order.sort(key=indices.__getitem__)
         palette: Palette | None = "index" if by_index else None
@@ -173,7 +176,7 @@ class MaskSetStats:
             palette=palette,
             present=present,
             counts=counts,
-            flat=flat,
+            flat=_total(of_file, [file.flat for file in files]),
             where=where,
             indices=indices,
             lossy=len(counts) > 2 and any(is_lossy(file.path) for file in files),
@@ -207,7 +210,7 @@ class MaskSetStats:
         kept: dict[frozenset[Code], frozenset[Code]] = {}
         present = {}
         for file in files:
-            codes = frozenset(self.counts_of(file))
+            codes = frozenset(self.codes_of(file).tolist())
             present[file.path] = kept.setdefault(codes, codes)
         return present
 
@@ -237,13 +240,9 @@ class MaskSetStats:
         """The codes of files that were saved without loss."""
         return frozenset().union(*(c for path, c in self.present.items() if not is_lossy(path)))
 
-    def counts_of(
-        self,
-        file: MaskStats,
-        flat: bool = False,  # only pixels whose neighbours are like them
-    ) -> dict[Code, int]:
-        """Pixels per code of one of the files, in this stats's kind of code."""
-        return self._view.codes(file, file.flat if flat else file.counts)
+    def codes_of(self, file: MaskStats) -> np.ndarray:  # (K,) int64
+        """The codes of one of the files, in the kind of these stats."""
+        return self._view.codes(file)
 
     @cached_property
     def _view(self) -> "_View":
@@ -254,9 +253,7 @@ class MaskSetStats:
         files = [f for f in self.files if not (self.lossy and is_lossy(f.path))]
         if not files or self.bands:
             return []
-        pixels = Counter[Code]()
-        for file in files:
-            pixels.update(self.counts_of(file))
+        pixels = _total([self.codes_of(file) for file in files], [file.counts for file in files])
         return sorted(outlier_codes([self.present[file.path] for file in files], pixels))
 
     def format(self, codes: Iterable[Code], limit: int = 20) -> str:
@@ -294,32 +291,36 @@ class _View:
 
     def __init__(self, files: Sequence[MaskStats], by_index: bool):
         self.by_index = by_index
-        colourful = any(f.colourful and not (by_index and f.table) for f in files)
+        colourful = any(f.colourful and not (by_index and f.table is not None) for f in files)
         self.kind = CodeKind.COLOUR if colourful else CodeKind.VALUE
         self.set_pixel = WHITE if colourful else _set_value(files)
 
-    def codes(self, file: MaskStats, counts: Mapping[Code, int]) -> dict[Code, int]:
-        """These counts of a file; `NOWHERE` for codes without a counterpart in this view."""
-        held: dict[Code, int] = {}
-        for code, count in counts.items():
-            seen = self._code(file, code)
-            held[seen] = held.get(seen, 0) + count
-        return held
-
-    def _code(self, file: MaskStats, code: Code) -> Code:
+    def codes(self, file: MaskStats) -> np.ndarray:  # (K,) int64
+        """The codes of a file; `NOWHERE` where one has no counterpart in this view."""
         if file.table is not None:
-            return code if self.by_index else file.kind.convert(file.table[code], self.kind)
-        if file.one_bit and code:
-            return self.set_pixel or code
-        return file.kind.convert(code, self.kind)
+            return file.codes if self.by_index else converted(file.table, file.kind, self.kind)
+        if file.one_bit and self.set_pixel:
+            return np.where(file.codes > 0, self.set_pixel, file.codes)
+        return converted(file.codes, file.kind, self.kind)
+
+
+def _total(codes: Sequence[np.ndarray], pixels: Sequence[np.ndarray]) -> Counter[Code]:
+    """Pixels per code in all files, but for none, in the order in which codes are first seen."""
+    every, n = np.concatenate(codes), np.concatenate(pixels)
+    found, first, inverse = np.unique(every[n > 0], return_index=True, return_inverse=True)
+    totals = np.bincount(inverse, n[n > 0], len(found)).astype(np.int64)
+    order = first.argsort()
+    return Counter(dict(zip(found[order].tolist(), totals[order].tolist(), strict=True)))
 
 
 def _set_value(files: Sequence[MaskStats]) -> Code | None:
     """The value that a set pixel of one-bit files is, by the files beside them; None: its own."""
     bits = [file for file in files if file.one_bit]
-    values = {code for file in files if not file.one_bit for code in file.counts} - {0}
+    if not bits:
+        return None
+    values = {code for file in files if not file.one_bit for code in file.codes.tolist()} - {0}
     if not values:
-        return max((code for file in bits for code in file.counts), default=0) or None
+        return max(int(file.codes.max()) for file in bits) or None
     return min(values) if len(values) == 1 or values == {1, VOID} else None
 
 
@@ -337,18 +338,18 @@ def _common_bands(files: Sequence[MaskStats]) -> int:
 def _two_kinds(odd: MaskStats, files: Sequence[MaskStats]) -> str:
     colourful = next(file.path for file in files if file.colourful)
     return (
-        f"{odd.path} holds values {min(odd.counts)}..{max(odd.counts)}, {colourful} holds colours; "
+        f"{odd.path} holds values {odd.codes.min()}..{odd.codes.max()}, {colourful} holds colours; "
         "all masks must be of one kind. Take out the files that are no masks, or export them again."
     )
 
 
-def _agreed(tables: Sequence[Mapping[Code, Code] | None]) -> dict[Code, int]:
+def _agreed_indices(files: Sequence[MaskStats]) -> dict[Code, int]:
     """One palette index per colour, where all files are palette files and agree; else nothing."""
     agreed: dict[Code, int] = {}
-    for table in tables:
-        if table is None:
+    for file in files:
+        if file.table is None:
             return {}
-        for index, code in table.items():
+        for index, code in file.palette.items():
             if agreed.setdefault(code, index) != index:
                 return {}
     return agreed if len(set(agreed.values())) == len(agreed) else {}

@@ -67,7 +67,7 @@ class MaskOnImage:
     @property
     def lossy(self) -> bool:
         """Whether it is a JPEG file, of more than two values."""
-        return self.stats is not None and is_lossy(self.stats.path) and len(self.stats.counts) > 2
+        return self.stats is not None and is_lossy(self.stats.path) and len(self.stats.codes) > 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ def _on_image(file: Path, raw: RawMask, grey: np.ndarray | None) -> MaskOnImage:
         return MaskOnImage(size, stats, _digest(raw.codes))
     step = max(1, -(-max(grey.shape) // _GLANCE))
     glance, seen = grey[::step, ::step], raw.codes[::step, ::step]
-    few = stats.counts if len(stats.counts) <= _FEW_CODES else ()
+    few = stats.codes.tolist() if len(stats.codes) <= _FEW_CODES else ()
     return MaskOnImage(
         size,
         stats,

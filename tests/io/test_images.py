@@ -1,27 +1,20 @@
 """Any image file as an upright (H, W, C) array."""
 
 import struct
-import sys
 import zlib
 
 import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from fastunet.errors import ImageReadError, SizeMismatchError
-from fastunet.io.channels import full_scale, is_grey, with_channels
 from fastunet.io.images import (
-    as_stored,
     image_sizes,
     orientation_of,
     read_image,
     refuse_not_finite,
-    upright_from,
 )
 from fastunet.masks.raw import read_mask
 
@@ -91,75 +84,6 @@ def test_numbers_of_any_depth_are_kept(tmp_path, suffix, dtype):
     np.testing.assert_array_equal(image[..., 0], expected)
     assert image.dtype.isnative
     assert cv2.resize(image.astype(np.float32), (4, 4)).shape == (4, 4)
-
-
-@pytest.mark.parametrize("bands", [2, 3, 4, 5, 12])
-@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
-@pytest.mark.parametrize(
-    ("axis", "options"),
-    [(0, {}), (0, {"planarconfig": "separate"}), (2, {"planarconfig": "contig"})],
-    ids=["pages", "planar", "contiguous"],
-)
-def test_every_band_of_a_tiff_is_read_however_it_is_stored(tmp_path, bands, dtype, axis, options):
-    pixels = numbers(dtype, (10, 11, bands))
-    stored = np.moveaxis(pixels, 2, axis)
-    tifffile.imwrite(tmp_path / "x.tif", stored, photometric="minisblack", **options)
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), pixels)
-    assert image_sizes(tmp_path / "x.tif") == ((10, 11), (10, 11))
-
-
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-@pytest.mark.parametrize("colour", ["rgb", "minisblack"])
-@pytest.mark.parametrize("extra", ["unassalpha", "unspecified"])
-def test_the_last_band_of_a_tiff_is_dropped_only_if_it_is_alpha(tmp_path, dtype, colour, extra):
-    pixels = numbers(dtype, (10, 11, 4 if colour == "rgb" else 2))
-    options = {"photometric": colour, "planarconfig": "contig", "extrasamples": [extra]}
-    tifffile.imwrite(tmp_path / "x.tif", pixels, **options)
-    expected = pixels[..., :-1] if extra == "unassalpha" else pixels
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), expected)
-
-
-@pytest.mark.parametrize("bands", [2, 5, 13])
-def test_an_array_saved_by_tifffile_without_a_word_on_its_axes_is_read_as_it_was(tmp_path, bands):
-    pixels = np.random.default_rng(0).integers(0, 60_000, (40, 48, bands), dtype=np.uint16)
-    tifffile.imwrite(tmp_path / "last.tif", pixels)  # a page for each row
-    tifffile.imwrite(tmp_path / "first.tif", np.moveaxis(pixels, -1, 0))  # a page for each band
-    for name in ("last.tif", "first.tif"):
-        np.testing.assert_array_equal(read_image(tmp_path / name), pixels)
-        assert image_sizes(tmp_path / name) == ((40, 48), (40, 48))
-
-
-def test_previews_in_a_tiff_are_no_channels(tmp_path):
-    with tifffile.TiffWriter(tmp_path / "x.tif") as file:
-        file.write(GREY, photometric="minisblack")
-        file.write(GREY[::2, ::2].copy(), photometric="minisblack")
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif")[..., 0], GREY)
-
-
-def test_a_stack_of_colour_pages_is_its_first_page(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", np.stack([RGB, RGB[::-1]]), photometric="rgb")
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), RGB)
-
-
-@pytest.mark.parametrize("bands", [1, 5])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_tiff_is_turned_upright_by_whatever_reads_it(tmp_path, orientation, bands):
-    pixels = RNG.integers(0, 256, (10, 14, bands), dtype=np.uint8)
-    options = {"photometric": "minisblack", "extratags": [(0x112, "H", 1, orientation, True)]}
-    if bands == 1:
-        tifffile.imwrite(tmp_path / "x.tif", pixels[..., 0], **options)
-    else:
-        tifffile.imwrite(tmp_path / "x.tif", pixels, planarconfig="contig", **options)
-    image = read_image(tmp_path / "x.tif")
-    np.testing.assert_array_equal(image, upright_from(pixels, orientation))
-    assert image_sizes(tmp_path / "x.tif")[0] == image.shape[:2]
-
-
-def test_many_bands_say_how_to_install_what_reads_them(tmp_path, monkeypatch):
-    tifffile.imwrite(tmp_path / "x.tif", np.zeros((9, 9, 5), "u1"), planarconfig="contig")
-    monkeypatch.setitem(sys.modules, "tifffile", None)
-    with pytest.raises(ImageReadError, match=r'x\.tif: .*pip install "fastunet\[tiff\]"'):
-        read_image(tmp_path / "x.tif")
 
 
 def test_arrays_may_hold_their_channels_first(tmp_path):
@@ -302,60 +226,6 @@ def test_a_pickled_array_is_not_opened(tmp_path):
         read_image(tmp_path / "x.npy")
 
 
-def test_grey_is_seen_through_rgb():
-    assert is_grey(GREY[..., None])
-    assert is_grey(GREY[..., None].repeat(3, 2))
-    assert not is_grey(RGB)
-
-
-def test_colour_becomes_grey_as_opencv_makes_it():
-    ours = with_channels(RGB, 1)[..., 0].astype(int)
-    assert np.abs(ours - cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY)).max() <= 1
-
-
-def test_other_channel_counts_are_refused():
-    with pytest.raises(ImageReadError, match=r"x\.png: 5 channels were found where 3"):
-        with_channels(np.zeros((4, 4, 5), np.uint8), 3, "x.png")
-    with pytest.raises(ImageReadError, match=r"Do they come first\? np.moveaxis"):
-        with_channels(np.zeros((3, 40, 50), np.uint8), 3)
-
-
-@given(hnp.arrays(np.uint16, st.tuples(st.just(3), st.just(4), st.just(1))))
-def test_sixteen_to_eight_bits_rounds(deep):
-    np.testing.assert_array_equal(full_scale(deep, "uint8"), np.floor(deep / 65535 * 255 + 0.5))
-    np.testing.assert_allclose(full_scale(deep, "float"), deep / 65535, rtol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-def test_floats_of_either_full_scale_become_eight_bits(dtype):
-    image = RGB.copy()
-    image[0, 0] = 255
-    np.testing.assert_array_equal(full_scale(image.astype(dtype), "uint8"), image)
-    unit = (image / 255).astype(dtype)
-    assert np.abs(full_scale(unit, "uint8").astype(int) - image).max() <= (dtype == "f2")
-    slightly_above = unit * np.array(1.0005, dtype)  # as resampling leaves it
-    assert np.abs(full_scale(slightly_above, "uint8").astype(int) - image).max() <= 1
-
-
-@pytest.mark.parametrize("dtype", ["u4", "i4", "i8"])
-def test_eight_bit_pixels_in_wide_integers_stay_what_they_are(dtype):
-    np.testing.assert_array_equal(full_scale(RGB.astype(dtype), "uint8"), RGB)
-
-
-@pytest.mark.parametrize(
-    "pixels",
-    [
-        np.float32([-2.1, 2.3]),  # normalised
-        np.float32([0, 4095]),
-        np.int32([0, 4095]),
-        np.int16([-1000, 3000]),
-    ],
-)
-def test_values_of_an_unknown_full_scale_are_refused(pixels):
-    with pytest.raises(ImageReadError, match=r"x\.npy: .*8-bit ones are expected. Scale it to"):
-        full_scale(pixels[None, :, None], "uint8", "x.npy")
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
 def test_pixels_that_are_no_numbers_are_refused_with_their_place(value):
     image = np.zeros((4, 5, 2), np.float64)
@@ -364,105 +234,6 @@ def test_pixels_that_are_no_numbers_are_refused_with_their_place(value):
     message = r"x\.npy: NaN or infinity in 2 of 20 pixels, the first in row 2, column 3.*leave"
     with pytest.raises(ImageReadError, match=message):
         refuse_not_finite(image, "x.npy")
-
-
-# --- TIFF as a viewer shows it --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}], ids=str)
-@pytest.mark.parametrize("dtype", ["u1", "u2", "u4"])
-def test_grey_whose_white_is_0_is_turned_round(tmp_path, dtype, options):
-    pixels = numbers(dtype, (12, 14))
-    tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="miniswhite", **options)
-    image = read_image(tmp_path / "x.tif")[..., 0]
-    np.testing.assert_array_equal(image, np.iinfo(dtype).max - pixels)
-    if dtype == "u1":
-        np.testing.assert_array_equal(image, np.asarray(Image.open(tmp_path / "x.tif")))
-
-
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-def test_pages_and_bands_whose_white_is_0_are_turned_round_too(tmp_path, dtype):
-    pixels = numbers(dtype, (3, 12, 14))
-    tifffile.imwrite(tmp_path / "pages.tif", pixels, photometric="miniswhite")
-    expected = np.iinfo(dtype).max - np.moveaxis(pixels, 0, -1)
-    np.testing.assert_array_equal(read_image(tmp_path / "pages.tif"), expected)
-    with_alpha = np.ascontiguousarray(np.moveaxis(pixels[:2], 0, -1))
-    tifffile.imwrite(
-        tmp_path / "alpha.tif", with_alpha, photometric="miniswhite", planarconfig="contig",
-        extrasamples=["unassalpha"],
-    )  # fmt: skip
-    np.testing.assert_array_equal(read_image(tmp_path / "alpha.tif"), expected[..., :1])
-
-
-@pytest.mark.parametrize("mode", ["1", "L"])
-def test_grey_is_what_pillow_shows_whichever_value_is_white(tmp_path, mode):
-    grey = Image.fromarray(GREY).convert(mode)
-    for photometric in (0, 1):
-        path = tmp_path / f"{photometric}.tif"
-        grey.save(path, tiffinfo={262: photometric})
-        expected = np.asarray(Image.open(path).convert("L"))
-        np.testing.assert_array_equal(read_image(path)[..., 0], expected)
-
-
-@pytest.mark.parametrize("options", [{}, {"planarconfig": "separate"}], ids=str)
-def test_cmyk_is_the_rgb_that_pillow_makes_of_it(tmp_path, options):
-    inks = RNG.integers(0, 256, (12, 14, 4), dtype=np.uint8)
-    stored = np.moveaxis(inks, -1, 0) if options else inks
-    tifffile.imwrite(tmp_path / "x.tif", stored.copy(), photometric="separated", **options)
-    expected = np.asarray(Image.fromarray(inks, "CMYK").convert("RGB"))
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), expected)
-    with Image.open(tmp_path / "x.tif") as opened:
-        np.testing.assert_array_equal(opened.convert("RGB"), expected)
-
-
-def test_cmyk_of_16_bits_or_with_alpha_is_as_that_of_8_bits(tmp_path):
-    inks = RNG.integers(0, 256, (12, 14, 4), dtype=np.uint8)
-    expected = np.asarray(Image.fromarray(inks, "CMYK").convert("RGB")).astype(int)
-    tifffile.imwrite(tmp_path / "deep.tif", inks.astype("u2") * 257, photometric="separated")
-    deep = read_image(tmp_path / "deep.tif")
-    assert deep.dtype == np.uint16
-    assert np.abs(deep / 257 - expected).max() <= 0.51
-    with_alpha = np.dstack([inks, inks[..., :1]])
-    tifffile.imwrite(
-        tmp_path / "a.tif", with_alpha, photometric="separated", extrasamples=["unassalpha"]
-    )
-    np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), expected)
-
-
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-@pytest.mark.parametrize("options", [{}, {"tile": (16, 16)}], ids=str)
-def test_a_palette_is_its_colours(tmp_path, dtype, options):
-    palette = RNG.integers(0, 65_536, (3, np.iinfo(dtype).max + 1), dtype=np.uint16)
-    indices = numbers(dtype, (12, 14))
-    tifffile.imwrite(
-        tmp_path / "x.tif", indices, photometric="palette", colormap=palette, **options
-    )
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), palette.T[indices] >> 8)
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("colours", ["cmyk", "rgba", "pages"])
-def test_every_way_to_read_a_tiff_turns_it_and_gives_it_as_stored(tmp_path, colours, orientation):
-    pixels = RNG.integers(0, 256, (10, 14, 4), dtype=np.uint8)
-    options = {"extratags": [(0x112, "H", 1, orientation, True)]}
-    if colours == "cmyk":
-        tifffile.imwrite(tmp_path / "x.tif", pixels, photometric="separated", **options)
-        pixels = np.asarray(Image.fromarray(pixels, "CMYK").convert("RGB"))
-    elif colours == "rgba":
-        tifffile.imwrite(
-            tmp_path / "x.tif", pixels, photometric="rgb", extrasamples=["unassalpha"], **options
-        )
-        pixels = pixels[..., :3]
-    else:
-        with tifffile.TiffWriter(tmp_path / "x.tif") as file:
-            for page in np.moveaxis(pixels, -1, 0):
-                file.write(page, photometric="minisblack", metadata=None, **options)
-    upright = upright_from(pixels, orientation)
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif"), upright)
-    np.testing.assert_array_equal(read_image(tmp_path / "x.tif", upright=False), pixels)
-    np.testing.assert_array_equal(as_stored(upright, orientation), pixels)
-    assert image_sizes(tmp_path / "x.tif") == (upright.shape[:2], (10, 14))
-    assert orientation_of(tmp_path / "x.tif") == orientation
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])

@@ -36,10 +36,8 @@ def noisy(write_pairs):
     """Twelve TIFFs with a tag that libtiff does not know, and their masks."""
     root = write_pairs(12)
     for file in sorted((root / "images").iterdir()):
-        tifffile.imwrite(
-            file.with_suffix(".tif"), read_image(file)[..., 0], photometric="minisblack",
-            extratags=UNKNOWN_TAG,
-        )  # fmt: skip
+        options = {"photometric": "minisblack", "extratags": UNKNOWN_TAG}
+        tifffile.imwrite(file.with_suffix(".tif"), read_image(file)[..., 0], **options)
         file.unlink()
     return root
 

@@ -21,22 +21,6 @@ from fastunet.masks.statistics import MaskSetStats, MaskStats
 PALETTE = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0)}
 
 
-def save(path, array, **kwargs):
-    Image.fromarray(np.asarray(array, np.uint8)).save(path, **kwargs)
-    return path
-
-
-def save_palette(path, indices, palette):
-    """A palette file whose index i has the colour palette[i]."""
-    image = Image.fromarray(np.asarray(indices, np.uint8), mode="P")
-    flat = np.zeros((256, 3), np.uint8)
-    for index, colour in palette.items():
-        flat[index] = colour
-    image.putpalette(flat.ravel().tolist())
-    image.save(path)
-    return path
-
-
 def grid(*values):
     return np.array([values, values[::-1]])
 
@@ -56,7 +40,7 @@ def grid(*values):
         ((0, 1, 2, 255), ("0", "1", "2"), (255,), "multiclass"),
     ],
 )
-def test_grey_values_become_classes_in_ascending_order(tmp_path, values, classes, void, task):
+def test_grey_values_become_classes_in_ascending_order(tmp_path, values, classes, void, task, save):
     path = save(tmp_path / "m.png", grid(*values))
     codec = MaskCodec.infer([path])
     assert (codec.classes, codec.void, codec.task) == (classes, void, task)
@@ -64,12 +48,12 @@ def test_grey_values_become_classes_in_ascending_order(tmp_path, values, classes
     np.testing.assert_array_equal(codec.read(path), expected)
 
 
-def test_values_are_gathered_over_all_masks(tmp_path):
+def test_values_are_gathered_over_all_masks(tmp_path, save):
     paths = [save(tmp_path / f"{v}.png", np.full((3, 3), v)) for v in (5, 0, 9, 7)]
     assert MaskCodec.infer(paths).codes == (0, 5, 7, 9)
 
 
-def test_colours_become_classes_and_black_comes_first(tmp_path):
+def test_colours_become_classes_and_black_comes_first(tmp_path, save):
     rgb = np.array([[(255, 0, 0), (0, 0, 0)], [(0, 255, 0), (0, 0, 0)]], np.uint8)
     path = save(tmp_path / "m.png", rgb)
     codec = MaskCodec.infer([path])
@@ -78,20 +62,20 @@ def test_colours_become_classes_and_black_comes_first(tmp_path):
     np.testing.assert_array_equal(codec.decode(codec.read(path)), rgb)
 
 
-def test_grey_stored_as_rgb_is_grey(tmp_path):
+def test_grey_stored_as_rgb_is_grey(tmp_path, save):
     path = save(tmp_path / "m.png", grid(0, 255)[..., None].repeat(3, 2))
     assert MaskCodec.infer([path]).codes == (0, 255)
     assert MaskCodec.infer([path, save(tmp_path / "l.png", grid(0, 255))]).codes == (0, 255)
 
 
-def test_a_grey_file_among_colour_ones_is_read_as_grey_colours(tmp_path):
+def test_a_grey_file_among_colour_ones_is_read_as_grey_colours(tmp_path, save):
     colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
     grey = save(tmp_path / "g.png", np.zeros((2, 2)))
     codec = MaskCodec.infer([colour, grey])
     np.testing.assert_array_equal(codec.read(grey), np.zeros((2, 2)))
 
 
-def test_transparent_pixels_are_one_class_whatever_their_colour(tmp_path):
+def test_transparent_pixels_are_one_class_whatever_their_colour(tmp_path, save):
     rgba = np.zeros((2, 3, 4), np.uint8)
     rgba[0, :] = (255, 0, 0, 255)
     rgba[1, 0] = (9, 9, 9, 0)
@@ -102,14 +86,14 @@ def test_transparent_pixels_are_one_class_whatever_their_colour(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["png", "gif"])
-def test_palette_files_are_read_by_colour_in_palette_order(tmp_path, suffix):
+def test_palette_files_are_read_by_colour_in_palette_order(tmp_path, suffix, save_palette):
     path = save_palette(tmp_path / f"m.{suffix}", grid(0, 1, 2, 3), PALETTE)
     codec = MaskCodec.infer([path])
     assert codec.classes == ("#000000", "#800000", "#008000", "#808000")
     np.testing.assert_array_equal(codec.read(path), grid(0, 1, 2, 3))
 
 
-def test_a_palette_whose_order_differs_from_file_to_file_does_not_matter(tmp_path):
+def test_a_palette_whose_order_differs_from_file_to_file_does_not_matter(tmp_path, save_palette):
     turned = {0: PALETTE[2], 1: PALETTE[0], 2: PALETTE[1]}
     one = save_palette(tmp_path / "a.png", grid(0, 1, 2), PALETTE)
     two = save_palette(tmp_path / "b.png", grid(1, 2, 0), turned)  # the same picture
@@ -118,21 +102,21 @@ def test_a_palette_whose_order_differs_from_file_to_file_does_not_matter(tmp_pat
     assert len(np.unique(codec.read(one))) == 3
 
 
-def test_a_palette_that_says_nothing_is_read_by_index(tmp_path):
+def test_a_palette_that_says_nothing_is_read_by_index(tmp_path, save_palette):
     path = save_palette(tmp_path / "m.png", grid(0, 1, 2), {})  # all black
     codec = MaskCodec.infer([path])
     assert codec.palette == "index"
     np.testing.assert_array_equal(codec.read(path), grid(0, 1, 2))
 
 
-def test_pascal_vocs_palette_border_is_void(tmp_path):
+def test_pascal_vocs_palette_border_is_void(tmp_path, save_palette):
     path = save_palette(tmp_path / "m.png", grid(0, 1, 2, 255), {**PALETTE, 255: (224, 224, 192)})
     codec = MaskCodec.infer([path])
     np.testing.assert_array_equal(codec.read(path), grid(0, 1, 2, VOID))
     assert MaskCodec.infer([path], void=255) == codec  # a palette index stands for its colour
 
 
-def test_jpeg_masks_with_greys_in_between_go_to_the_nearest_value(tmp_path):
+def test_jpeg_masks_with_greys_in_between_go_to_the_nearest_value(tmp_path, save):
     truth = np.zeros((64, 64), np.uint8)
     cv2.circle(truth, (30, 30), 15, 255, -1)
     path = save(tmp_path / "m.jpg", truth, quality=60)
@@ -143,7 +127,7 @@ def test_jpeg_masks_with_greys_in_between_go_to_the_nearest_value(tmp_path):
     assert (codec.read(path) != (truth > 0)).mean() < 0.01
 
 
-def test_jpeg_colours_go_to_the_nearest_colour(tmp_path):
+def test_jpeg_colours_go_to_the_nearest_colour(tmp_path, save):
     truth = np.zeros((64, 64, 3), np.uint8)
     truth[:, 20:40] = (255, 0, 0)
     truth[:, 40:] = (0, 255, 0)
@@ -180,111 +164,7 @@ def test_one_bit_masks_may_lie_among_those_of_bytes(tmp_path):
 # --- what the user says -------------------------------------------------------------------------
 
 
-def test_names_void_and_values_can_be_given(tmp_path):
-    path = save(tmp_path / "m.png", grid(0, 1, 11))
-    codec = MaskCodec.infer([path], classes=["sky", "road"], void=11)
-    assert (codec.classes, codec.void) == (("sky", "road"), (11,))
-    assert MaskCodec.infer([path], void=[11, 12, 13]).void == (11, 12, 13)
-    stated = MaskCodec.infer([path], classes={"road": 1, "sky": 0}, void=[11])
-    np.testing.assert_array_equal(stated.read(path), grid(1, 0, VOID))
-
-
-def test_names_of_indices_may_include_classes_that_do_not_occur_and_void(tmp_path):
-    path = save(tmp_path / "m.png", grid(0, 2, 4))
-    codec = MaskCodec.infer([path], classes=["a", "b", "c", "d", "void"], void=4)
-    assert codec.classes == ("a", "b", "c", "d")
-    np.testing.assert_array_equal(codec.read(path), grid(0, 2, VOID))
-
-
-def test_two_hundred_fifty_five_is_a_class_where_it_is_named(tmp_path):
-    path = save(tmp_path / "m.png", grid(0, 1, 255))
-    assert MaskCodec.infer([path], classes=["a", "b", "c"]).codes == (0, 1, 255)
-    assert MaskCodec.infer([path], classes=["a", "b"]).void == (255,)
-
-
-@pytest.mark.parametrize(
-    ("classes", "void", "message"),
-    [
-        (["a"] * 5, None, "5 class names were given, but the masks hold 3 values: 0, 1, 11"),
-        ({"a": 0, "b": 1}, None, r"m\.png holds 11, which classes= does not name"),
-        (None, "#ff0000", "the masks hold values, written as a number"),
-        (None, "eleven", "neither a value"),
-        (None, "#12", "write #rrggbb"),
-    ],
-)
-def test_what_does_not_fit_the_masks_is_said(tmp_path, classes, void, message):
-    path = save(tmp_path / "m.png", grid(0, 1, 11))
-    with pytest.raises(MaskValueError, match=message):
-        MaskCodec.infer([path], classes, void)
-
-
-@pytest.mark.parametrize(
-    ("values", "classes", "void", "names", "codes", "void_codes"),
-    [
-        ((0, 1, 2), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (2,)),
-        ((0, 1), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (2,)),
-        ((0, 7, 9), ["void", "sky", "road"], "void", ("sky", "road"), (7, 9), (0,)),
-        ((0, 1, 2, 255), ["sky", "road", "void"], "void", ("sky", "road"), (0, 1), (255, 2)),
-        ((0, 1, 2, 9), ["sky", "road", "void"], [9, "void"], ("sky", "road"), (0, 1), (9, 2)),
-        ((0, 5, 11), {"sky": 0, "road": 5, "void": 11}, "void", ("sky", "road"), (0, 5), (11,)),
-        ((0, 5, 11), {"sky": 0, "road": 5, "void": 11}, 11, ("sky", "road"), (0, 5), (11,)),
-    ],
-)
-def test_void_may_be_the_name_of_a_class(tmp_path, values, classes, void, names, codes, void_codes):
-    path = save(tmp_path / "m.png", grid(*values))
-    codec = MaskCodec.infer([path], classes, void)
-    assert (codec.classes, codec.codes, codec.void) == (names, codes, void_codes)
-
-
-def test_a_void_that_is_no_class_is_refused(tmp_path):
-    path = save(tmp_path / "m.png", grid(0, 1, 2))
-    message = r"void='edge' is not among the classes \(sky, road, void\)"
-    with pytest.raises(MaskValueError, match=message):
-        MaskCodec.infer([path], ["sky", "road", "void"], void="edge")
-
-
-def test_void_may_occur_nowhere_and_be_a_list_of_colours(tmp_path):
-    rgb = np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8)
-    path = save(tmp_path / "m.png", rgb)
-    with pytest.warns(UserWarning, match=r"void=#ffffff, .* is in none of the 1 masks"):
-        codec = MaskCodec.infer([path], void=["#ffffff", (1, 2, 3)])
-    assert codec.void == (0xFFFFFF, 0x010203)
-    assert codec.codes == (0, 0xFF0000)
-
-
-def test_a_table_of_colours_that_does_not_fit_shows_what_is_there(tmp_path):
-    rgb = np.array([[(255, 0, 0), (0, 0, 0), (0, 0, 0)], [(0, 0, 1)] * 3], np.uint8)
-    path = save(tmp_path / "m.png", rgb)
-    table = {"soil": "#000000", "weed": "#fe0000", "crop": "#00ff00"}
-    with pytest.raises(MaskValueError) as caught:
-        MaskCodec.infer([path], table)
-    message = str(caught.value)
-    for part in (
-        "m.png holds #000001, #ff0000, which classes= does not name",
-        "#000001 (3 pixels, m.png), #000000 (2 pixels, m.png), #ff0000 (1 pixels, m.png)",
-        "found nowhere: #fe0000 (weed), #00ff00 (crop)",
-        "Leave out classes=",
-        'unknown="void"',
-    ):
-        assert part in message
-    tolerant = MaskCodec.infer([path], table, unknown="void")
-    np.testing.assert_array_equal(tolerant.read(path), [[VOID, 0, 0], [VOID] * 3])
-
-
-def test_a_table_may_name_what_the_sample_does_not_hold(tmp_path):
-    path = save(tmp_path / "m.png", grid(0, 3))
-    codec = MaskCodec.infer([path], {"a": 0, "b": 3, "c": 9})
-    assert codec.codes == (0, 3, 9)
-
-
-def test_names_of_palette_indices_may_include_classes_that_do_not_occur(tmp_path):
-    path = save_palette(tmp_path / "m.png", grid(0, 2, 255), {**PALETTE, 255: (224, 224, 192)})
-    codec = MaskCodec.infer([path], ["a", "b", "c", "d"])
-    assert (codec.codes, codec.palette, codec.void) == ((0, 1, 2, 3), "index", (255,))
-    np.testing.assert_array_equal(codec.read(path), grid(0, 2, VOID))
-
-
-def test_unknown_values_are_void_where_the_user_says_so(tmp_path):
+def test_unknown_values_are_void_where_the_user_says_so(tmp_path, save):
     codec = MaskCodec.infer([save(tmp_path / "m.png", grid(0, 255))], unknown="void")
     odd = save(tmp_path / "odd.png", grid(0, 128))
     np.testing.assert_array_equal(codec.read(odd), grid(0, VOID))
@@ -295,31 +175,6 @@ def test_unknown_values_are_void_where_the_user_says_so(tmp_path):
 # --- stacks and other arrays --------------------------------------------------------------------
 
 
-def test_every_band_is_a_class_and_unclaimed_pixels_are_void(tmp_path):
-    stack = np.zeros((6, 20, 30), np.uint8)
-    stack[0, :10] = stack[4, 10:, 3:] = 255
-    np.save(tmp_path / "m.npy", stack)
-    codec = MaskCodec.infer([tmp_path / "m.npy"])
-    assert (len(codec.classes), codec.void, codec.encoding) == (6, (255,), "class indices")
-    indices = codec.read(tmp_path / "m.npy")
-    assert (indices[:10] == 0).all()
-    assert (indices[10:, 3:] == 4).all()
-    assert (indices[10:, :3] == VOID).all()
-
-
-def test_bands_may_be_named_in_a_table(tmp_path):
-    np.save(tmp_path / "m.npy", np.eye(6)[np.tile([1, 4], (20, 15))])
-    codec = MaskCodec.infer([tmp_path / "m.npy"], {"road": 1, "sky": 4})
-    np.testing.assert_array_equal(codec.read(tmp_path / "m.npy"), np.tile([0, 1], (20, 15)))
-
-
-def test_stacks_of_different_depth_are_refused(tmp_path):
-    for n in (5, 6):
-        np.save(tmp_path / f"{n}.npy", np.eye(n)[np.zeros((20, 30), int)])
-    with pytest.raises(MaskValueError, match=r"5\.npy is a stack of 5 .*6\.npy a stack of 6"):
-        MaskCodec.infer(sorted(tmp_path.iterdir()))
-
-
 def test_values_below_zero_may_be_void(tmp_path):
     np.save(tmp_path / "m.npy", grid(-1, 0, 1).astype(np.float32))
     codec = MaskCodec.infer([tmp_path / "m.npy"], void=-1)
@@ -327,7 +182,7 @@ def test_values_below_zero_may_be_void(tmp_path):
     assert MaskCodec.infer([tmp_path / "m.npy"], void="-1") == codec
 
 
-def test_deep_values_among_colours_are_refused(tmp_path):
+def test_deep_values_among_colours_are_refused(tmp_path, save):
     colour = save(tmp_path / "c.png", np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8))
     cv2.imwrite(str(tmp_path / "v.png"), grid(0, 1000).astype(np.uint16))
     with pytest.raises(MaskValueError, match=r"v\.png holds values 0\.\.1000, .*c\.png holds col"):
@@ -337,28 +192,19 @@ def test_deep_values_among_colours_are_refused(tmp_path):
 # --- what goes wrong ----------------------------------------------------------------------------
 
 
-def test_an_unknown_value_names_the_file_and_the_value(tmp_path):
+def test_an_unknown_value_names_the_file_and_the_value(tmp_path, save):
     codec = MaskCodec.infer([save(tmp_path / "m.png", grid(0, 255))])
     odd = save(tmp_path / "odd.png", grid(0, 128))
     with pytest.raises(MaskValueError, match=r"odd\.png holds 128 \(2 pixels\).*0, 255"):
         codec.read(odd)
 
 
-def test_an_unknown_colour_names_the_file_and_the_colour(tmp_path):
+def test_an_unknown_colour_names_the_file_and_the_colour(tmp_path, save):
     colours = np.array([[(255, 0, 0), (0, 0, 0)]], np.uint8)
     codec = MaskCodec.infer([save(tmp_path / "m.png", colours)])
     odd = save(tmp_path / "odd.png", np.array([[(255, 0, 0), (1, 2, 3)]], np.uint8))
     with pytest.raises(MaskValueError, match=r"odd\.png holds #010203 \(1 pixels\)"):
         codec.read(odd)
-
-
-@pytest.mark.parametrize(
-    ("values", "void", "message"),
-    [((7,), None, "hold only 7"), ((7,), 7, r"nothing but void \(7\)"), ((0, 3), 3, "hold only 0")],
-)
-def test_masks_with_nothing_to_learn_are_refused(tmp_path, values, void, message):
-    with pytest.raises(MaskValueError, match=message):
-        MaskCodec.infer([save(tmp_path / "m.png", grid(*values))], void=void)
 
 
 def test_a_mask_that_cannot_be_decoded_is_named(tmp_path):
@@ -497,7 +343,7 @@ def test_a_codec_tells_what_was_understood_and_how_to_say_otherwise(codec, encod
     assert told[-1] == "Not so? Say it with the options classes, void or instances."
 
 
-def test_palette_files_are_told_from_other_colours(tmp_path):
+def test_palette_files_are_told_from_other_colours(tmp_path, save_palette):
     by_colour = save_palette(tmp_path / "a.png", grid(0, 1, 2), PALETTE)
     assert MaskCodec.infer([by_colour]).encoding == "palette"
     by_index = save_palette(tmp_path / "b.png", grid(0, 1, 2), {})

@@ -134,19 +134,3 @@ def test_a_picture_instead_of_a_mask_is_refused(tmp_path):
     noise = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     with pytest.raises(MaskValueError, match="instance map, or a picture instead of a mask"):
         MaskCodec.infer(save(tmp_path, [noise]))
-
-
-def test_masks_that_were_smoothed_are_explained_and_can_be_used(tmp_path):
-    masks = []
-    for i in range(3):
-        truth = np.zeros((128, 128, 3), np.uint8)
-        cv2.circle(truth, (40 + 5 * i, 60), 30, (0, 0, 255), -1)
-        cv2.circle(truth, (90, 60), 20, (0, 255, 0), -1)
-        masks.append(cv2.GaussianBlur(truth, (5, 5), 0))
-    paths = save(tmp_path, masks)
-    with pytest.raises(MaskValueError, match=r"#000000, #00ff00, #ff0000 make up .*smoothing"):
-        MaskCodec.infer(paths)
-    table = {"soil": "#000000", "weed": "#ff0000", "crop": "#00ff00"}
-    indices = MaskCodec.infer(paths, table, unknown="void").read(paths[0])
-    assert 0 < (indices == VOID).mean() < 0.1
-    assert set(np.unique(indices)) == {0, 1, 2, VOID}

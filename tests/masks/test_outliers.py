@@ -48,13 +48,13 @@ def one_77(write_pairs):
     return sorted((root / "masks").iterdir())
 
 
-def test_a_stray_value_makes_no_class_but_an_error_that_names_it(one_77):
+def test_an_outlier_makes_no_class_but_an_error_that_names_it(one_77):
     with pytest.raises(MaskValueError, match=r"Beside 0, 255 .* 77 \(6 pixels, 04\.png\)"):
         MaskCodec.infer(one_77)
 
 
 @pytest.mark.parametrize("say", [{"unknown": "void"}, {"void": 77}])
-def test_a_stray_value_is_void_where_the_user_says_so(one_77, say):
+def test_an_outlier_is_void_where_the_user_says_so(one_77, say):
     codec = MaskCodec.infer(one_77, **say)
     assert codec.classes == ("background", "foreground")
     assert (codec.read(one_77[4]) == 255).sum() == 6

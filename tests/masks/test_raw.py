@@ -16,22 +16,11 @@ CLASSES = RNG.integers(0, 5, (20, 30))
 ONE_HOT = np.eye(5)[CLASSES]
 
 
-def saved(path, array, **options):
-    """An array as .npy or, by tifffile, as TIFF."""
-    if path.suffix == ".npy":
-        np.save(path, array)
-    else:
-        import tifffile
-
-        tifffile.imwrite(path, array, photometric="minisblack", **options)
-    return path
-
-
 @pytest.mark.parametrize("suffix", [".npy", ".tif"])
 @pytest.mark.parametrize(
     "dtype", ["uint8", "uint16", ">u2", "int8", "int16", "int32", "int64", "f4", "f8"]
 )
-def test_whole_numbers_of_any_type_are_values(tmp_path, suffix, dtype):
+def test_whole_numbers_of_any_type_are_values(tmp_path, suffix, dtype, saved):
     byteorder = ">" if dtype[0] == ">" else "<"
     options = {"byteorder": byteorder} if suffix == ".tif" else {}
     path = saved(tmp_path / f"m{suffix}", CLASSES.astype(dtype), **options)
@@ -41,7 +30,7 @@ def test_whole_numbers_of_any_type_are_values(tmp_path, suffix, dtype):
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".tif"])
-def test_values_may_be_below_zero(tmp_path, suffix):
+def test_values_may_be_below_zero(tmp_path, suffix, saved):
     path = saved(tmp_path / f"m{suffix}", CLASSES.astype(np.int8) - 1)
     assert read_mask(path).codes.min() == -1
 
@@ -53,44 +42,12 @@ def test_one_bit_files_hold_two_values(tmp_path, suffix):
     np.testing.assert_array_equal(codes > 0, CLASSES > 2)
 
 
-@pytest.mark.parametrize("scale", [1, 255, True])
-@pytest.mark.parametrize("axis", [0, 2])
-def test_one_band_per_class_is_read_as_the_band_that_is_set(tmp_path, scale, axis):
-    stack = np.moveaxis(ONE_HOT.astype(bool if scale is True else np.uint8) * scale, 2, axis)
-    path = saved(tmp_path / "m.npy", stack)
-    raw = read_mask(path)
-    assert raw.bands == 5
-    np.testing.assert_array_equal(raw.codes, CLASSES)
-
-
-@pytest.mark.parametrize(
-    ("axis", "options"),
-    [(0, {}), (0, {"planarconfig": "separate"}), (2, {"planarconfig": "contig"})],
-    ids=["pages", "planar", "contiguous"],
-)
-@pytest.mark.parametrize("n", [2, 3, 4, 5])
-def test_bands_of_a_tiff_are_read_however_they_are_stored(tmp_path, axis, options, n):
-    classes = CLASSES.clip(max=n - 1)
-    stack = np.moveaxis(np.eye(n, dtype=np.uint8)[classes], 2, axis)
-    raw = read_mask(saved(tmp_path / "m.tif", stack, **options))
-    assert raw.bands == n
-    np.testing.assert_array_equal(raw.codes, classes)
-
-
-def test_a_pixel_that_no_band_claims_has_the_value_of_void(tmp_path):
-    stack = ONE_HOT.copy()
-    stack[:2] = 0
-    codes = read_mask(saved(tmp_path / "m.npy", stack)).codes
-    assert (codes[:2] == 255).all()
-    np.testing.assert_array_equal(codes[2:], CLASSES[2:])
-
-
-def test_three_bands_of_bytes_at_0_and_255_are_colours(tmp_path):
+def test_three_bands_of_bytes_at_0_and_255_are_colours(tmp_path, saved):
     path = saved(tmp_path / "m.npy", (ONE_HOT[..., :3] * 255).astype(np.uint8))
     assert read_mask(path).kind is CodeKind.COLOUR
 
 
-def test_grey_that_is_stored_three_times_is_values(tmp_path):
+def test_grey_that_is_stored_three_times_is_values(tmp_path, saved):
     path = saved(tmp_path / "m.npy", CLASSES[..., None].repeat(3, 2).astype(np.uint16) * 1000)
     np.testing.assert_array_equal(read_mask(path).codes, CLASSES * 1000)
 
@@ -106,7 +63,7 @@ def test_grey_that_is_stored_three_times_is_values(tmp_path):
         (np.zeros((4, 5), complex), "is not a mask"),
     ],
 )
-def test_an_array_that_is_no_mask_is_named(tmp_path, array, message):
+def test_an_array_that_is_no_mask_is_named(tmp_path, array, message, saved):
     with pytest.raises(MaskValueError, match=rf"m\.npy: .*{message}"):
         read_mask(saved(tmp_path / "m.npy", array))
 

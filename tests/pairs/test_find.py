@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from fastunet.errors import OptionError, PairingError
-from fastunet.io.channel_files import channel_sets
 from fastunet.pairs.find import as_pairs, find_pairs
 
 
@@ -94,20 +93,6 @@ def test_the_real_data_sets_pair_completely(shared, name, layout, count, splits)
     assert pairs.splits == splits
     assert not pairs.unpaired_images
     assert not pairs.unpaired_masks
-
-
-def test_files_numbered_by_channel_are_one_image():
-    files = [Path(f"d/{name}") for name in ("a_0001.png", "a_0000.png", "b.png", "c_0007.png")]
-    assert channel_sets(files) == [
-        ("a", (files[1], files[0])),
-        ("b", (files[2],)),
-        ("c_0007", (files[3],)),
-    ]
-
-
-def test_images_of_one_name_in_two_folders_stay_two():
-    files = [Path("d/a_0000.png"), Path("e/a_0000.png"), Path("d/a_0001.png")]
-    assert channel_sets(files) == [("a", (files[0], files[2])), ("a", (files[1],))]
 
 
 # --- what is given --------------------------------------------------------------------------------

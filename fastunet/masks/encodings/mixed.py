@@ -63,7 +63,7 @@ def several_encodings(stats: MaskSetStats, stated: UserStatement) -> Reading | N
 
 def palette_and_indices(stats: MaskSetStats, stated: UserStatement) -> Reading | None:
     """Some files have a palette, the others hold its indices as plain values."""
-    tables = [file.table for file in stats.files if file.table is not None]
+    tables = [file.palette for file in stats.files if file.table is not None]
     plain = [file for file in stats.files if file.table is None]
     if not tables or not plain or not all(_holds_values(f) for f in plain):
         return None
@@ -74,7 +74,7 @@ def palette_and_indices(stats: MaskSetStats, stated: UserStatement) -> Reading |
         return None
     if any((index == 0) != (code == 0) for index, code in colours.items()):
         return None  # black and 0 are not the same: the order of the palette means nothing
-    values = set().union(*(file.counts for file in plain))
+    values = set().union(*(file.codes.tolist() for file in plain))
     if not values - {0} or not values <= colours.keys():
         return None
     by_index = stats.by_index()

@@ -104,10 +104,24 @@ def jpeg_colours(mask, n):
 
 
 WRITERS = [
-    indices, sixteen_bit_indices, floats, from_one, spread, spread_over_sixteen_bit, one_bit,
-    booleans, colours, other_colours, palette, palette_in_another_order, cut_out, cut_out_in_black,
-    one_hot, jpeg_greys, jpeg_colours,
-]  # fmt: skip
+    indices,
+    sixteen_bit_indices,
+    floats,
+    from_one,
+    spread,
+    spread_over_sixteen_bit,
+    one_bit,
+    booleans,
+    colours,
+    other_colours,
+    palette,
+    palette_in_another_order,
+    cut_out,
+    cut_out_in_black,
+    one_hot,
+    jpeg_greys,
+    jpeg_colours,
+]
 
 
 def scene(rng, n, side):
