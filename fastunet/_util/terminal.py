@@ -38,7 +38,7 @@ def say(
 def printable(
     text: str,  # several lines, perhaps
 ) -> str:
-    """The text with its control characters spelled out, `\\x1b`; lines and tabs stay."""
+    r"""The text with its control characters spelled out, `\x1b`; lines and tabs stay."""
     return "".join(one if one in "\n\t" or is_printable(one) else _spelled(one) for one in text)
 
 

@@ -125,6 +125,7 @@ def warn_of_skipped(
     skipped: Sequence[Skipped],
     total: int,  # pairs that there were
 ) -> None:
+    """Say which pairs are left out, if any."""
     if skipped:
         warn(
             f"{len(skipped)} of {total} pairs cannot be used and are left out: {_listed(skipped)}."

@@ -74,6 +74,7 @@ def tell(undecided: Sequence["PairStats"]) -> str:
 
 
 def fit(orientation: Orientation) -> str:
+    """That the contents of the masks fit one orientation."""
     how = "upright" if orientation == "upright" else "with the pixels as stored"
     return f"By their edges, the masks fit the photos {how}."
 

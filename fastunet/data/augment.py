@@ -20,11 +20,14 @@ _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "constant": cv2.BORDER_CONSTANT}
 class RandomNumbers(Protocol):
     """Where random numbers come from: `random.Random`, or the module `random` itself."""
 
-    def random(self) -> float: ...
+    def random(self) -> float:
+        """From 0 up to 1, evenly."""
 
-    def uniform(self, a: float, b: float) -> float: ...
+    def uniform(self, a: float, b: float) -> float:
+        """From a to b, evenly."""
 
-    def getrandbits(self, k: int, /) -> int: ...
+    def getrandbits(self, k: int, /) -> int:
+        """A whole number of k bits."""
 
 
 @dataclass(frozen=True)

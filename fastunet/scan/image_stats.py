@@ -44,6 +44,7 @@ class ImageSample:
         size: tuple[int, int] | None,
         read: Callable[[Source], np.ndarray],
     ) -> "ImageSample":
+        """Read an image; raises `ImageReadError` where it cannot be, or holds what is no number."""
         image, name = read(source), name_of(source)
         refuse_not_finite(image, name)
         values = ImageValues.of(image, name, stated_nodata(source, image.dtype))
