@@ -278,7 +278,8 @@ def segmentation_learner(
     dls: DataLoaders,  # `ImageMaskDataLoaders`, or of `PairImageBlock` and `PairMaskBlock`
     arch: str | Callable | nn.Module = "unet",  # which network; see below
     *,
-    pretrained: bool = True,  # an encoder starts from ImageNet weights, frozen
+    pretrained: bool = True,  # an encoder starts from ImageNet weights
+    frozen: bool = True,  # such an encoder is frozen until `unfreeze` or `fine_tune`
     weights: str | os.PathLike | None = None,  # a file of such weights, instead of the published
     normalize: bool = True,  # pretrained encoders get pixels normalised as they know them
     loss_func: Callable | None = None,  # ours, or any other of logits; None: `CombinedLoss()`
@@ -348,7 +349,7 @@ def segmentation_learner(
         **{"splitter": split_parameters, **kwargs},
     )
     learn.save_best, learn.monitor = save_best, monitor
-    if model is not arch and arch != "unet" and pretrained:
+    if model is not arch and arch != "unet" and pretrained and frozen:
         learn.freeze()
     return learn
 

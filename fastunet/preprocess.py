@@ -122,6 +122,11 @@ class Preprocess:
         own = {field.name: getattr(found, field.name) for field in fields(found)}
         return cls(sides, policy=policy, scale=scale, orientation=orientation, **own)
 
+    @property
+    def sees_whole(self) -> bool:
+        """Whether the network sees the whole image, resized; else parts of it, pixel by pixel."""
+        return self.policy == "resize"
+
     def describe(self) -> str:
         """Which numbers become 0 and 1: `uint16 values 310..60123 become 0..1`."""
         types = " and ".join(kind for kind, _ in self.full_scale) or "deep"
@@ -267,7 +272,7 @@ class Preprocess:
         size: tuple[int, int],  # (height, width) of an image
     ) -> tuple[int, int]:
         """The (height, width) at which the network looks at the whole of such an image."""
-        if self.policy == "resize":
+        if self.sees_whole:
             return self.size
         height, width = (max(1, round(side * self.scale)) for side in size)
         return height, width

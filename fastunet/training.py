@@ -153,7 +153,7 @@ def load(plan: Plan) -> ImageMaskDataLoaders:
     say(f"Masks:   {dls.codec.describe()}")
     size = f"{pre.size[0]}x{pre.size[1]}"
     way = f"resized to {size}"
-    if pre.policy == "patch":
+    if not pre.sees_whole:
         way = f"patches of {size} at {pre.scale:g} of their resolution"
     say(f"Images:  {channels}, {way}, batches of {dls.bs}")
     if pre.values != "uint8" or pre.nodata:
@@ -175,13 +175,13 @@ def learner(
         dls,
         architecture(arch),
         pretrained=plan.model.pretrained,
+        frozen=False,
         weights=plan.model.weights,
         precision=plan.fit.precision,
         monitor=plan.fit.monitor,
         path=path,
         **width,
     )
-    learn.unfreeze()
     learn.remove_cb(ProgressCallback)
     learn.add_cb(EpochLog())
     count = sum(p.numel() for p in learn.model.parameters())
@@ -227,7 +227,7 @@ def decided(
         if isinstance(asked[name], str | PathLike)
     }
     chosen = {
-        "size": dls.preprocess.size if dls.preprocess.policy == "resize" else None,
+        "size": dls.preprocess.size if dls.preprocess.sees_whole else None,
         "bs": dls.bs,
         "augment": asked["augment"] or "scene",
         "width": _width(learn),

@@ -238,7 +238,7 @@ def _larger(
     preprocess: Preprocess, pairs: Sequence[tuple[Path, np.ndarray]]
 ) -> Iterator[Preprocess]:
     """The same with less and less detail, from the images' own down to what it has."""
-    if preprocess.policy == "patch":
+    if not preprocess.sees_whole:
         for tenth in range(10, math.floor(10 * preprocess.scale), -1):
             yield replace(preprocess, scale=tenth / 10)
         return
@@ -252,7 +252,7 @@ def _larger(
 
 def _advice(preprocess: Preprocess, mended: Resolution | None) -> str:
     """What to pass, in the options of Python."""
-    if preprocess.policy == "patch":
+    if not preprocess.sees_whole:
         return f"Pass scale={mended.preprocess.scale if mended else 1:g}."
     patch = f"patch={min(preprocess.size)}"
     if mended is None:
@@ -272,7 +272,7 @@ def _advice(preprocess: Preprocess, mended: Resolution | None) -> str:
 
 def _how_seen(preprocess: Preprocess) -> str:
     height, width = preprocess.size
-    if preprocess.policy == "patch":
+    if not preprocess.sees_whole:
         if preprocess.scale == 1:
             return "at the images' own resolution"
         return f"at {preprocess.scale:g} of the images' resolution"

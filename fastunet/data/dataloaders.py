@@ -146,7 +146,7 @@ class ImageMaskDataLoaders(DataLoaders):
         kept = reader.keep(data.shown, input.cache, progress)
         train: list[Pair] = data.parts["train"]
         valid: list[Pair | Tile] = [*data.parts["valid"]]
-        if data.preprocess.policy == "patch":
+        if not data.preprocess.sees_whole:
             train = [pair for pair in train for _ in reader.tiles(pair)]
             valid = [tile for pair in data.parts["valid"] for tile in reader.tiles(pair)]
         if num_workers is None:  # threads of a CPU that trains have better to do
@@ -175,7 +175,7 @@ def _batch_size(asked: int | None, count: int, preprocess: Preprocess) -> int:
     """As asked; raises `SplitError` where the training part does not fill such a batch."""
     bs = min(16, count, max(2, count // 4)) if asked is None else asked
     if not 1 <= bs <= count:
-        what = "images" if preprocess.policy == "resize" else "patches"
+        what = "images" if preprocess.sees_whole else "patches"
         raise SplitError(
             f"bs={bs}, but the training part holds {count} {what}, which is not one full batch. "
             f"Pass bs={count} or less."

@@ -148,7 +148,7 @@ class PairReader:
         return fingerprint((*pair.image_files, pair.mask), self.codec.to_dict(), how, role)
 
     def _zooms(self, pair: Pair) -> bool:
-        return self.preprocess.policy == "resize" and pair.split != "valid"
+        return self.preprocess.sees_whole and pair.split != "valid"
 
     def _load(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         image, mask = read_pair(pair, self.codec, self.preprocess.orientation, self._files)

@@ -80,7 +80,7 @@ class LoadMask(Transform):
 
     def __call__(self, item, **_):
         labels = self._reader.read(item)[1].view(Labels)
-        if isinstance(item, Pair) and self._reader.preprocess.policy == "patch":
+        if isinstance(item, Pair) and not self._reader.preprocess.sees_whole:
             labels.spots = self._reader.spots(item)
         return labels
 
@@ -105,11 +105,11 @@ class RandomView(Transform):
                 image,
                 masks[0],
                 self.preprocess.size,
-                fit=self.preprocess.policy == "resize",
+                fit=self.preprocess.sees_whole,
                 centre=self._centre(sample[1].spots, rng),
                 rng=rng,
             )
-        elif self.preprocess.policy == "resize":
+        elif self.preprocess.sees_whole:
             image = self.preprocess.resize(image)
             masks = [self.preprocess.resize_mask(mask) for mask in masks]
         # else the reader has cut a tile, or predicts the whole image

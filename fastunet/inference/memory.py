@@ -46,8 +46,8 @@ def check_memory(
 def bytes_per_pixel(preprocess: Preprocess, n_out: int) -> int:
     """Of the image as read and as prepared, its probabilities and its classes, all held at once."""
     image = preprocess.channels * (2 if preprocess.values == "uint8" else 8)
-    copies = 1 if preprocess.policy == "resize" else 2  # sums over tiles, then the means
-    weights = 0 if preprocess.policy == "resize" else 4
+    copies = 1 if preprocess.sees_whole else 2  # sums over tiles, then the means
+    weights = 0 if preprocess.sees_whole else 4
     return image + 4 * n_out * copies + weights + _INDEX_BYTES
 
 

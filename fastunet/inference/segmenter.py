@@ -110,7 +110,7 @@ class Segmenter:
         training = self.model.training
         self.model.eval()
         try:
-            if self.preprocess.policy == "resize":
+            if self.preprocess.sees_whole:
                 scores = self._scores(seen[None])
             else:
                 scores = blend_tiles(self._scores, seen, self.preprocess.size)
