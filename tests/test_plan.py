@@ -1,6 +1,5 @@
 """A plan: options that are checked, overridden, written to a file and read back."""
 
-import inspect
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -12,11 +11,7 @@ from fastunet.errors import FastunetError, OptionError
 from fastunet.plan import (
     GROUPS,
     Clock,
-    InputOptions,
-    MaskOptions,
     Plan,
-    SplitOptions,
-    takes,
 )
 
 WHOLE = {
@@ -140,29 +135,3 @@ def test_a_file_that_is_no_plan_says_why(text, message):
 def test_what_only_python_can_hold_is_not_written():
     with pytest.raises(OptionError, match=r"groups=.* cannot be written to a plan"):
         Plan.of(data="cells", groups=lambda pair: "a").to_json()
-
-
-# --- functions that take options ------------------------------------------------------------------
-
-
-@takes(held=MaskOptions, parts=SplitOptions, seen=InputOptions)
-def read(path, *, held, parts, seen, device=None):
-    """Read."""
-    return path, held, parts, seen, device
-
-
-def test_a_function_takes_the_options_by_name():
-    path, held, parts, seen, device = read("cells", void=9, seed=1, size=64, device="cpu")
-    assert (path, device) == ("cells", "cpu")
-    assert (held.void, parts.seed, seen.size, seen.scale) == (9, 1, (64, 64), 1.0)
-    parameters = inspect.signature(read).parameters
-    assert parameters["valid_pct"].default == 0.2
-    assert "held" not in parameters
-    assert "void: Mask value" in read.__doc__
-
-
-def test_an_option_that_does_not_exist_names_near_ones():
-    with pytest.raises(TypeError, match=r"'clases' \(did you mean classes\?\), 'x'"):
-        read("cells", clases=["a"], x=1)
-    with pytest.raises(OptionError, match="size='64'"):
-        read("cells", size="64")
