@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import os
 import tempfile
 import weakref
 import zlib
@@ -15,7 +14,7 @@ import numpy as np
 import psutil
 
 from fastunet._util.cache_folder import cache_folder
-from fastunet._util.files import explained, make_folder
+from fastunet._util.files import atomic_file, make_folder
 from fastunet.errors import ImageReadError
 from fastunet.io.images import read_npy
 
@@ -143,15 +142,8 @@ class DiskCache:
             make_folder(path.parent)
             if path.is_dir():
                 continue
-            partial = path.with_name(f".{path.name}.{os.getpid()}")
-            with explained(path):
-                try:
-                    with partial.open("wb") as file:
-                        _save(file, np.ascontiguousarray(array))
-                    partial.replace(path)
-                except BaseException:
-                    partial.unlink(missing_ok=True)
-                    raise
+            with atomic_file(path, durable=False) as file:
+                _save(file, np.ascontiguousarray(array))
         return True
 
     def _read(self, file: Path) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastunet._util.files import fingerprint
+from fastunet._util.text import sizes_differ
 from fastunet._util.threads import in_threads
 from fastunet._util.warn import warn
 from fastunet.choices import Cache, Orientation
@@ -219,10 +220,10 @@ def read_pair(
     if image.shape[:2] != mask.shape:
         other = readings[1](pair.image_files)
         if other.shape[:2] != mask.shape:
+            differ = sizes_differ(pair.image, image.shape, f"its mask {pair.mask}", mask.shape)
             raise SizeMismatchError(
-                f"{pair.image} is {image.shape[1]}x{image.shape[0]} pixels (width x height), its "
-                f"mask {pair.mask} {mask.shape[1]}x{mask.shape[0]}. A mask must have its image's "
-                "size; export it again, or take the pair out."
+                f"{differ} A mask must have its image's size; export it again, or take the pair "
+                "out."
             )
         image = other
     refuse_not_finite(image, pair.image)

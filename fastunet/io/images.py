@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastunet._util.text import sizes_differ
 from fastunet.errors import ImageReadError, SizeMismatchError
 from fastunet.io import tiff
 from fastunet.io.channels import channels_last, plain
@@ -177,10 +178,9 @@ def _stacked(paths: Sequence[Path], upright: bool) -> np.ndarray:
     images = [read_image(path, upright) for path in paths]
     for path, image in zip(paths, images, strict=True):
         if image.shape[:2] != images[0].shape[:2]:
+            differ = sizes_differ(paths[0], images[0].shape, path, image.shape)
             raise SizeMismatchError(
-                f"{paths[0]} is {images[0].shape[1]}x{images[0].shape[0]} pixels (width x height), "
-                f"{path} {image.shape[1]}x{image.shape[0]}. Channels of one image must have one "
-                "size; export them again."
+                f"{differ} Channels of one image must have one size; export them again."
             )
     return np.concatenate(images, axis=2)
 
