@@ -1,3 +1,5 @@
+"""Ctrl-C waits until work that must not be cut in two is done."""
+
 import os
 import signal
 

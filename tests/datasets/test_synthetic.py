@@ -1,4 +1,4 @@
-"""Built-in data."""
+"""Synthetic data sets: the same everywhere, whole on disk, and not too easy."""
 
 import cv2
 import numpy as np
