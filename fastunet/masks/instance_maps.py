@@ -36,7 +36,7 @@ def numbering(stats: MaskSetStats) -> Numbering | None:
 
     Classes are different: a file leaves some of them out, the highest is the same in many files,
     and a class lies in several places. Numbers count 1, 2, 3, ... anew in each file, or go on from
-    file to file, or are colours drawn by lot.
+    file to file, or are random colours.
     """
     if stats.bands or any(is_lossy(file.path) for file in stats.files):
         return None
