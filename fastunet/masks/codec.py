@@ -46,9 +46,9 @@ Encoding = Literal[
     "several encodings",
 ]
 
-Rest = Literal["error", "void", "foreground"]  # as `Unknown`, or the masks number objects
+Unlisted = Literal["error", "void", "foreground"]  # of a codec; foreground: they number objects
 
-_INDEX_OF_UNKNOWN: dict[Rest, int | None] = {"error": None, "void": VOID, "foreground": 1}
+_INDEX_OF_UNKNOWN: dict[Unlisted, int | None] = {"error": None, "void": VOID, "foreground": 1}
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MaskCodec:
     kind: CodeKind = CodeKind.VALUE  # of all these codes
     palette: Palette | None = None  # the masks are palette files, read by this; None: any others
     nearest: bool = False  # in lossy files (JPEG) a code goes to the nearest known one
-    unknown: Rest = "error"  # what all other codes are
+    unknown: Unlisted = "error"  # what all other codes are
     colours: tuple[Colour, ...] = ()  # what each class is drawn in; by default its own or a hue
 
     def __post_init__(self):

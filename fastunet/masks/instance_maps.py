@@ -14,7 +14,7 @@ from fastunet.masks.codes import TRANSPARENT, Code, CodeKind
 from fastunet.masks.raw import is_lossy, read_mask
 from fastunet.masks.statistics import MaskSetStats
 
-_FILES = 8  # that are looked at again, spread over the sample
+_FILES = 8  # that are looked at again, spread over all
 _OBJECTS = 30  # in each of them
 _BLOBS = 0.8  # of the values lie in one patch each
 _MANY = 15  # different values, which classes seldom count up to
