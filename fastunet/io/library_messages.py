@@ -99,7 +99,7 @@ class _Gathering:
 
 
 class _Log(logging.Handler):
-    """What libraries log where the user has not said where to."""
+    """What libraries log where the user has set up no logging."""
 
     def __init__(self):
         super().__init__(logging.WARNING)

@@ -260,7 +260,7 @@ def _named(
     void = (*void_codes, *reading.void)
     by_index = {i: name for i, name in enumerate(classes) if i not in void}
     if stats.kind is CodeKind.VALUE and (tolerant or set(found) <= by_index.keys()):
-        return tuple(by_index.values()), tuple(by_index)  # some classes are not in the sample
+        return tuple(by_index.values()), tuple(by_index)  # some classes are in no mask
     raise MaskValueError(
         f"{len(classes)} class names were given, but the masks hold {len(found)} "
         f"{stats.kind}: {stats.format(found)}. Name each of them, in this order, or pass a dict "

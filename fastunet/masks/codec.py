@@ -26,6 +26,7 @@ from fastunet.masks.codes import (
     Code,
     CodeKind,
     Colour,
+    converted,
     parse_value,
     pixel_counts,
     rgb,
@@ -45,9 +46,9 @@ Encoding = Literal[
     "several encodings",
 ]
 
-Rest = Literal["error", "void", "foreground"]  # as `Unknown`, or the masks number objects
+Unlisted = Literal["error", "void", "foreground"]  # of a codec; foreground: they number objects
 
-_INDEX_OF_UNKNOWN: dict[Rest, int | None] = {"error": None, "void": VOID, "foreground": 1}
+_INDEX_OF_UNKNOWN: dict[Unlisted, int | None] = {"error": None, "void": VOID, "foreground": 1}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class MaskCodec:
     kind: CodeKind = CodeKind.VALUE  # of all these codes
     palette: Palette | None = None  # the masks are palette files, read by this; None: any others
     nearest: bool = False  # in lossy files (JPEG) a code goes to the nearest known one
-    unknown: Rest = "error"  # what all other codes are
+    unknown: Unlisted = "error"  # what all other codes are
     colours: tuple[Colour, ...] = ()  # what each class is drawn in; by default its own or a hue
 
     def __post_init__(self):
@@ -182,7 +183,7 @@ class MaskCodec:
             return self._indices(raw.table, raw.kind)[raw.codes]
         nearest = self.nearest and raw.lossy
         if raw.one_bit:
-            clear, is_set = self._listed(np.array([0, self._set_value(raw)]))
+            clear, is_set = self._indices(np.array([0, self._set_value(raw)]), self.kind)
             return np.where(raw.codes > 0, is_set, clear)
         if raw.codes.dtype == np.uint8:
             return self._indices(np.arange(256), raw.kind, nearest)[raw.codes]
@@ -248,22 +249,16 @@ class MaskCodec:
         kind: CodeKind,  # of these codes; that of this codec may be the other
         nearest: bool = False,  # a code that is not known is that of the nearest one
     ) -> np.ndarray:  # (N,) int16, -1 where unknown
-        if kind is self.kind and not nearest:
-            return self._listed(codes)
-        codes, inverse = np.unique(codes, return_inverse=True)  # what is slow, once per code
-        codes = np.array([kind.convert(code, self.kind) for code in codes.tolist()])
-        return self._listed(codes, nearest)[inverse]
-
-    def _listed(self, codes: np.ndarray, nearest: bool = False) -> np.ndarray:
         known, classes = self._known
-        codes = codes.astype(np.int64)
+        codes = converted(codes, kind, self.kind).astype(np.int64)
         position = np.searchsorted(known, codes).clip(max=len(known) - 1)
         is_known = known[position] == codes
         indices = np.where(is_known, classes[position], np.int16(-1))
         if nearest:
             blurred = ~is_known & (codes != NOWHERE)
-            away = [self.kind.distances(codes[blurred], code) for code in known.tolist()]
-            indices[blurred] = classes[np.argmin(away, axis=0)]
+            found, inverse = np.unique(codes[blurred], return_inverse=True)
+            away = [self.kind.distances(found, code) for code in known.tolist()]
+            indices[blurred] = classes[np.argmin(away, axis=0)][inverse]
         if self.unknown != "error":
             indices[indices < 0] = _INDEX_OF_UNKNOWN[self.unknown]
         return indices

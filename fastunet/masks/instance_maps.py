@@ -14,7 +14,7 @@ from fastunet.masks.codes import TRANSPARENT, Code, CodeKind
 from fastunet.masks.raw import is_lossy, read_mask
 from fastunet.masks.statistics import MaskSetStats
 
-_FILES = 8  # that are looked at again, spread over the sample
+_FILES = 8  # that are looked at again, spread over all
 _OBJECTS = 30  # in each of them
 _BLOBS = 0.8  # of the values lie in one patch each
 _MANY = 15  # different values, which classes seldom count up to
@@ -36,7 +36,7 @@ def numbering(stats: MaskSetStats) -> Numbering | None:
 
     Classes are different: a file leaves some of them out, the highest is the same in many files,
     and a class lies in several places. Numbers count 1, 2, 3, ... anew in each file, or go on from
-    file to file, or are colours drawn by lot.
+    file to file, or are random colours.
     """
     if stats.bands or any(is_lossy(file.path) for file in stats.files):
         return None

@@ -31,12 +31,12 @@ def band_indices(
     Raises `MaskValueError` where several are set, or where the bands hold more than two values.
     """
     n, high = bands.shape[2], bands.max()
+    advice = _cut_into_pages(path, n) if pages else _CUT_INTO_ARRAYS
     if n > MAX_BANDS or bands.min() < 0 or not np.isin(bands, (0, high)).all():
         raise MaskValueError(
             f"{path}: a {bands.dtype} array of shape {bands.shape} with values "
             f"{bands.min()}..{high} is not a mask. Expected: (H, W) class values, (H, W, 3) 8-bit "
-            f"colours, or one band per class with 0 and 1 ({MAX_BANDS} bands at most). "
-            + (_cut_into_pages(path, n) if pages else _CUT_INTO_ARRAYS)
+            f"colours, or one band per class with 0 and 1 ({MAX_BANDS} bands at most). {advice}"
         )
     is_set = bands > 0
     times = is_set.sum(axis=2, dtype=np.uint8)
@@ -44,9 +44,8 @@ def band_indices(
         what = "pages" if pages else "bands"
         raise MaskValueError(
             f"{path}: {np.count_nonzero(times > 1)} pixels are set in several of the {n} {what}, "
-            "so they are not one class each. "
-            + (_cut_into_pages(path, n) if pages else _CUT_INTO_ARRAYS)
-            + f" If the {what} are classes, decide which lies on top, and save that."
+            f"so they are not one class each. {advice} If the {what} are "
+            "classes, decide which lies on top, and save that."
         )
     return np.where(times == 0, np.uint8(NO_BAND), is_set.argmax(axis=2).astype(np.uint8))
 

@@ -161,9 +161,6 @@ def test_one_bit_masks_may_lie_among_those_of_bytes(tmp_path):
         np.testing.assert_array_equal(codec.read(path), grid(0, 1))
 
 
-# --- what the user says -------------------------------------------------------------------------
-
-
 def test_unknown_values_are_void_where_the_user_says_so(tmp_path, save):
     codec = MaskCodec.infer([save(tmp_path / "m.png", grid(0, 255))], unknown="void")
     odd = save(tmp_path / "odd.png", grid(0, 128))
@@ -172,7 +169,7 @@ def test_unknown_values_are_void_where_the_user_says_so(tmp_path, save):
         MaskCodec.infer([odd], unknown="skip")
 
 
-# --- stacks and other arrays --------------------------------------------------------------------
+# --- other values -------------------------------------------------------------------------------
 
 
 def test_values_below_zero_may_be_void(tmp_path):

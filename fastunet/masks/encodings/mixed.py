@@ -1,8 +1,6 @@
 """Masks that were smoothed, and folders in which the files differ in their encoding."""
 
-from collections.abc import Iterable, Mapping
-
-from fastunet.masks.codes import TRANSPARENT, Code, CodeKind
+from fastunet.masks.codes import TRANSPARENT, CodeKind
 from fastunet.masks.encodings.occurrence import differ_from_file_to_file, groups
 from fastunet.masks.encodings.reading import Reading, UserStatement, are_few
 from fastunet.masks.encodings.values import class_indices, sparse_values, two_values
@@ -46,12 +44,11 @@ def several_encodings(stats: MaskSetStats, stated: UserStatement) -> Reading | N
     aliases = {code: meant for group in rest for code, meant in zip(group, first, strict=True)}
     aliases |= {code: background[0] for code in background[1:]}
     classes = [*background[:1], *first]
-    table = {
-        _default_name(i, len(classes)): _one_or_all(
-            stats.kind.format(same) for same in (code, *_aliases_of(code, aliases))
-        )
-        for i, code in enumerate(classes)
-    }
+    table: dict[str, int | str | list[int | str]] = {}
+    for i, code in enumerate(classes):
+        alike = [code, *(alias for alias in aliases if aliases[alias] == code)]
+        shown = [stats.kind.format(one) for one in alike]
+        table[_default_name(i, len(classes))] = shown if len(shown) > 1 else shown[0]
     return Reading(
         "the files differ in how they encode the same classes",
         stats.among(classes),
@@ -86,16 +83,7 @@ def _holds_values(file: MaskStats) -> bool:
     return file.kind is CodeKind.VALUE and not file.one_bit and not file.bands
 
 
-def _aliases_of(code: Code, aliases: Mapping[Code, Code]) -> list[Code]:
-    return [alias for alias, same in aliases.items() if same == code]
-
-
 def _default_name(index: int, n: int) -> str:
     if index == 0:
         return "background"
     return "foreground" if n == 2 else f"class {index}"
-
-
-def _one_or_all(values: Iterable[int | str]) -> int | str | list[int | str]:
-    every = list(values)
-    return every[0] if len(every) == 1 else every
