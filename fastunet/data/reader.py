@@ -28,7 +28,7 @@ from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 from fastunet.tiling import grid, pad
 
 _MARGIN = 1.5  # a training image is kept this much larger than the network's input, for zooming in
-_SPOTS = 256  # places of a class that are remembered
+_LOCATIONS = 256  # places of a class that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class PairReader:
         self.preprocess = preprocess
         self._files = files
         self._cache: MemoryCache[Both] | DiskCache | None = None
-        self._spots: dict[Pair, list[np.ndarray]] = {}
+        self._class_locations: dict[Pair, list[np.ndarray]] = {}
         self._last: dict[int, tuple[Pair, tuple[np.ndarray, np.ndarray]]] = {}  # by thread
 
     def keep(
@@ -120,11 +120,11 @@ class PairReader:
         size = self._kept_size(pair) if kept is None else kept[1].shape
         return [Tile(pair, *place) for place in grid(size, self.preprocess.size)]
 
-    def spots(self, pair: Pair) -> list[np.ndarray]:
+    def class_locations(self, pair: Pair) -> list[np.ndarray]:
         """Places, (n, 2) rows and columns, of each class in the image but its most common one."""
-        if pair not in self._spots:
-            self._spots[pair] = _spots(self.read(pair)[1])
-        return self._spots[pair]
+        if pair not in self._class_locations:
+            self._class_locations[pair] = _class_locations(self.read(pair)[1])
+        return self._class_locations[pair]
 
     def class_counts(
         self,
@@ -190,7 +190,7 @@ class PairReader:
         )
 
 
-def _spots(mask: np.ndarray) -> list[np.ndarray]:
+def _class_locations(mask: np.ndarray) -> list[np.ndarray]:
     counts = np.bincount(mask.ravel(), minlength=256)[:VOID]
     present = np.flatnonzero(counts)
     rest = present[present != counts.argmax()]
@@ -198,7 +198,7 @@ def _spots(mask: np.ndarray) -> list[np.ndarray]:
     places = []
     for index in rest:
         flat = np.flatnonzero(mask == index)
-        some = flat if len(flat) <= _SPOTS else rng.choice(flat, _SPOTS, replace=False)
+        some = flat if len(flat) <= _LOCATIONS else rng.choice(flat, _LOCATIONS, replace=False)
         places.append(np.column_stack(np.unravel_index(some, mask.shape)))
     return places
 

@@ -40,7 +40,9 @@ class Pixels(np.ndarray):
 class Labels(np.ndarray):
     """(H, W) class indices of an item, before its view is taken."""
 
-    spots: Sequence[np.ndarray] = ()  # places of its rarer classes; see `PairReader.spots`
+    class_locations: Sequence[
+        np.ndarray
+    ] = ()  # places of its rarer classes; see `PairReader.class_locations`
 
 
 class LoadImage(Transform):
@@ -81,7 +83,7 @@ class LoadMask(Transform):
     def __call__(self, item, **_):
         labels = self._reader.read(item)[1].view(Labels)
         if isinstance(item, Pair) and not self._reader.preprocess.sees_whole:
-            labels.spots = self._reader.spots(item)
+            labels.class_locations = self._reader.class_locations(item)
         return labels
 
 
@@ -106,7 +108,7 @@ class RandomView(Transform):
                 masks[0],
                 self.preprocess.size,
                 fit=self.preprocess.sees_whole,
-                centre=self._centre(sample[1].spots, rng),
+                centre=self._centre(sample[1].class_locations, rng),
                 rng=rng,
             )
         elif self.preprocess.sees_whole:
@@ -116,10 +118,10 @@ class RandomView(Transform):
         tensors = [MaskTensor(torch.from_numpy(mask)) for mask in masks]
         return ImageTensor(torch.from_numpy(image).permute(2, 0, 1)), *tensors
 
-    def _centre(self, spots: Sequence[np.ndarray], rng) -> tuple[int, int] | None:
-        if not spots or rng.random() >= self.augment.rare:
+    def _centre(self, class_locations: Sequence[np.ndarray], rng) -> tuple[int, int] | None:
+        if not class_locations or rng.random() >= self.augment.rare:
             return None
-        row, column = rng.choice(rng.choice(spots)).tolist()
+        row, column = rng.choice(rng.choice(class_locations)).tolist()
         return row, column
 
 

@@ -69,7 +69,7 @@ def test_patches_centre_on_rare_classes_as_often_as_was_asked_for():
     mask = np.zeros((200, 200), np.uint8)
     mask[150, 30] = 1
     labels = mask.view(Labels)
-    labels.spots = [np.array([[150, 30]])]
+    labels.class_locations = [np.array([[150, 30]])]
     image = np.zeros((200, 200, 3), np.uint8)
     still = {"flip_lr": 0, "rotate": 0, "scale": (1, 1)}
     for rare, least, most in ((1.0, 40, 40), (0.0, 0, 12)):
