@@ -6,6 +6,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from annotated_boxes import BOX, HEIGHT, WIDTH, boxed, masks
 
 from fastunet.errors import PairingError
 from fastunet.pairs.find import find_pairs
@@ -73,22 +74,6 @@ def test_labelme_refuses_what_has_no_inside(picture):
     (root / "a.json").write_text(labelme(("leaf", "line", [[1, 1], [5, 5]])))
     with pytest.raises(PairingError, match=r"a\.json: shape 1 \(leaf\) is a line of 2 points"):
         find_pairs(root)
-
-
-HEIGHT, WIDTH = 40, 60
-
-
-BOX = [(12, 8), (36, 8), (36, 24), (12, 24)]  # x, y: columns 12..35, rows 8..23
-
-
-def boxed(height=HEIGHT, width=WIDTH, scale=1.0) -> np.ndarray:
-    mask = np.zeros((height, width), np.uint8)
-    mask[round(8 * scale) : round(24 * scale), round(12 * scale) : round(36 * scale)] = 1
-    return mask
-
-
-def masks(root) -> list[np.ndarray]:
-    return [cv2.imread(str(pair.mask), cv2.IMREAD_UNCHANGED) for pair in find_pairs(root)]
 
 
 def write_labelme(root, height=HEIGHT, width=WIDTH, points=BOX, **more):
