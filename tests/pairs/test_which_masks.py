@@ -1,40 +1,12 @@
 """Where images have masks of several kinds the user is asked which are to be learned."""
 
 import cv2
-import numpy as np
 import pytest
+from photos_and_masks import disc, masks_of, photo, view, write
 
 from fastunet.checks.audit import audit
 from fastunet.errors import AmbiguousPairingError, PairingError
 from fastunet.pairs.find import find_pairs
-
-SIZE = 40
-
-
-def picture(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
-
-
-def disc(seed: int, radius: int = 8, value: int = 255) -> np.ndarray:
-    mask = np.zeros((SIZE, SIZE), np.uint8)
-    x, y = np.random.default_rng(seed).integers(8, SIZE - 8, 2).tolist()
-    return cv2.circle(mask, (x, y), radius, value, -1)
-
-
-def view(seed: int) -> np.ndarray:
-    """A camera's field of view: the same of all images."""
-    return cv2.circle(np.zeros((SIZE, SIZE), np.uint8), (20, 20), 18, 255, -1)
-
-
-def write(root, pattern, draw, numbers=range(5)):
-    for number in numbers:
-        file = root / pattern.format(number)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        assert cv2.imwrite(str(file), draw(number))
-
-
-def masks_of(pairs):
-    return {pair.mask.parent.name for pair in pairs}
 
 
 @pytest.mark.parametrize(
@@ -51,7 +23,7 @@ def masks_of(pairs):
     ],
 )
 def test_either_folder_of_masks_can_be_named(tmp_path, image, first, second):
-    write(tmp_path, image, picture)
+    write(tmp_path, image, photo)
     write(tmp_path, first, view)
     write(tmp_path, second, disc)
     with pytest.raises(AmbiguousPairingError) as asked:
@@ -75,7 +47,7 @@ def test_either_folder_of_masks_can_be_named(tmp_path, image, first, second):
     ],
 )
 def test_either_suffix_of_masks_can_be_named(tmp_path, image, first, second):
-    write(tmp_path, image, picture)
+    write(tmp_path, image, photo)
     write(tmp_path, first, view)
     write(tmp_path, second, disc)
     with pytest.raises(AmbiguousPairingError) as asked:
@@ -98,20 +70,20 @@ def test_either_suffix_of_masks_can_be_named(tmp_path, image, first, second):
         ("predictions/{}.png", disc),
         ("heatmaps/{}.png", disc),
         ("SegmentationClassVisualization/{}.png", disc),
-        ("sharpened/{}.png", lambda n: picture(n + 50)),
-        ("labels_on_photo/{}.png", picture),
+        ("sharpened/{}.png", lambda n: photo(n + 50)),
+        ("labels_on_photo/{}.png", photo),
         ("test/{}.png", disc),
     ],
 )
 def test_what_is_no_second_choice_is_not_asked_about(tmp_path, other, draw):
-    write(tmp_path, "images/{}.png", picture)
+    write(tmp_path, "images/{}.png", photo)
     write(tmp_path, "masks/{}.png", disc)
     write(tmp_path, other, draw)
     assert masks_of(find_pairs(tmp_path)) == {"masks"}
 
 
 def test_masks_of_a_few_images_only_are_no_second_choice(tmp_path):
-    write(tmp_path, "images/{}.png", picture)
+    write(tmp_path, "images/{}.png", photo)
     write(tmp_path, "masks/{}.png", disc)
     write(tmp_path, "checked/{}.png", view, range(3))
     assert masks_of(find_pairs(tmp_path)) == {"masks"}
@@ -126,7 +98,7 @@ def test_black_and_white_pages_are_no_masks_of_each_other(tmp_path):
 
 def test_a_second_kind_of_one_part_is_enough_to_ask(tmp_path):
     for part in ("train", "test"):
-        write(tmp_path, f"{part}/images/{{}}.png", picture)
+        write(tmp_path, f"{part}/images/{{}}.png", photo)
         write(tmp_path, f"{part}/mask/{{}}.png", view)
     write(tmp_path, "train/vessels/{}.png", disc)
     with pytest.raises(AmbiguousPairingError, match='masks="vessels"'):
@@ -134,7 +106,7 @@ def test_a_second_kind_of_one_part_is_enough_to_ask(tmp_path):
 
 
 def test_the_audit_finds_it(tmp_path):
-    write(tmp_path, "images/{}.png", picture)
+    write(tmp_path, "images/{}.png", photo)
     write(tmp_path, "mask/{}.png", view)
     write(tmp_path, "vessels/{}.png", disc)
     report = audit(tmp_path)
@@ -144,7 +116,7 @@ def test_the_audit_finds_it(tmp_path):
 
 def test_masks_that_are_not_there_or_have_no_images_beside_them_are_refused(tmp_path):
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
-    write(data, "images/{}.png", picture)
+    write(data, "images/{}.png", photo)
     write(data, "masks/{}.png", disc)
     write(elsewhere, "masks/{}.png", disc)
     with pytest.raises(PairingError, match="no folder nothing with masks"):
