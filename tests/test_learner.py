@@ -318,7 +318,7 @@ def test_deep_supervision_trains_and_predicts(dls):
     [
         ("unet", {"width": 16, "depth": 3}),
         ("tf_efficientnet_lite0", {}),
-        (resnet18, {"pretrained": False}),
+        pytest.param(resnet18, {"pretrained": False}, marks=pytest.mark.slow),
     ],
     ids=["unet", "timm", "fastai"],
 )

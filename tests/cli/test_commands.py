@@ -241,7 +241,7 @@ MISTAKES = {
         ("masks/01.png", np.zeros((9, 8), np.uint8)),
         "images/01.png 40x48, mask 9x8",
     ),
-    "unreadable image": ("train data", ("images/01.png", CUT), "end early"),
+    "unreadable image": ("train data", ("images/01.png", CUT), "ends early"),
     "unreadable mask": ("train data", ("masks/01.png", CUT), "masks/01.png. Copy"),
     "unknown mask value": (
         "train data --classes a=0,b=255",

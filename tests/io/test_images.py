@@ -114,7 +114,7 @@ def test_channel_files_of_different_sizes_are_named(tmp_path):
     paths = [tmp_path / "a.png", tmp_path / "b.png"]
     Image.fromarray(GREY).save(paths[0])
     Image.fromarray(GREY[:-2]).save(paths[1])
-    with pytest.raises(SizeMismatchError, match=r"a\.png is 20x12 .*b\.png 20x10"):
+    with pytest.raises(SizeMismatchError, match=r"a\.png has 12x20 .*b\.png 10x20"):
         read_image(paths)
 
 
