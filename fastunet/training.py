@@ -51,6 +51,7 @@ from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.precision import training_dtype
 from fastunet.runs.contents import BEST, PLAN, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
+from fastunet.scan.decoded import DecodedFiles
 
 _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
@@ -67,6 +68,7 @@ def train(
     folder: RunFolder,
     started: float | None = None,  # by `time.perf_counter`, from when minutes count; None: now
     command: str = "",  # what the user typed, for the record
+    files: DecodedFiles | None = None,  # what was decoded already, if anything
 ) -> Evaluation:
     """Train, evaluate at the images' own size, write the run folder and finish it.
 
@@ -75,7 +77,7 @@ def train(
     """
     started = time.perf_counter() if started is None else started
     begin(plan)
-    dls = load(plan)
+    dls = load(plan, files)
     write_atomically(folder.work / "command.txt", (command + "\n").encode())
     save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
     if dls.skipped:
@@ -139,17 +141,17 @@ def begin(plan: Plan) -> None:
     set_seed(plan.split.seed)
 
 
-def load(plan: Plan) -> ImageMaskDataLoaders:
+def load(plan: Plan, files: DecodedFiles | None = None) -> ImageMaskDataLoaders:
     """Find, read and split the data, and say what was understood."""
-    files, device = plan.files, device_of(plan.fit.device, default_device())
-    pairs = find_pairs(*files.words, missing_ok=plan.input.skip_bad)
+    device = device_of(plan.fit.device, default_device())
+    pairs = find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
     options = flat(plan.mask, plan.split, plan.input)
     options["size"] = options["size"] or default_side(device.type)
-    dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device)
+    dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device, files=files)
     parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
     pre = dls.preprocess
     channels = {1: "grey", 3: "RGB"}.get(pre.channels, f"{pre.channels} channels")
-    say(f"Data:    {files.data} ({pairs.layout}): {parts}")
+    say(f"Data:    {plan.files.data} ({pairs.layout}): {parts}")
     say(f"Masks:   {dls.codec.describe()}")
     size = f"{pre.size[0]}x{pre.size[1]}"
     way = f"resized to {size}"

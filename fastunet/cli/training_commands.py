@@ -1,13 +1,15 @@
 """The commands that train: demo, train, lr-find."""
 
+import gc
 import logging
 import shlex
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +27,9 @@ from fastunet.plan import (
     SplitOptions,
 )
 from fastunet.runs.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from fastunet.scan.decoded import DecodedFiles
 
 _START_UP = 15  # seconds that Python may take to come to a command
 
@@ -99,10 +104,10 @@ def train(
         raise OptionError("DATA is missing: fastunet train DATA, or --plan with a run's plan.json.")
     asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
     with _run_folder(out, asked.files.data, overwrite) as folder:
-        quiet_plots()
-        from fastunet import training
-
-        training.train(asked, folder, started, _command_line())
+        with _reading_ahead(asked) as files:
+            quiet_plots()
+            from fastunet import training
+        training.train(asked, folder, started, _command_line(), files)
     out = folder.path
     say(f"\nThe run is in {out}/. Next: fastunet predict {quoted(out)} IMAGES...")
 
@@ -167,6 +172,27 @@ def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFo
             if folder.has_model or isinstance(stop, KeyboardInterrupt):
                 say(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
             raise
+
+
+@contextmanager
+def _reading_ahead(plan: Plan) -> Iterator["DecodedFiles"]:
+    """Within, libraries are loaded fast, and a thread decodes the plan's data meanwhile.
+
+    What is loaded is no garbage: looking for some takes an eighth of the time.
+    """
+    from fastunet.data.cache import room_in_memory
+    from fastunet.pairs.find import find_pairs
+    from fastunet.scan.ahead import reading_ahead
+    from fastunet.scan.decoded import DecodedFiles
+
+    files = DecodedFiles(room_in_memory())
+    find = partial(find_pairs, *plan.files.words, missing_ok=plan.input.skip_bad)
+    gc.disable()
+    try:
+        with reading_ahead(find, files, test_images=plan.input.strict):
+            yield files
+    finally:
+        gc.enable()
 
 
 def _start_of_process() -> float:

@@ -32,6 +32,7 @@ from fastunet.pairs.find import as_pairs, find_pairs
 from fastunet.pairs.pair import Pair
 from fastunet.plan import InputOptions, MaskOptions, SplitOptions
 from fastunet.preprocess import Preprocess
+from fastunet.scan.decoded import DecodedFiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,6 +121,7 @@ class ImageMaskDataLoaders(DataLoaders):
         processes: bool | None = None,  # instead of threads; None: for Albumentations only
         device: str | torch.device | None = None,  # None: fastai's default
         progress: bool = True,  # bars while files are read
+        files: DecodedFiles | None = None,  # what was decoded already, if anything
     ) -> "ImageMaskDataLoaders":
         """DataLoaders from pairs: those of `find_pairs`, (image, mask) paths, or a DataFrame.
 
@@ -140,7 +142,7 @@ class ImageMaskDataLoaders(DataLoaders):
         device = device_of(device, default_device())
         if not pairs:
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
-        data = prepare(pairs, mask, split, input, codec, preprocess, progress)
+        data = prepare(pairs, mask, split, input, codec, preprocess, progress, files)
 
         reader = PairReader(data.codec, data.preprocess, data.files)
         kept = reader.keep(data.shown, input.cache, progress)

@@ -61,9 +61,10 @@ def prepare(
     codec: MaskCodec | None,  # instead of inferring one
     preprocess: Preprocess | None,  # instead of inferring one
     progress: bool,
+    files: DecodedFiles | None = None,  # what was decoded already
 ) -> Prepared:
     """Look at the files, each decoded once while memory lasts. Raises as `from_pairs` says."""
-    files = DecodedFiles(room_in_memory())
+    files = files or DecodedFiles(room_in_memory())
     every, skipped = pairs, list[Skipped]()
     if input.skip_bad:
         pairs, skipped = without_bad_pairs(every, progress, files)

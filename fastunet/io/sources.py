@@ -1,14 +1,14 @@
 """One picture, in whatever form a user holds it, as an (H, W, C) array."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Union
+from typing import TYPE_CHECKING, BinaryIO, TypeGuard, Union, cast
 
 import numpy as np
-import torch
 
 from fastunet.errors import ImageReadError
 from fastunet.io import tiff
@@ -16,10 +16,11 @@ from fastunet.io.channel_files import ChannelFiles
 from fastunet.io.images import orientation_of, plain, read_image
 
 if TYPE_CHECKING:
+    import torch
     from PIL import Image
 
 Source = Union[
-    str, os.PathLike, ChannelFiles, bytes, BinaryIO, np.ndarray, torch.Tensor, "Image.Image"
+    str, os.PathLike, ChannelFiles, bytes, BinaryIO, np.ndarray, "torch.Tensor", "Image.Image"
 ]
 
 _FORMS = (
@@ -47,7 +48,7 @@ def as_image(
         return read_image(source)
     if isinstance(source, bytes | bytearray | memoryview):
         return _from_bytes(bytes(source))
-    if isinstance(source, torch.Tensor):
+    if _is_tensor(source):
         return _from_array(_from_tensor(source))
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -56,7 +57,7 @@ def as_image(
     if isinstance(source, Image.Image):
         return _from_array(_from_pillow(source))
     if callable(getattr(source, "read", None)):
-        return _from_open_file(source)
+        return _from_open_file(cast(BinaryIO, source))
     if hasattr(source, "__array__"):  # arrays of other libraries
         return _from_array(np.asarray(source))
     if isinstance(source, list | tuple):
@@ -70,8 +71,8 @@ def as_image(
 
 def is_several(source: object) -> bool:
     """Whether it is a list, or anything else that images come out of one by one."""
-    one = str | os.PathLike | ChannelFiles | bytes | bytearray | memoryview | torch.Tensor
-    if isinstance(source, one) or hasattr(source, "read"):
+    one = str | os.PathLike | ChannelFiles | bytes | bytearray | memoryview
+    if isinstance(source, one) or _is_tensor(source) or hasattr(source, "read"):
         return False
     if getattr(getattr(source, "dtype", None), "kind", None) in ("b", "u", "i", "f"):
         return False  # an array of pixels; those of paths, a table's column, have other types
@@ -119,8 +120,16 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     return plain(array)
 
 
-def _from_tensor(tensor: torch.Tensor) -> np.ndarray:
+def _is_tensor(source: object) -> "TypeGuard[torch.Tensor]":
+    """Asked without loading PyTorch, which takes a second: no tensor is there before it is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(source, torch.Tensor)
+
+
+def _from_tensor(tensor: "torch.Tensor") -> np.ndarray:
     """(H, W) or (H, W, C) of a tensor on any device; fastai's types included."""
+    import torch
+
     values = tensor.detach().cpu().as_subclass(torch.Tensor)
     if values.dtype == torch.bfloat16:  # numpy has no such type
         values = values.float()

@@ -30,6 +30,7 @@ class DecodedFiles:
         self.room = room
         self.held = 0  # bytes
         self._kept: dict[Hashable, np.ndarray | RawMask] = {}
+        self.is_full = False  # something found no room
         self._lock = threading.Lock()
 
     def __reduce__(self):  # in another process nothing is held
@@ -82,7 +83,9 @@ class DecodedFiles:
 
     def _keep(self, key: Hashable, decoded: np.ndarray | RawMask, size: int) -> None:
         with self._lock:
-            if key not in self._kept and self.held + size <= self.room:
+            if self.held + size > self.room:
+                self.is_full = True
+            elif key not in self._kept:
                 self._kept[key] = decoded
                 self.held += size
 

@@ -1,6 +1,6 @@
 """What the training images hold: channels, range, mean and deviation, from a look at some."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -123,10 +123,15 @@ def _mean_and_std(
     images: Sequence[np.ndarray],  # (N, C) float64 each; NaN: no data
 ) -> tuple[np.ndarray, np.ndarray]:  # (C,) each
     """Of all pixels together, an image at a time: no copy of all of them is made."""
-    count = sum(np.count_nonzero(~np.isnan(some), axis=0) for some in images)
-    mean = sum(np.nansum(some, axis=0) for some in images) / count
-    square = sum(np.nansum((some - mean) ** 2, axis=0) for some in images) / count
-    return mean, np.sqrt(square)
+
+    def filled(value: float | np.ndarray) -> Iterator[np.ndarray]:
+        for one in images:
+            yield np.where(np.isnan(one), value, one) if np.isnan(one.sum()) else one
+
+    count = sum(np.count_nonzero(~np.isnan(one), axis=0) for one in images)
+    mean = sum(np.ones(len(one)) @ one for one in filled(0)) / count
+    away = (one - mean for one in filled(mean))
+    return mean, np.sqrt(sum(np.einsum("nc,nc->c", one, one) for one in away) / count)
 
 
 def _full_scale_of_types(found: Sequence[ImageValues], scaling: Scaling) -> dict[str, float]:

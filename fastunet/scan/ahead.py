@@ -1,0 +1,45 @@
+"""Files decoded ahead, by a thread of its own, while a program still loads its libraries."""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from fastunet.errors import FastunetError
+from fastunet.io.library_messages import gathered_messages
+from fastunet.pairs.pair import Pair
+from fastunet.scan.decoded import DecodedFiles
+
+
+@contextmanager
+def reading_ahead(
+    find: Callable[[], Iterable[Pair]],  # which pairs; it is asked in the thread
+    files: DecodedFiles,  # where they are kept, as many as there is time and room for
+    test_images: bool = False,  # also those of a test part, which training does not see
+) -> Iterator[None]:
+    """Within, a thread decodes pairs in their order; it ends with the block.
+
+    What it cannot find or read is not said here: whoever needs it reads it again, and says so.
+    """
+    done = threading.Event()
+
+    def read() -> None:
+        with gathered_messages(), suppress(FastunetError, OSError):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pairs = find()
+            for pair in pairs:
+                if done.is_set() or files.is_full:
+                    return
+                with suppress(FastunetError, OSError):
+                    files.mask(pair.mask)
+                    if test_images or pair.split != "test":
+                        files.image(pair.image_files)
+
+    thread = threading.Thread(target=read, name="reading ahead")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
