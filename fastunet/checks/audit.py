@@ -135,9 +135,9 @@ def look_at(
     look = partial(examine_headers, orientation=orientation)
     if not quick:
         look = partial(examine, orientation=orientation, files=files)
-    facts = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
+    stats = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
     context = CheckContext(
-        root, pairs, facts, quick=quick, scaling=scaling, orientation=orientation, files=files
+        root, pairs, stats, quick=quick, scaling=scaling, orientation=orientation, files=files
     )
     return (context, []) if quick else _with_codec(context, classes, void, instances, typed_void)
 
@@ -194,7 +194,7 @@ def _with_codec(
     context: CheckContext, classes: Classes, void: Void, instances: bool, typed_void: Void
 ) -> tuple[CheckContext, list[Finding]]:
     """The context with its codec and what each mask holds by it; and what does not fit."""
-    masks = {f.pair.mask: f.mask for f in context.facts if f.mask}
+    masks = {f.pair.mask: f.mask for f in context.stats if f.mask}
     if not masks:
         return context, []
     try:

@@ -45,18 +45,18 @@ def refuse_bad_pairs(
 
     `SizeMismatchError` where nothing but sizes is wrong, else `ImageReadError`.
     """
-    facts = list(in_threads(examine_headers, pairs, "Reading headers", progress))
-    context = CheckContext(Path(), pairs, facts)
+    stats = list(in_threads(examine_headers, pairs, "Reading headers", progress))
+    context = CheckContext(Path(), pairs, stats)
     findings = [*check_files(context), *check_sizes(context)]
     errors = [finding for finding in findings if finding.severity == "error"]
     if errors:
-        bad = sum(bool(f.faults) or f.fits == "no" for f in facts)
+        bad = sum(bool(f.faults) or f.fits == "no" for f in stats)
         sizes_only = {finding.code for finding in errors} == {"size-mismatch"}
         raise (SizeMismatchError if sizes_only else ImageReadError)(
             " ".join(f"{found.message} {found.remedy}" for found in errors)
             + f" Or have such pairs left out, here {bad} of {len(pairs)}: skip_bad=True."
         )
-    return facts
+    return stats
 
 
 def without_bad_pairs(

@@ -38,8 +38,8 @@ class CheckContext:
 
     root: Path  # file names in findings are relative to it
     pairs: Sequence[Pair]
-    facts: Sequence[PairStats]  # of each pair
-    quick: bool = False  # the facts are those of names and headers
+    stats: Sequence[PairStats]  # of each pair
+    quick: bool = False  # the stats are those of names and headers
     codec: MaskCodec | None = None  # None: the masks were not looked at, or not understood
     contents: Mapping[Path, Content] = field(default_factory=dict)  # of each mask that was read
     resolution: "Resolution | None" = None  # what is left of the masks at the network's size
@@ -63,12 +63,12 @@ class CheckContext:
     @property
     def images(self) -> list[tuple[Path, ImageStats]]:
         """The images that could be read."""
-        return [(one.pair.image, one.image) for one in self.facts if one.image]
+        return [(one.pair.image, one.image) for one in self.stats if one.image]
 
     @property
     def usable(self) -> list[PairStats]:
         """Pairs that could be read and fit together."""
-        return [one for one in self.facts if one.usable]
+        return [one for one in self.stats if one.usable]
 
     @property
     def splits(self) -> list[str]:

@@ -22,7 +22,7 @@ _LISTED = 8  # unknown values that a message names
 @check(needs="pixels")
 def check_lossy(context: CheckContext) -> Iterator[Finding]:
     """Masks saved as JPEG, which blurs values along borders."""
-    lossy = [f.pair.mask for f in context.facts if f.mask and f.mask.lossy]
+    lossy = [f.pair.mask for f in context.stats if f.mask and f.mask.lossy]
     if lossy:
         message = (
             f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}: {{files}}. JPEG "
@@ -181,6 +181,6 @@ def _contents(context: CheckContext) -> Sequence[tuple[Pair, MaskOnImage, Conten
     """What the masks hold that could be read with the codec."""
     return [
         (one.pair, one.mask, context.contents[one.pair.mask])
-        for one in context.facts
+        for one in context.stats
         if one.mask and one.pair.mask in context.contents
     ]

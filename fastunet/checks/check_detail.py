@@ -37,7 +37,7 @@ def measure_detail(
         except MaskValueError:  # its values are a finding of their own
             return None
 
-    paths = [f.pair.mask for f in context.facts if f.mask and not f.mask.is_image]
+    paths = [f.pair.mask for f in context.stats if f.mask and not f.mask.is_image]
     return measure_resolution(paths, read, codec.classes, preprocess, progress)
 
 

@@ -15,10 +15,10 @@ Groups = Sequence[Sequence[PairStats]]
 @check(needs="pixels")
 def check_duplicates(context: CheckContext) -> Iterator[Finding]:
     """Equal and similar images."""
-    seen = [(facts, facts.image) for facts in context.facts if facts.image]
+    seen = [(stats, stats.image) for stats in context.stats if stats.image]
     same: dict[bytes, list[PairStats]] = defaultdict(list)
-    for facts, image in seen:
-        same[image.digest].append(facts)
+    for stats, image in seen:
+        same[image.digest].append(stats)
     copies = [group for group in same.values() if len(group) > 1]
     yield from _different_masks(context, copies)
     yield from _alike(context, copies, "duplicate", "are there more than once, pixel by pixel")

@@ -31,7 +31,7 @@ def size_text(size: tuple[int, int]) -> str:
 @check(needs="headers")
 def check_files(context: CheckContext) -> Iterator[Finding]:
     """Files that are empty, end early, or cannot be decoded."""
-    faults = [fault for facts in context.facts for fault in facts.faults]
+    faults = [fault for stats in context.stats for fault in stats.faults]
     for kind, (one, many, why, remedy) in _FAULTS.items():
         found = [fault for fault in faults if fault.kind == kind]
         if found:
@@ -44,7 +44,7 @@ def check_files(context: CheckContext) -> Iterator[Finding]:
 @check(needs="headers")
 def check_sizes(context: CheckContext) -> Iterator[Finding]:
     """Masks that do not have their image's size, and those that fit the photo before it turned."""
-    wrong = [(f.pair, f.image, f.mask) for f in context.facts if f.fits == "no"]
+    wrong = [(f.pair, f.image, f.mask) for f in context.stats if f.fits == "no"]
     sizes = [
         f"{context.name(pair.image)} {size_text(image.size)}, mask {size_text(mask.size)}"
         for pair, image, mask in wrong
@@ -60,7 +60,7 @@ def check_sizes(context: CheckContext) -> Iterator[Finding]:
             "Export these masks again at their image's size, or take the pairs out.",
             [pair.mask for pair, _, _ in wrong],
         )
-    stored = [f.pair.image for f in context.facts if f.fits == "stored" and not f.undecided]
+    stored = [f.pair.image for f in context.stats if f.fits == "stored" and not f.undecided]
     if stored:
         message = (
             f"{plural(len(stored), 'photo is', 'photos are')} turned by an EXIF tag, and the "

@@ -11,10 +11,10 @@ from fastunet.scan.agreement import better
 @check(needs="headers")
 def check_orientation(context: CheckContext) -> Iterator[Finding]:
     """Turned photos of which the size does not tell whether their masks are turned too."""
-    undecided = [f for f in context.facts if f.undecided]
+    undecided = [f for f in context.stats if f.undecided]
     if not undecided or context.orientation:
         return
-    sizes = by_size(context.facts)
+    sizes = by_size(context.stats)
     agreements = [f.agreement for f in undecided if f.agreement]
     contents = better(agreements)
     used = sizes or "upright"

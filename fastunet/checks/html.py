@@ -86,13 +86,13 @@ def _of_finding(finding: Finding, context: CheckContext) -> list[Drawn] | None:
 
 def _examples(context: CheckContext) -> list[Drawn]:
     """A few pairs from all over the data set, of those that could be read."""
-    pairs = [facts.pair for facts in context.usable]
+    pairs = [one.pair for one in context.usable]
     step = max(1, -(-len(pairs) // _EXAMPLES))
     return _drawn(context, pairs[::step])
 
 
 def _drawn(context: CheckContext, pairs: Sequence[Pair]) -> list[Drawn]:
-    stored = {facts.pair for facts in context.facts if facts.fits == "stored"}
+    stored = {one.pair for one in context.stats if one.fits == "stored"}
 
     def draw(pair: Pair) -> str | None:
         return _thumbnail(pair, context.codec, pair not in stored)

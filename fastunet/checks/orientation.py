@@ -6,7 +6,6 @@ the mask are looked for among the edges of both.
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing
 from fastunet._util.threads import in_threads
@@ -15,9 +14,7 @@ from fastunet.choices import Orientation
 from fastunet.errors import PairingError
 from fastunet.scan.agreement import Agreement, better, compare
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
-
-if TYPE_CHECKING:
-    from fastunet.scan.pair_stats import PairStats
+from fastunet.scan.pair_stats import PairStats
 
 _PHOTOS = 64  # whose pixels are compared
 
@@ -27,14 +24,14 @@ ANSWERS = (
 )
 
 
-def by_size(facts: Sequence["PairStats"]) -> Orientation | None:
+def by_size(stats: Sequence[PairStats]) -> Orientation | None:
     """What the sizes of the photos say that lie on their side; None: nothing, or both."""
-    told = {one.fits for one in facts if one.turn != 1 and not one.undecided and one.fits != "no"}
+    told = {one.fits for one in stats if one.turn != 1 and not one.undecided and one.fits != "no"}
     return told.pop() if len(told) == 1 else None
 
 
 def choose_orientation(
-    facts: Sequence["PairStats"],  # of the headers of all pairs
+    stats: Sequence[PairStats],  # of the headers of all pairs
     stated: Orientation | None = None,
     progress: bool = True,
     files: DecodedFiles = NOTHING_KEPT,
@@ -46,8 +43,8 @@ def choose_orientation(
     """
     if stated is not None:
         return stated
-    sizes = by_size(facts)
-    undecided = [one for one in facts if one.undecided]
+    sizes = by_size(stats)
+    undecided = [one for one in stats if one.undecided]
     if not undecided:
         return sizes or "upright"
     looked = undecided[:: -(-len(undecided) // _PHOTOS)]
@@ -64,7 +61,7 @@ def choose_orientation(
     return sizes or "upright"
 
 
-def tell(undecided: Sequence["PairStats"]) -> str:
+def tell(undecided: Sequence[PairStats]) -> str:
     """That the sizes of some photos do not say how they are turned."""
     names = listing([one.pair.image.name for one in undecided], 3)
     return (
@@ -79,8 +76,8 @@ def fit(orientation: Orientation) -> str:
     return f"By their edges, the masks fit the photos {how}."
 
 
-def _look(facts: "PairStats", files: DecodedFiles) -> Agreement:
-    if facts.agreement is not None:
-        return facts.agreement
-    pair = facts.pair
-    return compare(files.image(pair.image_files), files.mask(pair.mask).codes, facts.turn)
+def _look(stats: PairStats, files: DecodedFiles) -> Agreement:
+    if stats.agreement is not None:
+        return stats.agreement
+    pair = stats.pair
+    return compare(files.image(pair.image_files), files.mask(pair.mask).codes, stats.turn)

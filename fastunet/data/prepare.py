@@ -137,7 +137,7 @@ def _audited(
     errors = [one for one in [*findings, *run_checks(context)] if one.severity == "error"]
     if errors:
         raise AuditError(" ".join(f"{found.message} {found.remedy}" for found in errors))
-    return context.facts
+    return context.stats
 
 
 # --- parts ----------------------------------------------------------------------------------------

@@ -129,5 +129,5 @@ def test_an_audit_of_many_files_keeps_little_of_each(write_pairs):
     from fastunet.scan.pair_stats import examine
 
     pairs = find_pairs(write_pairs(2, size=(600, 800)))
-    for facts in in_threads(examine, pairs, progress=False):
-        assert len(pickle.dumps(facts)) < 15_000
+    for stats in in_threads(examine, pairs, progress=False):
+        assert len(pickle.dumps(stats)) < 15_000

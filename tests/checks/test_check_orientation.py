@@ -14,13 +14,13 @@ UPRIGHT, STORED = Agreement(0.9, 0.1), Agreement(0.1, 0.9)
 
 
 def findings(agreement: Agreement | None, **how) -> list:
-    facts = [
+    stats = [
         PairStats(
             Pair(Path(f"{i}.jpg"), Path(f"{i}.png")), turn=6, undecided=True, agreement=agreement
         )
         for i in range(8)
     ]
-    return list(check_orientation(CheckContext(Path(), [f.pair for f in facts], facts, **how)))
+    return list(check_orientation(CheckContext(Path(), [f.pair for f in stats], stats, **how)))
 
 
 @pytest.mark.parametrize(
