@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
-from fastunet.errors import FastunetError
 from fastunet.io.library_messages import gathered_messages
 from fastunet.pairs.pair import Pair
 from fastunet.scan.decoded import DecodedFiles
@@ -24,22 +23,23 @@ def reading_ahead(
     done = threading.Event()
 
     def read() -> None:
-        with gathered_messages(), suppress(FastunetError, OSError):
+        with gathered_messages(), suppress(Exception):  # of any type, as files may be of any kind
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 pairs = find()
             for pair in pairs:
                 if done.is_set() or files.is_full:
                     return
-                with suppress(FastunetError, OSError):
+                with suppress(Exception):
                     files.mask(pair.mask)
                     if test_images or pair.split != "test":
                         files.image(pair.image_files)
 
-    thread = threading.Thread(target=read, name="reading ahead")
+    thread = threading.Thread(target=read, name="reading ahead", daemon=True)
     thread.start()
     try:
         yield
-    finally:
         done.set()
         thread.join()
+    finally:  # whoever is stopped does not wait for what is read
+        done.set()

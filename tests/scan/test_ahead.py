@@ -39,11 +39,15 @@ def test_what_cannot_be_read_is_left_to_those_who_need_it(write_pairs):
     with reading_ahead(lambda: pairs, files):
         wait_until(lambda: files.held > 0)
 
-    def nothing():
-        raise PairingError("no pairs")
 
-    with reading_ahead(nothing, files):
+@pytest.mark.parametrize("error", [PairingError("no pairs"), MemoryError(), ValueError()])
+def test_an_error_of_any_kind_is_not_told_twice(error, capsys):
+    def nothing():
+        raise error
+
+    with reading_ahead(nothing, DecodedFiles(10**9)):
         pass
+    assert capsys.readouterr().err == ""
 
 
 def test_it_ends_where_there_is_no_more_room_and_when_the_block_fails(write_pairs):
@@ -56,4 +60,18 @@ def test_it_ends_where_there_is_no_more_room_and_when_the_block_fails(write_pair
         reading_ahead(lambda: pairs, DecodedFiles(10**9)),
     ):
         raise KeyboardInterrupt
-    assert not [one for one in threading.enumerate() if one.name == "reading ahead"]
+    wait_until(lambda: "reading ahead" not in [one.name for one in threading.enumerate()])
+
+
+def test_who_is_stopped_does_not_wait_for_what_is_read(write_pairs):
+    waiting = threading.Event()
+
+    def slow():
+        waiting.wait(20)
+        return []
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), reading_ahead(slow, DecodedFiles(10**9)):
+        raise KeyboardInterrupt
+    assert time.monotonic() - started < 10
+    waiting.set()
