@@ -46,6 +46,7 @@ Views = Annotated[
         f"a preset ({', '.join(get_args(Preset))}), an Augment, or a transform of Albumentations "
         "was expected",
         clean_if(lambda value: value in get_args(Preset) or not isinstance(value, str)),
+        typed=f"one of {', '.join(get_args(Preset))} was expected",
         metavar="|".join(get_args(Preset)),
     ),
 ]

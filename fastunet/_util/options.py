@@ -67,7 +67,9 @@ def takes(
         @functools.wraps(function)
         def with_options(*args: Any, **kwargs: Any) -> _Returned:
             if unknown := sorted(kwargs.keys() - names):
-                raise TypeError(f"{function.__qualname__}: {unknown_options(unknown, names)}")
+                raise TypeError(
+                    f"{function.__qualname__}: {unknown_options(unknown, names - {'self', 'cls'})}"
+                )
             given = {name: kwargs.pop(name) for name in known if name in kwargs}
             made = {
                 name: group(**{key: given[key] for key in types_of(group) if key in given})

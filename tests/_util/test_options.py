@@ -30,3 +30,14 @@ def test_an_option_that_does_not_exist_names_near_ones():
         read("cells", clases=["a"], x=1)
     with pytest.raises(OptionError, match="size='64'"):
         read("cells", size="64")
+
+
+def test_a_class_is_no_option():
+    class Reader:
+        @classmethod
+        @takes(held=MaskOptions)
+        def read(cls, *, held):
+            """Read."""
+
+    with pytest.raises(TypeError, match=r"'clases' \(did you mean classes\?\)"):
+        Reader.read(clases=["a"])
