@@ -41,6 +41,7 @@ _PIXELS = 64_000_000  # of them, at most: they are kept while sizes are tried
 _SEARCHED = 5_000_000  # pixels of masks with which sizes are tried
 _STEP = 32  # pixels: sizes that are tried are multiples
 _SIDES = (*range(32, 257, 32), *range(320, 513, 64), *range(640, 1025, 128))
+_EQUAL = 1e-5  # weights that differ by less are rounded differently
 _MODERATE = 512  # pixels: to this size it is named before the patch
 
 
@@ -182,7 +183,7 @@ def _count(mask: np.ndarray, preprocess: Preprocess, n: int) -> np.ndarray:
     """(4, n) pixels per class: true, predicted, right, and those of the mask as it is learned."""
     small = preprocess.resize_mask(mask)
     height, width = mask.shape
-    back = brought_back(small, (height, width), preprocess)
+    back = brought_back(small, (height, width))
     counted = np.where(back == VOID, VOID, mask)
     predicted = np.where(mask == VOID, VOID, back)
     right = np.where(counted == predicted, counted, VOID)
@@ -193,25 +194,35 @@ def _count(mask: np.ndarray, preprocess: Preprocess, n: int) -> np.ndarray:
 def brought_back(
     small: np.ndarray,  # (h, w) class indices as the network learns them
     size: tuple[int, int],  # (height, width) of the image
-    preprocess: Preprocess,
 ) -> np.ndarray:  # (height, width) class indices
     """What a network predicts for the image that gives each pixel of `small` its very class.
 
+    As `Preprocess.restore` on one plane for each class, and the largest of them: of the four pixels
+    between which a pixel lies, the class of the largest weight, the first where some are equal.
     Void where nothing but void is near: whatever is predicted there was not learned.
     """
     if small.shape == size:
         return small
-    present = np.flatnonzero(np.bincount(small.ravel(), minlength=256))
-    if len(present) == 1:
-        return np.full(size, present[0], np.uint8)
-    known = present[present != VOID]
-    planes = torch.from_numpy(np.stack([small == index for index in known])).float()
-    if len(known) == 2 == len(present):  # one is what the other is not
-        second = preprocess.restore(planes[None, 1:], size)[0, 0].numpy() > 0.5
-        return known.astype(np.uint8)[second.view(np.uint8)]
-    highest, place = preprocess.restore(planes[None], size)[0].max(dim=0)
-    back = known.astype(np.uint8)[place.numpy()]
-    return np.where(highest.numpy() > 0, back, np.uint8(VOID))
+    (top, bottom, down), (left, right, along) = map(_neighbours, small.shape, size)
+    beside = np.pad(small[:, :-1] == small[:, 1:], ((0, 0), (0, 1)), constant_values=True)
+    below = np.pad(small[:-1] == small[1:], ((0, 1), (0, 0)), constant_values=True)
+    alike = beside & below & np.pad(beside[1:], ((0, 1), (0, 0)), constant_values=True)
+    back = small[top][:, left]
+    y, x = np.nonzero(~alike[top][:, left])  # only there is anything to decide
+    near = np.stack([small[row[y], column[x]] for row in (top, bottom) for column in (left, right)])
+    weights = np.stack([a * b for a in (1 - down[y], down[y]) for b in (1 - along[x], along[x])])
+    sums = np.stack([np.sum(weights * (near == each), axis=0) for each in near])
+    sums[near == VOID] = 0
+    largest = (near != VOID) & (sums > 0) & (sums >= sums.max(0) - _EQUAL)
+    back[y, x] = np.where(largest, near, VOID).min(0)
+    return back
+
+
+def _neighbours(own: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each of `size` places the two of `own` it lies between, and how far from the first."""
+    at = np.maximum((np.arange(size, dtype=np.float32) + 0.5) * (own / size) - 0.5, 0)
+    first = at.astype(np.intp)
+    return first, np.minimum(first + 1, own - 1), at - first
 
 
 # --- what mends a loss ----------------------------------------------------------------------------

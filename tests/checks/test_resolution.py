@@ -97,14 +97,14 @@ def test_masks_are_brought_back_as_predictions_are(seed, classes, small, size):
     expected = decide(preprocess.restore(scores[:, 1:] if classes == 2 else scores, size))
     second, first = preprocess.restore(scores, size)[0].sort(dim=0).values[-2:]
     clear = (first - second > 1e-5).numpy()
-    found = brought_back(mask, size, preprocess)
+    found = brought_back(mask, size)
     np.testing.assert_array_equal(found[clear], expected[0].numpy()[clear])
 
 
 def test_the_best_dice_is_that_of_pixels_counted_over_all_masks():
     masks = [discs(seed, 96, 1) for seed in range(3)] + [np.zeros((96, 96), np.uint8)]
     preprocess = Preprocess((24, 24))
-    back = [brought_back(preprocess.resize_mask(mask), mask.shape, preprocess) for mask in masks]
+    back = [brought_back(preprocess.resize_mask(mask), mask.shape) for mask in masks]
     right = sum(np.sum((a == 1) & (b == 1)) for a, b in zip(masks, back, strict=True))
     expected = 2 * right / sum(np.sum(m == 1) for m in masks + back)
     found = measured(masks, preprocess)
