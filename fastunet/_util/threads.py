@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from fastunet._util.terminal import hide_bars
 
+_NOT_AT_ONCE = 0.5  # seconds: what is done by then needs no bar
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -49,4 +51,4 @@ def in_threads(
     hide = hide_bars() if progress and (total is None or total > 50) else True
     threads = os.cpu_count() or 1
     with closing(map_in_order(work, items, threads, ahead=8 * threads)) as results:
-        yield from tqdm(results, desc=label, total=total, leave=False, disable=hide)
+        yield from tqdm(results, label, total, leave=False, disable=hide, delay=_NOT_AT_ONCE)

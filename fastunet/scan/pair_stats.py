@@ -24,6 +24,7 @@ from fastunet.scan.agreement import Agreement, compare
 from fastunet.scan.alignment import Offset, find_offset, grey_levels
 from fastunet.scan.decoded import NOTHING_KEPT, DecodedFiles
 from fastunet.scan.headers import Fault, cut_short, file_fault
+from fastunet.scan.kept_stats import keep_stats, kept_stats
 from fastunet.scan.thumbnails import thumbnail
 
 _FEW_CODES = 4  # with which an image may be compared
@@ -189,15 +190,22 @@ def mask_stats(
 ) -> list[MaskStats]:
     """What each mask file holds, those read that were not; each file once.
 
+    Of data that are too large for memory a record is kept on disk, so that the next run reads only
+    what has changed.
+
     Raises `ImageReadError` or `MaskValueError` naming a file that cannot be read.
     """
     known = {one.pair.mask: one.mask.stats for one in pairs if one.mask and one.mask.stats}
     paths = list(dict.fromkeys(one.pair.mask for one in pairs))
     missing = [path for path in paths if path not in known]
-    read = in_threads(
-        lambda path: MaskStats.of(path, files.mask(path)), missing, "Reading masks", progress
-    )
-    known.update(zip(missing, read, strict=True))
+
+    def look(path: Path) -> MaskStats:
+        return kept_stats(path) or MaskStats.of(path, files.mask(path))
+
+    known.update(zip(missing, in_threads(look, missing, "Reading masks", progress), strict=True))
+    if files.room and files.is_full:  # then another run would have to read them all again
+        for path in missing:
+            keep_stats(known[path])
     return [known[path] for path in paths]
 
 
