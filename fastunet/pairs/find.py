@@ -15,7 +15,7 @@ from fastunet.pairs.file_names import as_on_disk, nfc, stem_of
 from fastunet.pairs.formats.layout import Folder, Layout, Part
 from fastunet.pairs.formats.named_folders import one_folder, with_masks
 from fastunet.pairs.formats.registry import recognise
-from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, path_of, separate, sub_paths
+from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, separate, sub_paths
 from fastunet.pairs.messages import (
     duplicates_of,
     further_masks,
@@ -88,12 +88,11 @@ def find_pairs(
         found = one.found
         matched.append(one)
         duplicates += duplicates_of(part, found)
-        unpaired_images += [path_of(part.images, file) for file in found.unpaired_images]
-        unpaired_masks += [path_of(part.masks, file) for file in found.unpaired_masks]
+        unpaired_images += [Path(part.images, *file) for file in found.unpaired_images]
+        unpaired_masks += [Path(part.masks, *file) for file in found.unpaired_masks]
         for match in found.pairs:
-            image = path_of(part.images, match.image_file)
-            mask = path_of(part.masks, match.mask_file)
-            split = part.splits.get(stem_of(match.image), part.split) if part.splits else part.split
+            image, mask = Path(part.images, *match.image), Path(part.masks, *match.mask)
+            split = part.splits.get(stem_of(image.name), part.split)
             pairs.append(Pair(image, mask, split, channels=channels.get(image, ())))
     if said := further_masks([pair.mask for pair in pairs], unpaired_images + unpaired_masks):
         raise PairingError(said)
@@ -279,7 +278,7 @@ def _only(files: Listing, stems: Collection[str]) -> Listing:
 
 def _by_channel(folder: Path, images: Listing) -> tuple[Listing, Channels]:
     """The files of the first channel, and those of the others. All images have as many channels."""
-    files = [path_of(folder, file) for file in sub_paths(images)]
+    files = [Path(folder, *file) for file in sub_paths(images)]
     sets = [members for _, members in channel_sets(files) if members[0].stem.endswith("_0000")]
     usual = Counter(map(len, sets)).most_common(1)[0][0] if sets else 0
     if odd := [members[0].name for members in sets if len(members) != usual]:
@@ -289,7 +288,7 @@ def _by_channel(folder: Path, images: Listing) -> tuple[Listing, Channels]:
         )
     channels = {members[0]: members[1:] for members in sets}
     firsts = {
-        inner: [name for name in names if path_of(folder, (inner, name)) in channels]
+        inner: [name for name in names if Path(folder, inner, name) in channels]
         for inner, names in images.items()
     }
     return firsts, channels
