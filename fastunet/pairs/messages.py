@@ -24,9 +24,7 @@ def warn_of_unpaired(what: str, unpaired: list[Path], others: list[Path], root: 
     if not unpaired:
         return
     names = [_with_nearest(file, others, root) for file in unpaired[:10]]
-    more = f" and {len(unpaired) - 10} more" if len(unpaired) > 10 else ""
-    text = f"{what} are left out ({len(unpaired)}): {', '.join(names)}{more}"
-    warn(text)
+    warn(f"{what} are left out ({len(unpaired)}): {listing([*names, *unpaired[10:]])}")
 
 
 def _with_nearest(file: Path, others: list[Path], root: Path) -> str:

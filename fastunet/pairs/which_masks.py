@@ -30,6 +30,8 @@ from fastunet.pairs.matching import (
     without_affix,
 )
 
+Channels = dict[Path, tuple[Path, ...]]  # of an image's first file, the files of its other channels
+
 _AS_FULLY = 0.9  # of the images that have a mask have one of the other kind too
 _SAMPLE = 3  # images of which both kinds are compared
 _FEW_VALUES = 64  # of a file that may be a mask, whatever its folder is called
@@ -58,6 +60,7 @@ class Matched:
     masks: Listing
     rule: Rule
     found: Matches
+    channels: Channels
 
     @property
     def files(self) -> dict[Path, Path]:
