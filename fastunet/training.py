@@ -366,12 +366,11 @@ def seconds_after(
     learn.segmenter().probabilities(images[0].image_files)  # the first time takes longer
 
     def seconds_each(count: int) -> float:
-        some = [images[i * len(images) // count] for i in range(count)]
-        some = [replace(pair, split="valid") for pair in dict.fromkeys(some)]
+        some = list(dict.fromkeys(images[i * len(images) // count] for i in range(count)))
         start, once = time.perf_counter(), PredictOnce.of(learn)
         if learn.dls.task == "binary":
-            best_threshold(once, some, progress=False)
-        evaluate(once, some, n_boot=0, progress=False)
+            best_threshold(once, some, "all", progress=False)
+        evaluate(once, some, "all", n_boot=0, progress=False)
         return (time.perf_counter() - start) / len(some)
 
     each = seconds_each(min(2, len(images)))

@@ -13,7 +13,7 @@ def data_files(
 ) -> Iterator[Path]:
     """Every file that reading a data set may open; looked for only when the first is asked for."""
     from fastunet.pairs.find import find_pairs
-    from fastunet.pairs.matching import list_files, path_of
+    from fastunet.pairs.matching import list_files
 
     if files.data.is_file():
         yield files.data
@@ -31,7 +31,7 @@ def data_files(
     for folder in {files.data, *inner_folders}:
         if folder.is_dir():
             for inner, names in list_files(folder, wanted).items():
-                yield from (path_of(folder, (inner, name)) for name in names)
+                yield from (Path(folder, inner, name) for name in names)
 
 
 def _is_table(name: str) -> bool:

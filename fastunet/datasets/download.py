@@ -118,30 +118,20 @@ def _fetched(
     if folder.is_dir():
         return folder
     partial = folder.with_name(f".{name}.partial")
-    by_hand = f"Or unpack it by hand so that {folder} holds {holds}."
     try:
         partial.mkdir(parents=True, exist_ok=True)
         made = fetch(partial)
-    except _UNREACHED as error:
+    except (*_UNREACHED, *_DAMAGED, OSError) as error:
+        what, remedy = f"could not be kept in {partial}", "Make room or choose another cache=."
+        if isinstance(error, _UNREACHED):
+            what, remedy = "could not be reached", "Try again with a network."
+        elif isinstance(error, _DAMAGED):
+            shutil.rmtree(partial)
+            what, remedy = "came damaged", "Try again."
+        said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise DownloadError(
-            f"{url} could not be reached ({_first_line(error)}). Try again with a network. "
-            f"{by_hand}"
-        ) from error
-    except _DAMAGED as error:
-        shutil.rmtree(partial)
-        raise DownloadError(
-            f"{url} came damaged ({_first_line(error)}). Try again. {by_hand}"
-        ) from error
-    except OSError as error:
-        raise DownloadError(
-            f"{url} could not be kept in {partial} ({_first_line(error)}). Make room or choose "
-            f"another cache=. {by_hand}"
+            f"{url} {what} ({said}). {remedy} Or unpack it by hand so that {folder} holds {holds}."
         ) from error
     rename_unless_there(made, folder)
     shutil.rmtree(partial, ignore_errors=True)
     return folder
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}"

@@ -22,7 +22,8 @@ def infer_rule(images: Listing, masks: Listing) -> Rule:
     least half of the files: else any two names could be made to fit.
     """
     if sum(map(len, masks.values())) < sum(map(len, images.values())):
-        return infer_rule(masks, images).swapped()  # the smaller side has a partner more often
+        swapped = infer_rule(masks, images)  # the smaller side has a partner more often
+        return Rule(swapped.mask, swapped.image)
     images = {key: images[inner] for key, inner in by_nfc_name(images).items()}
     masks = {key: masks[inner] for key, inner in by_nfc_name(masks).items()}
     shared = _spread([inner for inner in images if inner in masks], _FOLDERS)

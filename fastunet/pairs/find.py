@@ -15,7 +15,7 @@ from fastunet.pairs.file_names import as_on_disk, nfc, stem_of
 from fastunet.pairs.formats.layout import Folder, Layout, Part
 from fastunet.pairs.formats.named_folders import one_folder, with_masks
 from fastunet.pairs.formats.registry import recognise
-from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, path_of, separate, sub_paths
+from fastunet.pairs.matching import Listing, Rule, list_files, pair_up, separate, sub_paths
 from fastunet.pairs.messages import (
     duplicates_of,
     further_masks,
@@ -24,12 +24,10 @@ from fastunet.pairs.messages import (
     warn_of_unpaired,
 )
 from fastunet.pairs.pair import Pair, PairList
-from fastunet.pairs.which_masks import Matched, refuse_several
+from fastunet.pairs.which_masks import Channels, Matched, refuse_several
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Channels = dict[Path, tuple[Path, ...]]  # of an image's first file, the files of its other channels
 
 
 def find_pairs(
@@ -54,7 +52,10 @@ def find_pairs(
     `AmbiguousPairingError` where the images have masks of more than one kind, `OptionError` where
     a name is not one. Warns, by name, of files left without a partner.
     """
-    _check_words(images=images, masks=masks, prefix=prefix, suffix=suffix)
+    words = {"images": images, "masks": masks, "prefix": prefix, "suffix": suffix}
+    for option, value in words.items():
+        if value is not None and not isinstance(value, str | os.PathLike):
+            raise OptionError(f"{option}={value!r}; a name was expected.")
     if _is_table(path):
         return _from_table(path, images, masks, prefix, suffix, missing_ok)
     root = _one_path(path)
@@ -78,23 +79,19 @@ def find_pairs(
     if layout is None:
         raise PairingError(unknown_layout(root))
 
-    pairs: list[Pair] = []
-    unpaired_images: list[Path] = []
-    unpaired_masks: list[Path] = []
-    duplicates: list[str] = []
-    matched = []
-    for part in layout.parts:
-        one, channels = _match(part, stated)
-        found = one.found
-        matched.append(one)
-        duplicates += duplicates_of(part, found)
-        unpaired_images += [path_of(part.images, file) for file in found.unpaired_images]
-        unpaired_masks += [path_of(part.masks, file) for file in found.unpaired_masks]
-        for match in found.pairs:
-            image = path_of(part.images, match.image_file)
-            mask = path_of(part.masks, match.mask_file)
-            split = part.splits.get(stem_of(match.image), part.split) if part.splits else part.split
-            pairs.append(Pair(image, mask, split, channels=channels.get(image, ())))
+    matched = [_match(part, stated) for part in layout.parts]
+    pairs = [
+        Pair(image, mask, one.part.split_of(image), channels=one.channels.get(image, ()))
+        for one in matched
+        for image, mask in one.files.items()
+    ]
+    unpaired_images = [
+        Path(one.part.images, *file) for one in matched for file in one.found.unpaired_images
+    ]
+    unpaired_masks = [
+        Path(one.part.masks, *file) for one in matched for file in one.found.unpaired_masks
+    ]
+    duplicates = [line for one in matched for line in duplicates_of(one.part, one.found)]
     if said := further_masks([pair.mask for pair in pairs], unpaired_images + unpaired_masks):
         raise PairingError(said)
     if duplicates:
@@ -109,8 +106,9 @@ def find_pairs(
         refuse_several(matched, stated)
     warn_of_unpaired("Images without a mask", unpaired_images, unpaired_masks, root)
     warn_of_unpaired("Masks without an image", unpaired_masks, unpaired_images, root)
-    left_over = unpaired_images, unpaired_masks
-    return PairList(pairs, layout.name, *left_over, layout.classes, layout.void)
+    return PairList(
+        pairs, layout.name, unpaired_images, unpaired_masks, layout.classes, layout.void
+    )
 
 
 def as_pairs(
@@ -129,25 +127,25 @@ def as_pairs(
         raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
     if not isinstance(given, Iterable):
         raise PairingError(f"{given!r} holds no pairs of an image and a mask.")
-    pairs = [_as_pair(entry, number) for number, entry in enumerate(given)]
-    unchecked = [file for pair, new in pairs if new for file in (pair.image, pair.mask)]
-    missing = [file for file in unchecked if not file.is_file()]
+    entries = list(given)
+    pairs = [_as_pair(entry, number) for number, entry in enumerate(entries)]
+    new = [pair for pair, entry in zip(pairs, entries, strict=True) if pair is not entry]
+    missing = [file for pair in new for file in (pair.image, pair.mask) if not file.is_file()]
     if missing and not missing_ok:
         raise PairingError(
             f"{len(missing)} of the files do not exist: {listing(missing)}. Relative paths start "
             f"from {Path.cwd()}. skip_bad=True leaves such pairs out."
         )
-    return [pair for pair, _ in pairs]
+    return pairs
 
 
-def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
-    """A pair, and whether it is not yet known that its files exist."""
+def _as_pair(entry: object, number: int) -> Pair:
     if isinstance(entry, Pair):
-        return entry, False
+        return entry
     if isinstance(entry, tuple | list) and len(entry) == 2:
         image, mask = entry
         if isinstance(image, str | os.PathLike) and isinstance(mask, str | os.PathLike):
-            return Pair(as_on_disk(Path(image)), as_on_disk(Path(mask))), True
+            return Pair(as_on_disk(Path(image)), as_on_disk(Path(mask)))
     raise PairingError(
         f"Entry {number} of the pairs is {entry!r}; (image, mask) was expected, two paths. Of two "
         "lists, pass zip(images, masks); of two folders, from_folder(folder, images=..., "
@@ -158,20 +156,10 @@ def _as_pair(entry: object, number: int) -> tuple[Pair, bool]:
 # --- what is given -------------------------------------------------------------------------------
 
 
-def _check_words(**options: object) -> None:
-    for option, value in options.items():
-        if value is not None and not isinstance(value, str | os.PathLike):
-            raise OptionError(f"{option}={value!r}; a name was expected.")
-
-
 def _is_table(given: object) -> bool:
-    if hasattr(given, "columns") and hasattr(given, "iloc"):  # a DataFrame
-        return True
-    return (
-        isinstance(given, str | os.PathLike)
-        and Path(given).suffix.lower() in (".csv", ".tsv")
-        and Path(given).is_file()
-    )
+    if isinstance(given, str | os.PathLike):
+        return Path(given).suffix.lower() in (".csv", ".tsv") and Path(given).is_file()
+    return hasattr(given, "columns") and hasattr(given, "iloc")  # a DataFrame
 
 
 def _from_table(
@@ -245,8 +233,8 @@ def _marked(folder: Path, stated: Rule) -> Layout:
     return Layout(name, [Part(folder, folder, beside=stated.mask)])
 
 
-def _match(part: Part, stated: Rule | None) -> tuple[Matched, Channels]:
-    """Match the files of a part by their names. Returns the further channels of images too."""
+def _match(part: Part, stated: Rule | None) -> Matched:
+    """Match the files of a part by their names."""
     images = list_files(part.images)
     if part.beside:
         images, masks = separate(images, stated.mask if stated else part.beside)
@@ -262,7 +250,7 @@ def _match(part: Part, stated: Rule | None) -> tuple[Matched, Channels]:
         stated = Rule(part.rule.image, stated.mask)
     rule = stated or part.rule or infer_rule(images, masks)
     found = pair_up(images, masks, rule, unmarked=part.rule is None)
-    return Matched(part, images, masks, rule, found), channels
+    return Matched(part, images, masks, rule, found, channels)
 
 
 def _outside(images: Listing, part: Part) -> Listing:
@@ -279,7 +267,7 @@ def _only(files: Listing, stems: Collection[str]) -> Listing:
 
 def _by_channel(folder: Path, images: Listing) -> tuple[Listing, Channels]:
     """The files of the first channel, and those of the others. All images have as many channels."""
-    files = [path_of(folder, file) for file in sub_paths(images)]
+    files = [Path(folder, *file) for file in sub_paths(images)]
     sets = [members for _, members in channel_sets(files) if members[0].stem.endswith("_0000")]
     usual = Counter(map(len, sets)).most_common(1)[0][0] if sets else 0
     if odd := [members[0].name for members in sets if len(members) != usual]:
@@ -289,7 +277,7 @@ def _by_channel(folder: Path, images: Listing) -> tuple[Listing, Channels]:
         )
     channels = {members[0]: members[1:] for members in sets}
     firsts = {
-        inner: [name for name in names if path_of(folder, (inner, name)) in channels]
+        inner: [name for name in names if Path(folder, inner, name) in channels]
         for inner, names in images.items()
     }
     return firsts, channels

@@ -56,7 +56,7 @@ def propose_groups(pairs: Sequence[Pair]) -> dict[Pair, str] | None:  # the grou
     folders = ["/".join(p for p in path.parts[:-1] if not _ROLES.match(p)) for path in paths]
 
     by_name, by_folder = _by_name(stems), _by_folder(folders, stems)
-    if by_name and by_folder and not _each_in_one_folder(by_name, folders):
+    if by_name and by_folder and len({*zip(by_name, folders, strict=True)}) > len({*by_name}):
         by_name = None  # scan1 of patient A is not scan1 of patient B
     found = by_name or by_folder
     return dict(zip(pairs, found, strict=True)) if found else None
@@ -73,8 +73,6 @@ def with_groups(
     """
     if groups is None:
         return list(pairs)
-    if callable(groups):
-        return [replace(pair, group=str(groups(pair))) for pair in pairs]
     if groups == "auto":
         proposed = propose_groups(pairs)
         if proposed is None:
@@ -83,8 +81,9 @@ def with_groups(
                 f"The names of the {len(pairs)} images ({shown}) show no groups. Pass groups= as "
                 "an expression or a function that names the group of a pair, or leave it out."
             )
-        return [replace(pair, group=proposed[pair]) for pair in pairs]
-    return _by_expression(pairs, groups)
+        groups = proposed.__getitem__
+    group_of = groups if callable(groups) else _by_expression(groups)
+    return [replace(pair, group=str(group_of(pair))) for pair in pairs]
 
 
 def relative_names(files: Iterable[Path]) -> dict[Path, str]:  # "train/images/01.png"
@@ -114,7 +113,7 @@ def relative_names(files: Iterable[Path]) -> dict[Path, str]:  # "train/images/0
     return names
 
 
-def _by_expression(pairs: Sequence[Pair], groups: str | re.Pattern[str]) -> list[Pair]:
+def _by_expression(groups: str | re.Pattern[str]) -> Callable[[Pair], str]:
     try:
         expression = re.compile(groups)
     except re.error as error:
@@ -125,17 +124,17 @@ def _by_expression(pairs: Sequence[Pair], groups: str | re.Pattern[str]) -> list
             f"groups={expression.pattern!r} has {expression.groups} groups; one in parentheses, "
             "which names the group of a file, was expected: r'(patient\\d+)_'."
         )
-    which = named[0] if named else 1
-    marked = []
-    for pair in pairs:
+
+    def group_of(pair: Pair) -> str:
         match = expression.search(stem_of(pair.image.name))
-        if not match or not match[which]:
-            raise SplitError(
-                f"{pair.image} does not match groups={expression.pattern!r}, so it has no group. "
-                "Change the expression, or pass a function."
-            )
-        marked.append(replace(pair, group=match[which]))
-    return marked
+        if match and (group := match[named[0] if named else 1]):
+            return group
+        raise SplitError(
+            f"{pair.image} does not match groups={expression.pattern!r}, so it has no group. "
+            "Change the expression, or pass a function."
+        )
+
+    return group_of
 
 
 # --- proposals ----------------------------------------------------------------------------------
@@ -194,13 +193,7 @@ def _by_folder(folders: Sequence[str], stems: Sequence[str]) -> list[str] | None
     Folders of words whose files have names of their own are more likely classes or sites.
     """
     count_anew = len(set(stems)) <= len(stems) / 2
-    if not count_anew and not all(map(_is_id, folders)):
-        return None
-    return _accepted(folders)
-
-
-def _each_in_one_folder(heads: Sequence[str], folders: Sequence[str]) -> bool:
-    return len({*zip(heads, folders, strict=True)}) == len({*heads})
+    return _accepted(folders) if count_anew or all(map(_is_id, folders)) else None
 
 
 def _without_common_ending(stems: Sequence[str]) -> list[str]:

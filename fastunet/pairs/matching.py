@@ -14,13 +14,7 @@ from fastunet.pairs.file_names import nfc, stem_of
 
 Listing = dict[str, list[str]]  # the file names in each sub-folder ("" is the folder itself)
 Affix = tuple[str, str]  # what a stem has before and behind the part that tells files apart
-SubPath = tuple[str, str]  # sub-folder and file name
-
-
-def path_of(folder: Path | str, file: SubPath) -> Path:
-    """The path of a file that was listed below a folder."""
-    inner, name = file
-    return Path(f"{folder}/{inner}/{name}" if inner else f"{folder}/{name}")
+SubPath = tuple[str, str]  # sub-folder and file name: Path(folder, *sub_path) is the file
 
 
 def list_files(
@@ -68,12 +62,12 @@ def _is_file(entry: os.DirEntry) -> bool:
 
 def separate(files: Listing, affix: Affix) -> tuple[Listing, Listing]:
     """The images and the masks of one folder; a mask has the affix."""
-    before, behind = affix
-    images, masks = {}, {}
-    for inner, names in files.items():
-        marked = [stem_of(n).startswith(before) and stem_of(n).endswith(behind) for n in names]
-        images[inner] = [name for name, is_mask in zip(names, marked, strict=True) if not is_mask]
-        masks[inner] = [name for name, is_mask in zip(names, marked, strict=True) if is_mask]
+    images: Listing = {inner: [] for inner in files}
+    masks: Listing = {inner: [] for inner in files}
+    for inner, name in sub_paths(files):
+        stem = stem_of(name)
+        is_mask = stem.startswith(affix[0]) and stem.endswith(affix[1])
+        (masks if is_mask else images)[inner].append(name)
     return images, masks
 
 
@@ -90,42 +84,21 @@ class Rule:
     @property
     def length(self) -> int:
         """How many characters it adds."""
-        return sum(map(len, (*self.image, *self.mask)))
-
-    def swapped(self) -> "Rule":
-        """The rule where images and masks have changed places."""
-        return Rule(self.mask, self.image)
+        return len("".join(self.image + self.mask))
 
 
 def without_affix(stem: str, affix: Affix) -> str | None:
     """The stem without its affix; None where it does not have it."""
     before, behind = affix
-    if not (before or behind):
-        return stem
-    if len(stem) <= len(before) + len(behind):
-        return None
-    if not (stem.startswith(before) and stem.endswith(behind)):
-        return None
-    return stem[len(before) : len(stem) - len(behind)]
+    core = stem[len(before) : len(stem) - len(behind)]
+    return core if core and before + core + behind == stem else None
 
 
 class Match(NamedTuple):
-    """An image and its mask, by the sub-folder and the name of each."""
+    """An image and its mask."""
 
-    image_folder: str
-    image: str
-    mask_folder: str
-    mask: str
-
-    @property
-    def image_file(self) -> SubPath:
-        """Sub-folder and name of the image."""
-        return self.image_folder, self.image
-
-    @property
-    def mask_file(self) -> SubPath:
-        """Sub-folder and name of the mask."""
-        return self.mask_folder, self.mask
+    image: SubPath
+    mask: SubPath
 
 
 @dataclass
@@ -154,17 +127,11 @@ def pair_up(
         of_masks = _ByCore(masks.get(mask_folder, ()), rule.mask)
         found.duplicate_images += of_images.duplicates_in(image_folder)
         found.duplicate_masks += of_masks.duplicates_in(mask_folder)
-        left_images = of_images.unmarked if unmarked else []
-        left_masks = of_masks.unmarked if unmarked else []
-        for core, image in of_images.names.items():
-            mask = of_masks.names.pop(core, None)
-            if mask is None:
-                left_images.append(image)
-            else:
-                found.pairs.append(Match(image_folder, image, mask_folder, mask))
-        left_masks += of_masks.names.values()
-        found.unpaired_images += ((image_folder, name) for name in sorted(left_images))
-        found.unpaired_masks += ((mask_folder, name) for name in sorted(left_masks))
+        for core in [core for core in of_images.names if core in of_masks.names]:
+            image, mask = of_images.names.pop(core), of_masks.names.pop(core)
+            found.pairs.append(Match((image_folder, image), (mask_folder, mask)))
+        found.unpaired_images += of_images.left_in(image_folder, unmarked)
+        found.unpaired_masks += of_masks.left_in(mask_folder, unmarked)
     return found
 
 
@@ -194,6 +161,10 @@ class _ByCore:
                 self.unmarked.append(name)
             elif self.names.setdefault(core, name) is not name:
                 self._duplicates.setdefault(core, [self.names[core]]).append(name)
+
+    def left_in(self, folder: str, unmarked: bool) -> list[SubPath]:
+        names = [*self.names.values(), *(self.unmarked if unmarked else ())]
+        return [(folder, name) for name in sorted(names)]
 
     def duplicates_in(self, folder: str) -> list[list[SubPath]]:
         return [[(folder, name) for name in names] for names in self._duplicates.values()]

@@ -9,14 +9,14 @@ from fastunet.io.extensions import EXTENSIONS, is_junk
 from fastunet.pairs.file_names import nfc, stem_of
 from fastunet.pairs.formats.layout import Layout, Part
 from fastunet.pairs.formats.named_folders import MASK_AFFIX
-from fastunet.pairs.matching import Matches, nearest, path_of
+from fastunet.pairs.matching import Matches, nearest
 
 
 def duplicates_of(part: Part, found: Matches) -> list[str]:
     """The files that share one partner, a line for each of these."""
     groups = [(part.images, files) for files in found.duplicate_images]
     groups += [(part.masks, files) for files in found.duplicate_masks]
-    return [listing([path_of(folder, file) for file in files]) for folder, files in groups]
+    return [listing([Path(folder, *file) for file in files]) for folder, files in groups]
 
 
 def warn_of_unpaired(what: str, unpaired: list[Path], others: list[Path], root: Path) -> None:
@@ -24,9 +24,7 @@ def warn_of_unpaired(what: str, unpaired: list[Path], others: list[Path], root: 
     if not unpaired:
         return
     names = [_with_nearest(file, others, root) for file in unpaired[:10]]
-    more = f" and {len(unpaired) - 10} more" if len(unpaired) > 10 else ""
-    text = f"{what} are left out ({len(unpaired)}): {', '.join(names)}{more}"
-    warn(text)
+    warn(f"{what} are left out ({len(unpaired)}): {listing([*names, *unpaired[10:]])}")
 
 
 def _with_nearest(file: Path, others: list[Path], root: Path) -> str:

@@ -17,7 +17,7 @@ class Pair:
 
     image: Path
     mask: Path
-    split: Split = ""  # the part it belongs to; "" where nothing has decided that yet
+    split: Split = ""  # its part, in whatever list it stands; "" where nothing has decided that
     group: str = ""  # what must stay in one part: views of a car, frames of a video
     channels: tuple[Path, ...] = ()  # files whose channels are stacked behind the image's
 

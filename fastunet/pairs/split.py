@@ -112,10 +112,11 @@ def save_split(
     every = [*(pair for part in parts.values() for pair in part), *skipped]
     names = relative_names(pair.image for pair in every)
     document: dict[str, object] = {"format": FORMAT}
-    for part in PARTS:
-        document[part] = list(dict.fromkeys(names[pair.image] for pair in parts.get(part, ())))
+    listed: dict[str, Sequence[Pair]] = {part: parts.get(part, ()) for part in PARTS}
     if skipped:
-        document[_SKIPPED] = list(dict.fromkeys(names[pair.image] for pair in skipped))
+        listed[_SKIPPED] = skipped
+    for part, pairs in listed.items():
+        document[part] = list(dict.fromkeys(names[pair.image] for pair in pairs))
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     write_atomically(Path(path), text.encode())
     return Path(path)
@@ -138,11 +139,8 @@ def load_split(
         waiting[names[pair.image]].append(pair)
     unlisted = sorted(waiting.keys() - part_of.keys())
     missing = sorted({n for n, part in part_of.items() if part != _SKIPPED} - waiting.keys())
-    wrong = {
-        "Images that it does not list": unlisted,
-        "Images that it lists and that are not there": missing,
-    }
-    if said := with_names(wrong):
+    not_there = "Images that it lists and that are not there"
+    if said := with_names({"Images that it does not list": unlisted, not_there: missing}):
         raise SplitError(f"{path} was made for other pairs. {said} Split again.")
     parts: dict[str, list[Pair]] = {name: [] for name in (*PARTS, _SKIPPED)}
     for name, part in part_of.items():
@@ -178,35 +176,31 @@ def _dealt(
     for pair in pool:
         whole[("group", pair.group) if pair.group else ("image", pair.image)].append(pair)
     if len(whole) < len(quotas):
-        raise SplitError(_too_few(pool, [key for key, _ in whole], len(quotas)))
+        raise SplitError(_too_few(pool, len(whole), len(quotas)))
     unknown = [pair.mask for pair in pool if present is not None and pair.mask not in present]
     if unknown:
         raise SplitError(f"present= does not say which classes these hold: {listing(unknown)}.")
-    classes = {pair.mask: set(present[pair.mask]) if present else () for pair in pool}
     blocks = list(whole.values())
     random.Random(seed).shuffle(blocks)
-    units = [
-        Unit(len(block), Counter(kind for pair in block for kind in classes[pair.mask]))
-        for block in blocks
-    ]
+    units = []
+    for block in blocks:
+        held = [set(present[pair.mask]) for pair in block] if present else []
+        units.append(Unit(len(block), Counter(kind for kinds in held for kind in kinds)))
     parts: list[list[Pair]] = [[] for _ in quotas]
     for block, part in zip(blocks, deal(units, quotas), strict=True):
         parts[part] += block
     return parts
 
 
-def _too_few(pool: Sequence[Pair], kinds: Sequence[str], needed: int) -> str:
+def _too_few(pool: Sequence[Pair], units: int, needed: int) -> str:
     names = sorted({pair.group for pair in pool if pair.group})
-    if not names:
-        return f"{len(kinds)} images for {needed} parts; every part needs one at least."
-    if len(kinds) == 1:
+    if names and units == 1:
         return (
             f"All {len(pool)} pairs are of one group ({names[0]}), which cannot be split without "
             "tearing it apart. Add pairs of other groups, or choose other groups=."
         )
-    return (
-        f"{len(kinds)} groups ({listing(names)}) for {needed} parts; every part needs one at least."
-    )
+    what = f"groups ({listing(names)})" if names else "images"
+    return f"{units} {what} for {needed} parts; every part needs one at least."
 
 
 def _quotas(total: int, shares: Iterable[float]) -> list[int]:

@@ -3,6 +3,7 @@
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from fastunet._util.text import listing
@@ -18,7 +19,7 @@ Names = str | os.PathLike | Iterable[Entry]  # a text file with a name per line,
 Parts = Mapping[str, Sequence[Pair]]
 StatedSplit = Mapping[str, Names] | Names | Callable[[Sequence[Pair]], Parts]
 
-_Key = tuple[str, str]  # the absolute paths of a pair
+_Name = str | tuple[str, str]  # of an image, or the absolute paths of a pair
 _UNKNOWN = "No image is called"
 _AMBIGUOUS = "Several images are called; write more of their paths"
 
@@ -39,10 +40,9 @@ def split_as_stated(
         return _by_function(pairs, split)
     if isinstance(split, Mapping):
         return _by_part(pairs, split)
-    if isinstance(split, str | os.PathLike):
-        is_list = Path(split).suffix.lower() == ".txt"
-        return split_by_list(pairs, split) if is_list else load_split(pairs, split)
-    if isinstance(split, Iterable):
+    if isinstance(split, str | os.PathLike) and Path(split).suffix.lower() != ".txt":
+        return load_split(pairs, split)
+    if isinstance(split, str | os.PathLike | Iterable):
         return split_by_list(pairs, split)
     raise SplitError(
         f"split={split!r} is no split. A split.json, a dict of lists ('train', 'valid', 'test'), a "
@@ -72,14 +72,12 @@ def _by_part(pairs: Sequence[Pair], stated: Mapping[str, Names]) -> dict[str, li
             "its images: split={'valid': [...]}."
         )
     ordered = in_order(pairs)
-    chosen = _Chosen(ordered)
-    for name, names in lists.items():
-        chosen.add(name, names)
+    part_of = _listed(ordered, lists)
     parts: dict[str, list[Pair]] = {name: [] for name in PARTS}
-    left_out = []
+    left_out, tested = [], "test" in part_of.values()
     for pair in ordered:
-        part = chosen.part_of.get(_key(pair))
-        if part is None and pair.split == "test" and "test" not in chosen.part_of.values():
+        part = part_of.get(pair)
+        if part is None and pair.split == "test" and not tested:
             part = "test"
         if part is None and "train" in lists:
             left_out.append(pair)
@@ -110,12 +108,13 @@ def _by_function(
             f"The function given as split= fails on pairs ({error}). If it is made for paths, pass "
             "split=lambda pairs: function([pair.image for pair in pairs])."
         ) from error
+    parts: dict[str, list[Pair]] = {}
     if isinstance(made, Mapping):
         parts = {_part_of(name): list(some) for name, some in made.items()}
     elif isinstance(made, Sequence) and 2 <= len(made) <= 3:  # as fastai's splitters: indices
-        parts = _of_indices(pairs, made)
-    else:
-        parts = {}
+        with suppress(TypeError, ValueError, IndexError):
+            for name, indices in zip(PARTS, made, strict=False):
+                parts[name] = [pairs[int(index)] for index in indices]
     if not all(isinstance(pair, Pair) for some in parts.values() for pair in some) or not parts:
         raise SplitError(
             f"The function given as split= returned {type(made).__name__}; a dict of pairs by part "
@@ -132,70 +131,64 @@ def _without_empty(parts: Mapping[str, list[Pair]], who: str) -> dict[str, list[
     return marked({name: parts.get(name, []) for name in PARTS})
 
 
-def _of_indices(pairs: Sequence[Pair], made: Sequence[Sequence[int]]) -> dict[str, list[Pair]]:
-    try:
-        return {
-            name: [pairs[int(index)] for index in indices]
-            for name, indices in zip(PARTS, made, strict=False)
-        }
-    except (TypeError, ValueError, IndexError):
-        return {}
-
-
 # --- names --------------------------------------------------------------------------------------
 
 
-class _Chosen:
-    """Which part each pair was listed for."""
-
-    def __init__(self, pairs: Sequence[Pair]):
-        self.part_of: dict[_Key, str] = {}
-        self._keys = {_key(pair) for pair in pairs}
-        self._named = _by_every_name(pairs)
-        self._of_image: dict[Path, list[_Key]] = defaultdict(list)
-        for pair in pairs:
-            self._of_image[pair.image].append(_key(pair))
-
-    def add(self, part: str, names: Names) -> None:
+def _listed(pairs: Sequence[Pair], lists: Mapping[str, Names]) -> dict[Pair, str]:
+    """The part that each pair is listed for."""
+    meant = _by_every_name(pairs)
+    part_of: dict[Pair, str] = {}
+    for part, names in lists.items():
         wrong: dict[str, list[str]] = {_UNKNOWN: [], _AMBIGUOUS: []}
-        twice = []
+        twice: dict[str, str] = {}  # entry -> the other part
         for entry in _entries(names, part):
-            keys = self._keys_of(entry)
-            if isinstance(keys, str):
-                wrong[keys].append(_shown(entry))
-                continue
-            before = [self.part_of.setdefault(key, part) for key in keys]
-            twice += [(_shown(entry), other) for other in before if other != part]
+            shown = entry.image.name if isinstance(entry, Pair) else str(entry)
+            found = next((meant[name] for name in _spelled(entry) if name in meant), [])
+            if len({pair.image for pair in found}) == 1:
+                for pair in found:
+                    if (other := part_of.setdefault(pair, part)) != part:
+                        twice[shown] = other
+            else:
+                wrong[_AMBIGUOUS if found else _UNKNOWN].append(shown)
         if said := with_names(wrong):
             raise SplitError(f"{part}: {said}")
         if twice:
-            shown = sorted({name for name, _ in twice})
-            raise SplitError(f"In both {twice[0][1]} and {part} ({len(shown)}): {listing(shown)}.")
-
-    def _keys_of(self, entry: Entry) -> Sequence[_Key] | str:
-        """The pairs that an entry means, or why it means none."""
-        if not isinstance(entry, str | os.PathLike):
-            key = _key(entry)
-            return [key] if key in self._keys else _UNKNOWN
-        text = nfc(Path(entry).as_posix())
-        whole = nfc(Path(os.path.abspath(text)).as_posix())  # noqa: PTH100, links stay
-        names = (f"./{text}", text, whole)
-        images = next((self._named[name] for name in names if name in self._named), ())
-        if len(images) != 1:
-            return _AMBIGUOUS if images else _UNKNOWN
-        return self._of_image[next(iter(images))]
+            both = f"{next(iter(twice.values()))} and {part}"
+            raise SplitError(f"In both {both} ({len(twice)}): {listing(sorted(twice))}.")
+    return part_of
 
 
-def _key(pair: Pair | tuple) -> _Key:
-    files = (pair.image, pair.mask) if isinstance(pair, Pair) else pair
-    image, mask = (nfc(os.path.abspath(file)) for file in files)  # noqa: PTH100, links stay
-    return image, mask
+def _spelled(entry: Entry) -> Sequence[_Name]:
+    """What an entry may be in `_by_every_name`; a whole path is meant before the end of another."""
+    if not isinstance(entry, str | os.PathLike):
+        return [_key(entry)]
+    text = nfc(Path(entry).as_posix())
+    return f"./{text}", text, _absolute(text)
 
 
-def _shown(entry: Entry) -> str:
-    if isinstance(entry, Pair):
-        return entry.image.name
-    return str(entry)
+def _by_every_name(pairs: Sequence[Pair]) -> dict[_Name, list[Pair]]:
+    """Pairs by all that they may be called: the ends of paths, with and without suffix."""
+    meant: dict[_Name, list[Pair]] = defaultdict(list)
+    relative = relative_names(pair.image for pair in pairs)
+    for pair in pairs:
+        steps = PurePosixPath(relative[pair.image]).parts
+        names: set[_Name] = {_key(pair), nfc(pair.image.as_posix()), _absolute(pair.image)}
+        for start in range(len(steps)):
+            end = PurePosixPath(*steps[start:])
+            names |= {str(end), str(end.with_suffix(""))}
+        whole = PurePosixPath(*steps)
+        for name in names | {f"./{whole}", f"./{whole.with_suffix('')}"}:
+            meant[name].append(pair)
+    return meant
+
+
+def _absolute(file: str | os.PathLike) -> str:
+    return nfc(Path(os.path.abspath(file)).as_posix())  # noqa: PTH100, links stay
+
+
+def _key(pair: Pair | tuple) -> tuple[str, str]:
+    image, mask = (pair.image, pair.mask) if isinstance(pair, Pair) else pair
+    return _absolute(image), _absolute(mask)
 
 
 def _entries(names: Names, part: str) -> Sequence[Entry]:
@@ -211,23 +204,6 @@ def _entries(names: Names, part: str) -> Sequence[Entry]:
                 "expected."
             )
     return entries
-
-
-def _by_every_name(pairs: Sequence[Pair]) -> dict[str, set[Path]]:
-    """Images by all that they may be called: the ends of their paths, with and without suffix."""
-    named: dict[str, set[Path]] = defaultdict(set)
-    for image, name in relative_names(pair.image for pair in pairs).items():
-        steps = PurePosixPath(name).parts
-        for start in range(len(steps)):
-            end = PurePosixPath(*steps[start:])
-            named[str(end)].add(image)
-            named[str(end.with_suffix(""))].add(image)
-        # the whole path is meant before the end of another one
-        named[f"./{name}"] = {image}
-        named[f"./{PurePosixPath(name).with_suffix('')}"].add(image)
-        named[nfc(image.as_posix())].add(image)
-        named[nfc(Path(os.path.abspath(image)).as_posix())].add(image)  # noqa: PTH100
-    return named
 
 
 def _lines(file: Path) -> list[str]:

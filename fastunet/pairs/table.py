@@ -6,7 +6,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ _ALIASES = {
     "split": ("split",),
     "group": ("group", "groups", "patient", "patient_id", "subject", "video", "scene"),
 }
+Cells = dict[str, list[str]]  # of each column, as text
 Possible = frozenset[Split]  # the parts that a row may be in
 
 # columns that say True of a part, as fastai's is_valid does; of the others False
@@ -69,25 +70,25 @@ def pairs_from_table(
     Raises `PairingError` where a column or a file is missing, a split has an unknown name, or an
     image is listed twice.
     """
-    for option, value in {"image": image, "mask": mask, "split": split, "group": group}.items():
-        if not isinstance(value, str | os.PathLike):
-            raise OptionError(f"{option}={value!r}: the name of a column was expected.")
-    image, mask = os.fspath(image), os.fspath(mask)
-    frame, name, folder = _frame(table)
+    asked = {"image": image, "mask": mask, "split": split, "group": group}
+    for meaning, column in asked.items():
+        if not isinstance(column, str | os.PathLike):
+            raise OptionError(f"{meaning}={column!r}: the name of a column was expected.")
+    cells, name, folder = _read(table)
     folder = Path(root) if root is not None else folder
-    columns = list(map(str, frame.columns))
-    image_column = _column(columns, image, "image", name)
-    mask_column = _column(columns, mask, "mask", name)
-    images, masks = _texts(frame, image_column), _texts(frame, mask_column)
-    groups = _texts(frame, _column(columns, group, "group", name, needed=group != "group"))
-
+    of_images, of_masks, of_split, of_groups = (
+        _column(list(cells), os.fspath(column), meaning, name) for meaning, column in asked.items()
+    )
+    assert of_images is not None  # it is refused where it is missing
+    assert of_masks is not None
+    images, masks = cells[of_images], cells[of_masks]
     if not images:
         raise PairingError(f"{name} has no rows; one for each image was expected.")
-    blank = [row for row, text in enumerate(images, 1) if not text]
-    if blank:
-        raise PairingError(f"{name} names no image in row {listing(blank)}. Fill {image_column!r}.")
-    rest = [column for column in columns if column not in (image_column, mask_column)]
-    parts = _parts(frame, rest, split, name)
+    if blank := [row for row, text in enumerate(images, 1) if not text]:
+        raise PairingError(f"{name} names no image in row {listing(blank)}. Fill {of_images!r}.")
+    groups = cells[of_groups] if of_groups is not None else [""] * len(images)
+    rest = {column: texts for column, texts in cells.items() if column not in (of_images, of_masks)}
+    parts = _parts(rest, len(images), of_split, split != "split", name)
     pairs, unpaired = [], []
     for image_cell, mask_cell, part, of_group in zip(images, masks, parts, groups, strict=True):
         image_file = _file(folder, image_cell)
@@ -96,17 +97,16 @@ def pairs_from_table(
         else:
             unpaired.append(image_file)
     if not pairs:
-        raise PairingError(f"{name} names no mask in any row. Fill the column {mask_column!r}.")
+        raise PairingError(f"{name} names no mask in any row. Fill the column {of_masks!r}.")
     _check(pairs, name, folder, missing_ok)
     return PairList(pairs, "table", unpaired)
 
 
-def _frame(table) -> tuple["pd.DataFrame", str, Path]:
-    """The table as text, what to call it, and the folder that its paths start from."""
-    import pandas as pd
-
-    if isinstance(table, pd.DataFrame):
-        return table, "The table", Path()
+def _read(table: "str | os.PathLike | pd.DataFrame") -> tuple[Cells, str, Path]:
+    """The table's cells, what to call it, and the folder that its paths start from."""
+    if not isinstance(table, str | os.PathLike):
+        frame = table.astype(object).where(table.notna(), "")
+        return _by_column(frame.columns, frame.values.tolist()), "The table", Path()
     path = Path(table)
     if not path.is_file():
         raise PairingError(f"{path} is no file; a .csv or .tsv table was expected.")
@@ -131,7 +131,15 @@ def _frame(table) -> tuple["pd.DataFrame", str, Path]:
             'quotes ("a, b.png").'
         )
     even = [(row + [""] * width)[:width] for row in rows]
-    return pd.DataFrame(even, columns=header, dtype=object), str(path), path.parent
+    return _by_column(header, even), str(path), path.parent
+
+
+def _by_column(header: Iterable[object], rows: Sequence[Sequence[object]]) -> Cells:
+    """The cells as text; of columns of one name the first."""
+    cells: Cells = {}
+    for at, column in enumerate(header):
+        cells.setdefault(str(column), [str(row[at]).strip() for row in rows])
+    return cells
 
 
 def _text(content: bytes) -> str:
@@ -152,100 +160,89 @@ def _file(folder: Path, name: str) -> Path:
     return file
 
 
-def _column(
-    columns: Sequence[str], asked: str, meaning: str, table: str, needed: bool | None = None
-) -> str | None:
+def _column(columns: Sequence[str], asked: str, meaning: str, table: str) -> str | None:
     """The column that is asked for, or one with another usual name for it."""
     by_name = {column.strip().lower(): column for column in reversed(columns)}
     names = [asked.lower(), *(_ALIASES[meaning] if asked == meaning else ())]
     found = next((by_name[name] for name in names if name in by_name), None)
-    if needed is None:
-        needed = meaning in ("image", "mask")
-    if found is None and needed and any(map(is_image, columns)):
+    if found is not None or (asked == meaning and meaning in ("split", "group")):
+        return found
+    if any(map(is_image, columns)):
         raise PairingError(
             f"The first line of {table} ({listing(columns, 4)}) names files, not columns. Put a "
             "line image,mask above it."
         )
-    if found is None and needed:
-        raise PairingError(
-            f"{table} has no column {asked!r}; its columns are {listing(columns, 20)}. Say which "
-            f"one it is: {meaning}=... ({meaning}s=... of from_folder and find_pairs)."
-        )
-    return found
-
-
-def _texts(frame: "pd.DataFrame", column: str | None) -> list[str]:
-    """The cells of a column as text, "" where there is nothing."""
-    if column is None:
-        return [""] * len(frame)
-    cells = frame.iloc[:, list(map(str, frame.columns)).index(column)]
-    cells = cells.astype(object).where(cells.notna(), "")
-    return [os.fspath(c).strip() if hasattr(c, "__fspath__") else str(c).strip() for c in cells]
+    raise PairingError(
+        f"{table} has no column {asked!r}; its columns are {listing(columns, 20)}. Say which "
+        f"one it is: {meaning}=... ({meaning}s=... of from_folder and find_pairs)."
+    )
 
 
 # --- the split -----------------------------------------------------------------------------------
 
 
-def _parts(frame: "pd.DataFrame", columns: Sequence[str], asked: str, table: str) -> list[Split]:
+def _parts(
+    cells: Cells,
+    rows: int,
+    named: str | None,  # the column of the split
+    alone: bool,  # it was asked for by name: no other column is looked at
+    table: str,
+) -> list[Split]:
     """The part of each row, "" where no column tells.
 
     Raises `PairingError` where a column should tell and cannot be read, or two contradict each
     other. Warns of one that looks like a split and is not used.
     """
-    named = _column(columns, asked, "split", table, needed=asked != "split")
-    if named is not None:
-        others = [] if asked != "split" else _readable(frame, columns, table, without=named)
-        told = [(named, _read_column(named, _texts(frame, named), table)), *others]
-    else:
-        told = _readable(frame, columns, table)
-        used = {column for column, _ in told}
-        for column in columns:
-            if column not in used and _SPLIT_NAME.search(column.strip().lower()):
-                _warn_of_unread(column, _texts(frame, column), table)
-    rows = [_ANY] * len(frame)
-    for column, possible in told:
-        both = [one & other for one, other in zip(rows, possible, strict=True)]
-        if frozenset() in both:
-            row = both.index(frozenset())
+    columns = [] if named is None else [named]
+    if not alone:
+        columns += [column for column in cells if column != named and _tells(column, cells[column])]
+    told = {column: _read_column(column, cells[column], table) for column in columns}
+    for column, texts in cells.items():
+        if named is None and column not in told and _SPLIT_NAME.search(column.strip().lower()):
+            _warn_of_unread(column, texts, table)
+    possible = [_ANY] * rows
+    for column, said in told.items():
+        possible = [one & other for one, other in zip(possible, said, strict=True)]
+        if frozenset() in possible:
             raise PairingError(
-                f"{table}: of row {row + 1} the column {column!r} says something else than "
-                f"{listing([repr(before) for before, _ in told if before != column], 3)}. Take one "
-                "of them out, or name the one that holds: split=... of pairs_from_table."
+                f"{table}: of row {possible.index(frozenset()) + 1} the column {column!r} says "
+                f"something else than {listing([repr(one) for one in told if one != column], 3)}. "
+                "Take one of them out, or name the one that holds: split=... of pairs_from_table."
             )
-        rows = both
-    return [next(iter(one)) if len(one) == 1 else _TAKEN.get(one, "") for one in rows]
+    return [next(iter(one)) if len(one) == 1 else _TAKEN.get(one, "") for one in possible]
 
 
-def _readable(
-    frame: "pd.DataFrame", columns: Sequence[str], table: str, without: str | None = None
-) -> list[tuple[str, list[Possible]]]:
-    """The columns that say of each row which part it is in, and what they say."""
-    found = []
-    for column in columns:
-        texts = _texts(frame, column)
-        flag = _FLAGS.get(column.strip().lower())
-        words = set(filter(None, texts))
-        by_words = words and all(map(_word, words)) and len({_word(word) for word in words}) > 1
-        if column != without and (by_words or (flag and words)):
-            found.append((column, _read_column(column, texts, table)))
-    return found
+def _tells(column: str, texts: Sequence[str]) -> bool:
+    """Whether a column says which part a row is in, by its name or by all of its words."""
+    words = set(filter(None, texts))
+    parts = {_word(word) for word in words}
+    return bool(words) and (
+        column.strip().lower() in _FLAGS or (len(parts) > 1 and None not in parts)
+    )
 
 
 def _read_column(column: str, texts: Sequence[str], table: str) -> list[Possible]:
+    """The parts that each cell leaves open. Raises `PairingError` where one cannot be read."""
     flag = _FLAGS.get(column.strip().lower())
-    read = {text: _part(text, flag) for text in texts}
-    parts = {text: part for text, part in read.items() if part is not None}
-    unknown = [text for text in read if text not in parts]
+    read = {"": _ANY}
+    for text in filter(None, texts):
+        if word := _word(text):
+            read[text] = frozenset((word,))
+        elif flag and text.lower() in _TRUE:
+            read[text] = frozenset((flag,))
+        elif flag and text.lower() in _FALSE:
+            read[text] = _ANY - {flag}
+    unknown = [text for text in dict.fromkeys(texts) if text not in read]
+    found = f"{table} has {listing(unknown)} in the column {column!r}"
     if unknown and flag:
         raise PairingError(
-            f"{table} has {listing(unknown)} in the column {column!r}, which says True of images "
-            f"of the {flag} part, and False of others. Rename it if it means something else."
+            f"{found}, which says True of images of the {flag} part, and False of others. Rename "
+            "it if it means something else."
         )
     if unknown and set(map(str.lower, unknown)) <= {*_TRUE, *_FALSE}:
         raise PairingError(
-            f"{table} has {listing(unknown)} in the column {column!r}, and which of them are "
-            "validated on cannot be known. Call the column is_valid if 1 (or True) are those, or "
-            "is_train if they are trained on."
+            f"{found}, and which of them are validated on cannot be known. Call the column "
+            "is_valid if 1 (or True) are those, or is_train if they are trained on."
         )
     if unknown:
         raise PairingError(
@@ -253,18 +250,7 @@ def _read_column(column: str, texts: Sequence[str], table: str) -> list[Possible
             "(or val) and test are known. Rename them, or pass split= with the name of another "
             "column."
         )
-    return [parts[text] for text in texts]
-
-
-def _part(text: str, flag: Split | None) -> Possible | None:
-    """The parts that a cell leaves open; None where it cannot be read."""
-    if not text:
-        return _ANY
-    if word := _word(text):
-        return frozenset((word,))
-    if flag and text.lower() in _TRUE:
-        return frozenset((flag,))
-    return _ANY - {flag} if flag and text.lower() in _FALSE else None
+    return [read[text] for text in texts]
 
 
 def _word(text: str) -> Split | None:
@@ -282,8 +268,8 @@ def _warn_of_unread(column: str, texts: Sequence[str], table: str) -> None:
         )
 
 
-def _check(pairs: list[Pair], table: str, folder: Path, missing_ok: bool) -> None:
-    """Every file is there, and no image is listed twice."""
+def _check(pairs: Sequence[Pair], table: str, folder: Path, missing_ok: bool) -> None:
+    """Refuse files that are missing, and images that are listed twice."""
     for what, files in (("image", [p.image for p in pairs]), ("mask", [p.mask for p in pairs])):
         missing = [file for file in files if not file.is_file()]
         if missing and not missing_ok:

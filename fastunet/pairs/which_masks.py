@@ -27,9 +27,10 @@ from fastunet.pairs.matching import (
     Rule,
     list_files,
     pair_up,
-    path_of,
     without_affix,
 )
+
+Channels = dict[Path, tuple[Path, ...]]  # of an image's first file, the files of its other channels
 
 _AS_FULLY = 0.9  # of the images that have a mask have one of the other kind too
 _SAMPLE = 3  # images of which both kinds are compared
@@ -59,6 +60,7 @@ class Matched:
     masks: Listing
     rule: Rule
     found: Matches
+    channels: Channels
 
     @property
     def files(self) -> dict[Path, Path]:
@@ -96,9 +98,7 @@ def refuse_several(parts: Sequence[Matched], stated: Rule | None) -> None:
 
 
 def _files(images: Path, masks: Path, found: Matches) -> dict[Path, Path]:
-    return {
-        path_of(images, match.image_file): path_of(masks, match.mask_file) for match in found.pairs
-    }
+    return {Path(images, *match.image): Path(masks, *match.mask) for match in found.pairs}
 
 
 def _step(part: Part) -> tuple[Path, str, Path]:
@@ -135,13 +135,13 @@ def _other_affixes(one: Matched) -> dict[str, tuple[str, dict[Path, Path]]]:
     unpaired = one.found.unpaired_images if one.part.beside else one.found.unpaired_masks
     image_of: dict[tuple[str, str], Path] = {}
     for match in one.found.pairs:
-        core = without_affix(stem_of(match.image), one.rule.image)
-        image_of[match.mask_folder, core or ""] = path_of(one.part.images, match.image_file)
+        core = without_affix(stem_of(match.image[1]), one.rule.image)
+        image_of[match.mask[0], core or ""] = Path(one.part.images, *match.image)
     groups: dict[Affix, dict[Path, Path]] = defaultdict(dict)
     for inner, name in unpaired:
         for core, affix in _cores(stem_of(name)):
             if (inner, core) in image_of:
-                groups[affix][image_of[inner, core]] = path_of(folder, (inner, name))
+                groups[affix][image_of[inner, core]] = Path(folder, inner, name)
     return {
         _typed(affix): (" ".join(affix), files) for affix, files in groups.items() if any(affix)
     }

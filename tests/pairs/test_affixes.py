@@ -45,7 +45,7 @@ def test_numbers_with_an_affix_on_either_side_pair_up(image, mask, count):
     masks = {"": sorted(mask.format(core) + ".png" for core in cores)}
     found = pair_up(images, masks, infer_rule(images, masks))
     assert sorted(found.pairs) == sorted(
-        ("", image.format(core) + ".jpg", "", mask.format(core) + ".png") for core in cores
+        (("", image.format(core) + ".jpg"), ("", mask.format(core) + ".png")) for core in cores
     )
 
 
@@ -81,7 +81,7 @@ def test_a_few_strangers_do_not_spoil_the_rule(numbers, data):
     images[""] += ["readme-picture.png"]
     masks[""] += ["legend.png"]
     found = pair_up(images, masks, infer_rule(images, masks))
-    assert {(image, mask) for _, image, _, mask in found.pairs} == {
+    assert {(image, mask) for (_, image), (_, mask) in found.pairs} == {
         (f"img_{core}.png", f"mask_{core}.png") for core in cores if core != dropped
     }
 

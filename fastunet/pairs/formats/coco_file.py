@@ -1,7 +1,7 @@
 """One COCO file, read into plain data: every annotation belongs to an image and has an outline."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
@@ -47,8 +47,23 @@ def read_coco(path: Path) -> CocoFile | None:
         if not isinstance(annotation, dict) or not _is_id(annotation.get("image_id")):
             raise PairingError(f"{path}: an annotation has no image_id: {str(annotation)[:80]}")
     names = _category_names(path, doc["categories"])
-    _resolve(path, annotations, "category_id", list(names), _unknown_category)
-    _resolve(path, annotations, "image_id", [image["id"] for image in images], _unknown_image)
+    if unknown := _resolve(path, annotations, "category_id", list(names)):
+        first = unknown[0]
+        raise PairingError(
+            f"{path}: annotation {first.get('id', '?')} is of category "
+            f"{first.get('category_id')!r:.40}; the file's categories are "
+            f"{listing(list(names), 20) or 'none'}. Add it there, or take the annotation out "
+            f"({len(unknown)} of {len(annotations)} annotations are of unknown categories)."
+        )
+    ids = [image["id"] for image in images]
+    if unknown := _resolve(path, annotations, "image_id", ids):
+        examples = [f"annotation {a.get('id', '?')} of {a.get('image_id')!r:.40}" for a in unknown]
+        raise PairingError(
+            f"{path}: {len(unknown)} of {len(annotations)} annotations belong to no image: their "
+            f"image_id is not among the file's images ({listing(examples, 3)}; the images have ids "
+            f"like {listing(list(map(repr, ids)), 3) or 'none'}). Export it again, or take these "
+            "annotations out."
+        )
     _refuse_without_outline(path, annotations)
     by_image = defaultdict(list)
     for annotation in annotations:
@@ -120,13 +135,12 @@ def _that_count(
 
 
 def _resolve(
-    path: Path,
-    annotations: Sequence[dict],
-    field: str,
-    known: Sequence[Id],
-    refusal: Callable[[Path, list[dict], Sequence[dict], Sequence[Id]], PairingError],
-) -> None:
-    """Replace ids by those that the file defines: "3" stands for 3 where no other id would fit."""
+    path: Path, annotations: Sequence[dict], field: str, known: Sequence[Id]
+) -> list[dict]:
+    """Replace ids by those that the file defines: "3" stands for 3 where no other id would fit.
+
+    Returns the annotations whose id is not known.
+    """
     exact = set(known)
     by_number = defaultdict(list)
     for one in known:
@@ -142,14 +156,13 @@ def _resolve(
             annotation[field] = like[0]
         else:
             unknown.append(annotation)
-    if unknown:
-        raise refusal(path, unknown, annotations, known)
-    if converted:
+    if converted and not unknown:
         given, meant = converted[0]
         warn_of_outlines(
             f"{path}: {len(converted)} of {len(annotations)} annotations have a {field} such as "
             f"{given!r}, where the file defines {meant!r}; they are taken as the same."
         )
+    return unknown
 
 
 def _as_number(value: Id) -> Id:
@@ -158,30 +171,6 @@ def _as_number(value: Id) -> Id:
         text = value.strip()
         return int(text) if text.isdecimal() and len(text) < 40 else text
     return value
-
-
-def _unknown_image(
-    path: Path, unknown: list[dict], annotations: Sequence[dict], known: Sequence[Id]
-) -> PairingError:
-    examples = [f"annotation {a.get('id', '?')} of {a.get('image_id')!r:.40}" for a in unknown]
-    return PairingError(
-        f"{path}: {len(unknown)} of {len(annotations)} annotations belong to no image: their "
-        f"image_id is not among the file's images ({listing(examples, 3)}; the images "
-        f"have ids like {listing([repr(one) for one in known], 3) or 'none'}). Export it again, or "
-        "take these annotations out."
-    )
-
-
-def _unknown_category(
-    path: Path, unknown: list[dict], annotations: Sequence[dict], known: Sequence[Id]
-) -> PairingError:
-    first = unknown[0]
-    return PairingError(
-        f"{path}: annotation {first.get('id', '?')} is of category "
-        f"{first.get('category_id')!r:.40}; the file's categories are "
-        f"{listing(list(known), 20) or 'none'}. Add it there, or take the annotation out "
-        f"({len(unknown)} of {len(annotations)} annotations are of unknown categories)."
-    )
 
 
 def _refuse_without_outline(path: Path, annotations: Sequence[dict]) -> None:

@@ -20,7 +20,7 @@ from fastunet.pairs.formats.rasterise import (
     warn_of_missing,
     warn_of_outlines,
 )
-from fastunet.pairs.matching import Rule, SubPath, list_files, path_of, sub_paths
+from fastunet.pairs.matching import Rule, SubPath, list_files, sub_paths
 from fastunet.pairs.pair import Split
 
 
@@ -38,11 +38,11 @@ class AnnotatedFolder:
         """Annotation files with the image of equal stem, in mirrored folders."""
         images: dict[SubPath, list[Path]] = defaultdict(list)
         for inner, name in sub_paths(list_files(self.images.path)):
-            images[nfc(inner), stem_of(name)].append(path_of(self.images.path, (inner, name)))
+            images[nfc(inner), stem_of(name)].append(Path(self.images.path, inner, name))
         found, missing, unclear = [], [], []
         listed = list_files(self.annotations.path, lambda name: name.lower().endswith(extension))
         for inner, name in sub_paths(listed):
-            file = path_of(self.annotations.path, (inner, name))
+            file = Path(self.annotations.path, inner, name)
             of_that_name = images.get((nfc(inner), stem_of(name)), [])
             if name == "classes.txt":
                 continue
@@ -134,7 +134,7 @@ def draw_from_files(
 
 
 def _without_file(images: Path, known: set[Path], extension: str) -> list[Outlined]:
-    every = [path_of(images, file) for file in sub_paths(list_files(images))]
+    every = [Path(images, *file) for file in sub_paths(list_files(images))]
     others = [image for image in every if image not in known]
     if others:
         warn_of_outlines(

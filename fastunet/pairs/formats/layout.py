@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from fastunet.io.extensions import is_image, is_junk
-from fastunet.pairs.file_names import nfc, split_named
+from fastunet.pairs.file_names import nfc, split_named, stem_of
 from fastunet.pairs.matching import Affix, Rule
 from fastunet.pairs.pair import Split
 
@@ -26,6 +26,10 @@ class Part:
     only: frozenset[str] | None = None  # the image stems that count
     splits: Mapping[str, Split] = field(default_factory=dict)  # by image stem, where `split` errs
     channels: bool = False  # files x_0000, x_0001, ... are the channels of one image
+
+    def split_of(self, image: Path) -> Split:
+        """The part that an image belongs to."""
+        return self.splits.get(stem_of(image.name), self.split)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ into the user's cache folder.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,8 +34,8 @@ def mask_per_object(root: Folder) -> Layout | None:
         inside = _images_in(tree)
         without = [f.path.name for f in tree.folders.values() if f.path not in inside]
         warn_of_missing(f"Folders in {tree.path} without masks", without)
-        outlined = [Outlined(one.images[0], partial(_union, one.masks)) for one in inside.values()]
-        files = [file for one in inside.values() for file in (one.images[0], *one.masks)]
+        outlined = [Outlined(image, partial(_union, masks)) for (image,), masks in inside.values()]
+        files = [file for images, masks in inside.values() for file in (*images, *masks)]
         drawn = draw_all(tree.path, outlined, fingerprint(files, "objects"), "Merging masks")
         stems = frozenset(stem_of(one.image.name) for one in outlined)
         split = split_named(tree.path.name) or ""
@@ -44,21 +43,13 @@ def mask_per_object(root: Folder) -> Layout | None:
     return Layout("<id>/images + <id>/masks, a mask per object", parts, _CLASSES)
 
 
-@dataclass(frozen=True)
-class _ImageFolder:
-    """The files in `<id>/images` and `<id>/masks`."""
-
-    images: list[Path]
-    masks: list[Path]
-
-
-def _images_in(tree: Folder) -> dict[Path, _ImageFolder]:
-    """The folders with both, by their path."""
+def _images_in(tree: Folder) -> dict[Path, tuple[list[Path], list[Path]]]:
+    """Of each folder with both, the files in `<id>/images` and in `<id>/masks`."""
     found = {}
     for folder in tree.folders.values():
         images, masks = folder.find("images"), folder.find("masks")
         if images and masks and masks.has_images:
-            found[folder.path] = _ImageFolder(_files(images), _files(masks))
+            found[folder.path] = _files(images), _files(masks)
     return found
 
 
@@ -66,10 +57,10 @@ def _is_tree(folder: Folder) -> bool:
     """Whether each folder with masks holds one image, of its own name, and some hold several."""
     inside = _images_in(folder)
     named = all(
-        [stem_of(file.name) for file in one.images] == [nfc(path.name)]
-        for path, one in inside.items()
+        [stem_of(file.name) for file in images] == [nfc(path.name)]
+        for path, (images, _) in inside.items()
     )
-    return named and any(len(one.masks) > 1 for one in inside.values())
+    return named and any(len(masks) > 1 for _, masks in inside.values())
 
 
 def _files(folder: Folder) -> list[Path]:

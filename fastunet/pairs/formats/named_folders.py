@@ -53,15 +53,13 @@ def images_and_masks(
         return None
     images, labels = both
     name = f"{images.path.name} + {labels.path.name}"
-    if not images.splits or any(map(is_image, images.files)):
-        return Layout(name, [Part(images.path, labels.path)], guessed=True)
-    partners = {split: folder for folder, split in labels.splits.items()}
+    partners = {split: folder for folder, split in labels.split_folders}
     parts = [
-        Part(images.folders[folder].path, labels.folders[partners[split]].path, split)
-        for folder, split in images.splits.items()
+        Part(folder.path, partners[split].path, split)
+        for folder, split in images.split_folders
         if split in partners
     ]
-    if not parts:
+    if not parts or any(map(is_image, images.files)):
         return Layout(name, [Part(images.path, labels.path)], guessed=True)
     return Layout(f"{name} / train|val|test", parts, guessed=True)
 

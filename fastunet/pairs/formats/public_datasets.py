@@ -33,7 +33,7 @@ Palette = Sequence[str]  # "#rrggbb" of each index
 def pascal_voc(root: Folder) -> Layout | None:
     """JPEGImages/ + SegmentationClass/, of which ImageSets/Segmentation lists what is annotated.
 
-    Tools that label images write this layout too (labelme2voc, CVAT), with classes of their own.
+    labelme2voc and CVAT write this layout too, with classes of their own.
     """
     root = root.find("VOCdevkit/VOC2012", "VOC2012", "VOCdevkit/VOC2007", "VOC2007") or root
     images, masks = root.find("JPEGImages"), root.find("SegmentationClassPNG", "SegmentationClass")
@@ -85,7 +85,8 @@ def _listed_classes(
     rows = [_CVAT_ROW.fullmatch(line) for line in lines if not line.startswith("#")]
     read = [row.groups() for row in rows if row]
     if rows and len(read) == len(rows):
-        return {name.strip(): _hex(red, green, blue) for name, red, green, blue in read}, ()
+        levels = {name.strip(): [min(int(level), 255) for level in rgb] for name, *rgb in read}
+        return {name: f"#{bytes(rgb).hex()}" for name, rgb in levels.items()}, ()
     names = [line for line in lines if line != "__ignore__"]
     names = [name.strip("_") if name == "_background_" else name for name in names]
     if not names or names[0].lower() not in _BACKGROUND or len({*names}) < len(names):
@@ -98,10 +99,6 @@ def _listed_classes(
     if palette:
         return dict(zip(names, palette, strict=False)), (palette[255],)
     return {name: index for index, name in enumerate(names)}, (255,)
-
-
-def _hex(*levels: str) -> str:
-    return f"#{bytes(min(int(level), 255) for level in levels).hex()}"
 
 
 _DRAWN_BY_HAND = {"1st_manual": "DRIVE", "manual1": "HRF"}  # folders of the vessels
@@ -154,28 +151,24 @@ def cityscapes(root: Folder) -> Layout | None:
     if not images or not masks:
         return None
     splits = {name: split for name, split in images.splits.items() if name in masks.folders}
-    folders = [masks.folders[name].path for name in splits]
-    kinds = ("labelTrainIds", "labelIds")
-    if not folders:
+    if not splits:
         return None
-    everywhere = [
-        kind for kind in kinds if all(_any_ends_with(folder, f"_{kind}.png") for folder in folders)
-    ]
-    kind = everywhere[0] if everywhere else "labelIds"
+    train_ids = all(_any_ends_with(masks.folders[name], "_labelTrainIds.png") for name in splits)
+    kind = "labelTrainIds" if train_ids else "labelIds"
     rule = Rule(("", "_leftImg8bit"), ("", f"_{masks.path.name}_{kind}"))
     parts = [
         Part(images.folders[name].path, masks.folders[name].path, split, rule)
         for name, split in splits.items()
     ]
-    if kind == "labelTrainIds":
+    if train_ids:
         classes = {name: index for index, name in enumerate(_CITYSCAPES)}
         return Layout("Cityscapes", parts, classes, (255,))
     void = tuple(index for index in range(34) if index not in _CITYSCAPES.values())
     return Layout("Cityscapes", parts, dict(_CITYSCAPES), void)
 
 
-def _any_ends_with(folder: Path, tail: str) -> bool:
-    return any(name.endswith(tail) for _, _, names in os.walk(folder) for name in names)
+def _any_ends_with(folder: Folder, tail: str) -> bool:
+    return any(name.endswith(tail) for _, _, names in os.walk(folder.path) for name in names)
 
 
 def fastai_camvid(root: Folder) -> Layout | None:
@@ -241,11 +234,10 @@ def ade20k(root: Folder) -> Layout | None:
     images, masks = root.find("images"), root.find("annotations")
     if not images or not masks or not {"training", "validation"} <= images.splits.keys():
         return None
-    found = images_and_masks(root)
-    if not found:
-        return None
     first = next(iter(images.folders["training"].files), "")
-    if not first.startswith("ade_") and "objectinfo150.txt" not in root.files:
+    known = first.startswith("ade_") or "objectinfo150.txt" in root.files
+    found = images_and_masks(root) if known else None
+    if not found:
         return None
     rows = [line.split("\t") for line in root.lines("objectInfo150.txt")[1:]]
     classes = {row[-1].strip(): int(row[0]) for row in rows if row[0].isdigit()}

@@ -1,15 +1,16 @@
 """Annotations that are outlines: drawn once, as masks, into the user's cache folder.
 
 A drawn mask is an 8-bit PNG of class indices: 0 is background, 255 does not count. What was drawn
-is summed up beside the masks, so that a warning is given again when they are used again.
+is written down beside the masks, so that a warning is given again when they are used again.
 """
 
 import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 
@@ -32,7 +33,6 @@ from fastunet.pairs.formats.polygons import Shape, Size, draw
 
 _VERSION = 2  # of the drawing; a change of it is a change of the masks
 _SUMMARY = "drawn.json"
-_EXAMPLES = 10
 _OUTSIDE = 0.1  # share of the outlines that may reach mostly out of the picture
 
 
@@ -51,6 +51,16 @@ class Outlined:
     scales: bool = False  # the outlines follow an image that was resized
 
 
+class DrawnMask(NamedTuple):
+    """What was drawn of an image."""
+
+    image: str  # its file name
+    outlines: int
+    objects: int  # outlines of other classes than background and void
+    outside: int  # outlines that lie mostly outside
+    scaled: bool
+
+
 @dataclass(frozen=True)
 class DrawnMasks:
     """A folder of drawn masks."""
@@ -59,36 +69,14 @@ class DrawnMasks:
     objects: int  # outlines of other classes than background and void
 
 
-@dataclass(frozen=True)
-class _DrawnMask:
+class _DrawnMask(NamedTuple):
     """What was drawn of an image."""
 
-    values: list[int]  # of the outlines
+    image: str  # its file name
+    outlines: int
+    objects: int
     outside: int  # outlines that lie mostly outside
     scaled: bool
-
-
-@dataclass
-class _Summary:
-    """What was drawn in a folder."""
-
-    masks: int = 0
-    outlines: int = 0
-    objects: int = 0
-    scaled: int = 0  # images
-    outside: int = 0  # outlines that lie mostly outside
-    scaled_names: list[str] = field(default_factory=list)  # a few
-    outside_names: list[str] = field(default_factory=list)
-
-    def add(self, name: str, mask: _DrawnMask) -> None:
-        self.masks += 1
-        self.outlines += len(mask.values)
-        self.objects += sum(value not in (BACKGROUND, VOID) for value in mask.values)
-        self.outside += mask.outside
-        self.scaled += mask.scaled
-        for names, there in ((self.outside_names, mask.outside), (self.scaled_names, mask.scaled)):
-            if there and len(names) < _EXAMPLES:
-                names.append(name)
 
 
 def draw_all(
@@ -102,33 +90,38 @@ def draw_all(
     Raises `PairingError` where an outline cannot be drawn, or does not belong to its image.
     """
     done = cache_folder() / "polygons" / f"{key[:32]}-v{_VERSION}"
-    summary = _read_summary(done)
-    if summary is None:
+    masks = _read_summary(done)
+    if masks is None:
         _refuse_doubles(outlined)
-        summary = _draw_into(done, folder, outlined, label)
-    if summary.scaled:
+        masks = _draw_into(done, folder, outlined, label)
+    if scaled := [mask.image for mask in masks if mask.scaled]:
         warn_of_outlines(
-            f"{summary.scaled} of {summary.masks} images in {folder} have another size than when "
-            f"they were labelled ({listing(summary.scaled_names, 3)}); their outlines are scaled "
-            "with them. If these images were cut out instead of resized, label them again."
+            f"{len(scaled)} of {len(masks)} images in {folder} have another size than when they "
+            f"were labelled ({listing(scaled, 3)}); their outlines are scaled with them. If these "
+            "images were cut out instead of resized, label them again."
         )
-    if summary.outside:
+    outlines, outside, names = _outside(masks)
+    if outside:
         warn_of_outlines(
-            f"{summary.outside} of {summary.outlines} outlines lie mostly outside their picture "
-            f"and are cut off ({listing(summary.outside_names, 3)}). Look at them."
+            f"{outside} of {outlines} outlines lie mostly outside their picture and are cut off "
+            f"({names}). Look at them."
         )
-    return DrawnMasks(done, summary.objects)
+    return DrawnMasks(done, sum(mask.objects for mask in masks))
 
 
-def _read_summary(done: Path) -> _Summary | None:
+def _read_summary(done: Path) -> list[_DrawnMask] | None:
     """What was drawn earlier; None where nothing was, or files are missing."""
-    if not done.is_dir():
-        return None
     try:
-        summary = _Summary(**json.loads((done / _SUMMARY).read_bytes()))
+        masks = [_DrawnMask(*mask) for mask in json.loads((done / _SUMMARY).read_bytes())]
     except (OSError, ValueError, TypeError):
         return None
-    return summary if sum(1 for _ in done.rglob("*.png")) == summary.masks else None
+    return masks if sum(1 for _ in done.rglob("*.png")) == len(masks) else None
+
+
+def _outside(masks: Sequence[_DrawnMask]) -> tuple[int, int, str]:
+    """How many outlines there are, how many lie mostly outside, and the images of some of those."""
+    names = listing([mask.image for mask in masks if mask.outside], 3)
+    return sum(mask.outlines for mask in masks), sum(mask.outside for mask in masks), names
 
 
 def _refuse_doubles(outlined: Sequence[Outlined]) -> None:
@@ -141,9 +134,9 @@ def _refuse_doubles(outlined: Sequence[Outlined]) -> None:
         )
 
 
-def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined], label: str) -> _Summary:
-    summary = _Summary()
-    errors: list[FastunetError] = []
+def _draw_into(
+    done: Path, folder: Path, outlined: Sequence[Outlined], label: str
+) -> list[_DrawnMask]:
     with atomic_folder(done) as partial:
 
         def work(one: Outlined) -> _DrawnMask | FastunetError:
@@ -152,17 +145,14 @@ def _draw_into(done: Path, folder: Path, outlined: Sequence[Outlined], label: st
             except (PairingError, ImageReadError, SizeMismatchError) as error:
                 return error
 
-        for one, result in zip(outlined, in_threads(work, outlined, label), strict=True):
-            if isinstance(result, FastunetError):
-                errors.append(result)
-            else:
-                summary.add(one.image.name, result)
-        _refuse(errors, summary, outlined)
+        results = list(in_threads(work, outlined, label))
+        masks = [result for result in results if isinstance(result, _DrawnMask)]
+        _refuse([result for result in results if isinstance(result, Exception)], masks, outlined)
         with explained(partial):
-            (partial / _SUMMARY).write_text(json.dumps(asdict(summary)), "utf-8")
+            (partial / _SUMMARY).write_text(json.dumps(masks), "utf-8")
         if done.is_dir() and _read_summary(done) is None:
             shutil.rmtree(done)  # cut short or cleaned away in part
-    return summary
+    return masks
 
 
 def _draw_one(one: Outlined, file: Path) -> _DrawnMask:
@@ -171,12 +161,13 @@ def _draw_one(one: Outlined, file: Path) -> _DrawnMask:
     shapes = one.shapes(before)
     if before != size:
         shapes = [shape.scaled(before, size) for shape in shapes]
-    mask = draw(shapes, size)
+    pixels = cv2.imencode(".png", draw(shapes, size))[1].tobytes()
     with explained(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+        file.write_bytes(pixels)
+    objects = sum(shape.value not in (BACKGROUND, VOID) for shape in shapes)
     outside = sum(shape.share_inside(size) < 0.5 for shape in shapes)
-    return _DrawnMask([shape.value for shape in shapes], outside, scaled=before != size)
+    return _DrawnMask(one.image.name, len(shapes), objects, outside, scaled=before != size)
 
 
 def _mask_size(one: Outlined, upright: Size, stored: Size) -> Size:
@@ -206,20 +197,20 @@ def _resized(before: Size, after: Size) -> bool:
 
 
 def _refuse(
-    errors: Sequence[FastunetError], summary: _Summary, outlined: Sequence[Outlined]
+    errors: Sequence[Exception], masks: Sequence[_DrawnMask], outlined: Sequence[Outlined]
 ) -> None:
     if errors:
         kind = PairingError if isinstance(errors[0], ImageReadError) else type(errors[0])
         more = len(errors) - 1
         also = f" {more} more of the {len(outlined)} images cannot be drawn either." if more else ""
         raise kind(f"{errors[0]}{also}") from errors[0]
-    if summary.outside > _OUTSIDE * summary.outlines:
+    outlines, outside, names = _outside(masks)
+    if outside > _OUTSIDE * outlines:
         sources = list(dict.fromkeys(one.source for one in outlined if one.source))
         raise PairingError(
-            f"{listing(sources, 3)}: {summary.outside} of {summary.outlines} outlines lie mostly "
-            f"outside their picture ({listing(summary.outside_names, 3)}). They seem to be drawn "
-            "on images of another size, or cut differently: bring those images back, or label "
-            "these."
+            f"{listing(sources, 3)}: {outside} of {outlines} outlines lie mostly outside their "
+            f"picture ({names}). They seem to be drawn on images of another size, or cut "
+            "differently: bring those images back, or label these."
         )
 
 
