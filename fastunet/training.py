@@ -46,6 +46,7 @@ from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.models.unet import UNet
 from fastunet.pairs.find import find_pairs
+from fastunet.pairs.pair import PairList
 from fastunet.pairs.split import save_split
 from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.precision import training_dtype
@@ -68,7 +69,8 @@ def train(
     folder: RunFolder,
     started: float | None = None,  # by `time.perf_counter`, from when minutes count; None: now
     command: str = "",  # what the user typed, for the record
-    files: DecodedFiles | None = None,  # what was decoded already, if anything
+    pairs: PairList | None = None,  # what was found already in the plan's files, if anything
+    files: DecodedFiles | None = None,  # what was decoded of them
 ) -> Evaluation:
     """Train, evaluate at the images' own size, write the run folder and finish it.
 
@@ -77,7 +79,7 @@ def train(
     """
     started = time.perf_counter() if started is None else started
     begin(plan)
-    dls = load(plan, files)
+    dls = load(plan, pairs, files)
     write_atomically(folder.work / "command.txt", (command + "\n").encode())
     save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
     if dls.skipped:
@@ -141,10 +143,12 @@ def begin(plan: Plan) -> None:
     set_seed(plan.split.seed)
 
 
-def load(plan: Plan, files: DecodedFiles | None = None) -> ImageMaskDataLoaders:
-    """Find, read and split the data, and say what was understood."""
+def load(
+    plan: Plan, pairs: PairList | None = None, files: DecodedFiles | None = None
+) -> ImageMaskDataLoaders:
+    """Find, read and split the data, as far as not done yet; say what was understood."""
     device = device_of(plan.fit.device, default_device())
-    pairs = find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
+    pairs = pairs or find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
     options = flat(plan.mask, plan.split, plan.input)
     options["size"] = options["size"] or default_side(device.type)
     dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device, files=files)

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +15,7 @@ import typer
 from fastunet._util.terminal import say
 from fastunet.cli.flags import Given, Replace, takes_flags
 from fastunet.cli.inputs import data_files
-from fastunet.errors import OptionError
+from fastunet.errors import FastunetError, OptionError
 from fastunet.plan import (
     FileOptions,
     FitOptions,
@@ -29,6 +28,7 @@ from fastunet.plan import (
 from fastunet.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from fastunet.pairs.pair import PairList
     from fastunet.scan.decoded import DecodedFiles
 
 _START_UP = 15  # seconds that Python may take to come to a command
@@ -104,10 +104,10 @@ def train(
         raise OptionError("DATA is missing: fastunet train DATA, or --plan with a run's plan.json.")
     asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
     with _run_folder(out, asked.files.data, overwrite) as folder:
-        with _reading_ahead(asked) as files:
+        with _reading_ahead(asked) as (pairs, files):
             quiet_plots()
             from fastunet import training
-        training.train(asked, folder, started, _command_line(), files)
+        training.train(asked, folder, started, _command_line(), pairs, files)
     out = folder.path
     say(f"\nThe run is in {out}/. Next: fastunet predict {quoted(out)} IMAGES...")
 
@@ -175,8 +175,8 @@ def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFo
 
 
 @contextmanager
-def _reading_ahead(plan: Plan) -> Iterator["DecodedFiles"]:
-    """Within, libraries are loaded fast, and a thread decodes the plan's data meanwhile.
+def _reading_ahead(plan: Plan) -> Iterator[tuple["PairList | None", "DecodedFiles"]]:
+    """Find the plan's pairs. Within, libraries are loaded fast, and a thread decodes the pairs.
 
     What is loaded is no garbage: to look for some takes a fifth of the time, now or later.
     """
@@ -186,11 +186,14 @@ def _reading_ahead(plan: Plan) -> Iterator["DecodedFiles"]:
     from fastunet.scan.decoded import DecodedFiles
 
     files = DecodedFiles(room_in_memory())
-    find = partial(find_pairs, *plan.files.words, missing_ok=plan.input.skip_bad)
+    try:
+        pairs = find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
+    except FastunetError:
+        pairs = None  # training says it, when it has looked at the options
     gc.disable()
     try:
-        with reading_ahead(find, files, test_images=plan.input.strict):
-            yield files
+        with reading_ahead(pairs or (), files, test_images=plan.input.strict):
+            yield pairs, files
     finally:
         gc.freeze()
         gc.enable()

@@ -1,8 +1,7 @@
 """Files decoded ahead, by a thread of its own, while a program still loads its libraries."""
 
 import threading
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from fastunet.io.library_messages import gathered_messages
@@ -12,25 +11,22 @@ from fastunet.scan.decoded import DecodedFiles
 
 @contextmanager
 def reading_ahead(
-    find: Callable[[], Iterable[Pair]],  # which pairs; it is asked in the thread
+    pairs: Iterable[Pair],
     files: DecodedFiles,  # where they are kept, as many as there is time and room for
     test_images: bool = False,  # also those of a test part, which training does not see
 ) -> Iterator[None]:
     """Within, a thread decodes pairs in their order; it ends with the block.
 
-    What it cannot find or read is not said here: whoever needs it reads it again, and says so.
+    What it cannot read is not said here: whoever needs it reads it again, and says so.
     """
     done = threading.Event()
 
     def read() -> None:
-        with gathered_messages(), suppress(Exception):  # of any type, as files may be of any kind
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                pairs = find()
+        with gathered_messages():
             for pair in pairs:
                 if done.is_set() or files.is_full:
                     return
-                with suppress(Exception):
+                with suppress(Exception):  # of any type, as files may be of any kind
                     files.mask(pair.mask)
                     if test_images or pair.split != "test":
                         files.image(pair.image_files)
