@@ -27,7 +27,7 @@ def check_network(
     model.to(device)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, channels, *size, generator=generator).to(device)
-    with _as_it_was(model):
+    with as_it_was(model):
         outputs = [_forward(model, noise * scale, n_out) for scale in (1, 10)]
     if not all(output.isfinite().all() for output in outputs):
         raise ArchitectureError(
@@ -116,7 +116,7 @@ def _name(model: nn.Module) -> str:
 
 
 @contextmanager
-def _as_it_was(model: nn.Module):
+def as_it_was(model: nn.Module):
     """Evaluation mode without gradients; modes, statistics and random numbers are put back.
 
     Not `inference_mode`: what a network makes and keeps there can never have gradients.

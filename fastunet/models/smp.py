@@ -4,7 +4,6 @@ That library is imported only where one of its networks is at hand.
 """
 
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,18 +15,9 @@ from fastunet.errors import ArchitectureError
 LIBRARY = "segmentation_models_pytorch"
 
 
-@dataclass(frozen=True)
-class PretrainedStatistics:
-    """What an encoder's weights expect of pixels 0..1, and how many channels its network takes."""
-
-    mean: list[float]  # of red, green and blue
-    std: list[float]
-    in_channels: int
-
-
 def pretrained_statistics(
     model: nn.Module,  # any network
-) -> PretrainedStatistics | None:
+) -> tuple[list[float], list[float], int] | None:  # mean and std of RGB 0..1; channels it takes
     """What the encoder's weights expect, where `model` is smp's and was built with weights.
 
     The library fetches the statistics from where the weights come from, or from its cache, where
@@ -52,7 +42,7 @@ def pretrained_statistics(
         ) from error
     scale = found["input_range"][1]  # 1, or 255 where the statistics are of pixels 0..255
     mean, std = ([value / scale for value in found[name]] for name in ("mean", "std"))
-    return PretrainedStatistics(mean, std, config["in_channels"])
+    return mean, std, config["in_channels"]
 
 
 def describe_smp(

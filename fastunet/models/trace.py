@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fastunet.errors import ArchitectureError
+from fastunet.models.forward_check import as_it_was
 
 
 def trace_shapes(
@@ -29,15 +30,11 @@ def trace_shapes(
         )
         for name, stage in _stages(model)
     ]
-    training = {module: module.training for module in model.modules()}
     try:
         print(f"Input: {_shape(x)}")
-        with torch.inference_mode():
-            out = model.eval()(x)
-        print(f"Output: {_shape(out)}")
+        with as_it_was(model):
+            print(f"Output: {_shape(model(x))}")
     finally:
-        for module, mode in training.items():
-            module.training = mode
         for hook in hooks:
             hook.remove()
 
