@@ -58,9 +58,8 @@ def _forward(model: nn.Module, images: Tensor, n_out: int) -> Tensor:
     if len(found) != 4 or found[0] != given[0]:
         problem = f"logits of the shape {expected} were expected: one score for each pixel."
     elif found[1] != n_out:
-        classes = "two classes, of which one channel says how sure the foreground is"
-        if n_out > 1:
-            classes = f"{n_out} classes, with a channel for each"
+        two = "two classes, of which one channel says how sure the foreground is"
+        classes = two if n_out == 1 else f"{n_out} classes, with a channel for each"
         problem = (
             f"it has {_channels(found[1])}, {n_out} expected: the masks hold {classes}. Build it "
             f"with n_classes={n_out} (classes={n_out} in segmentation_models_pytorch)."

@@ -102,8 +102,8 @@ def plan_encoder(
         sizes = [size] if size else [(rows * step, cols * step) for rows, cols in TRIED_STEPS]
         try:
             encoder = built_with(*extra.items())
-            for height, width in sizes:
-                features = encoder(torch.empty(2, in_channels, height, width, device="meta"))
+            for side in sizes:
+                features = encoder(torch.empty(2, in_channels, *side, device="meta"))
         except REFUSALS as error:
             refusals.append(error)
             continue
