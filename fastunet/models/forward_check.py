@@ -35,7 +35,9 @@ def check_network(
             "noise: its weights are damaged. Build it again, or load other weights."
         )
     if all(_are_probabilities(output) for output in outputs):
-        last = "sigmoid" if n_out == 1 or not _sum_to_one(outputs[0]) else "softmax"
+        total = outputs[0].sum(dim=1)
+        sums_to_one = torch.allclose(total, torch.ones_like(total), atol=1e-3)
+        last = "softmax" if n_out > 1 and sums_to_one else "sigmoid"
         raise ArchitectureError(
             f"{_name(model)} ends in a {last}: its output lies between 0 and 1. Losses and metrics "
             f"want logits (raw scores). Remove the {last} (activation=None in "
@@ -100,10 +102,6 @@ def _no_tensor(name: str, output: object) -> str:
 
 def _are_probabilities(output: Tensor) -> bool:
     return bool(output.min() >= 0 and output.max() <= 1 and output.std() > 1e-6)
-
-
-def _sum_to_one(output: Tensor) -> bool:
-    return torch.allclose(output.sum(dim=1), torch.ones_like(output[:, 0]), atol=1e-3)
 
 
 def _channels(number: int) -> str:

@@ -29,8 +29,7 @@ def pretrained_statistics(
     from segmentation_models_pytorch.encoders import get_preprocessing_params
 
     name, weights = config["encoder_name"], config["encoder_weights"]
-    of_timm = getattr(model.encoder, "name", None)  # which an old name may stand for
-    if of_timm is not None:
+    if of_timm := getattr(model.encoder, "name", None):  # which an old name may stand for
         name = f"tu-{of_timm}"
     try:
         found = get_preprocessing_params(name, weights)
@@ -57,8 +56,8 @@ def describe_smp(
     config = _config_of(model)
     if config is None:
         return None
-    untrained = {**config, "encoder_weights": None}
-    options = {n: list(v) if isinstance(v, tuple) else v for n, v in untrained.items()}
+    options = {n: list(v) if isinstance(v, tuple) else v for n, v in config.items()}
+    options["encoder_weights"] = None
     network = type(model).__name__
     with torch.random.fork_rng(devices=[]):  # looking at a network changes no later random number
         try:
@@ -126,6 +125,5 @@ def _check_encoder(name: str) -> None:
 
 def _config_of(model: nn.Module) -> dict[str, Any] | None:
     """The options that a network of smp was built with; None for other networks."""
-    if type(model).__module__.partition(".")[0] != LIBRARY:
-        return None
-    return getattr(model, "config", None)
+    of_smp = type(model).__module__.partition(".")[0] == LIBRARY
+    return getattr(model, "config", None) if of_smp else None

@@ -61,10 +61,8 @@ class TimmUNet(nn.Module):
         self.image_strides = [s for s in (32, 16, 8, 4, 2, 1) if s < features.strides[0]]
         skips = [*features.channels[-2::-1], *(in_channels for _ in self.image_strides)]
         if decoder_channels is None:
-            decoder_channels = [
-                *map(_width, features.strides[-2::-1], features.channels[-2::-1]),
-                *map(_width, self.image_strides),
-            ]
+            of_features = map(_width, features.strides[-2::-1], features.channels[-2::-1])
+            decoder_channels = [*of_features, *map(_width, self.image_strides)]
         if len(decoder_channels) != len(skips) or min(decoder_channels) < 1:
             raise ArchitectureError(
                 f"TimmUNet's decoder_channels are {list(decoder_channels)}; {len(skips)} numbers "
