@@ -21,7 +21,13 @@ def trace_shapes(
     """
     height, width = (size, size) if isinstance(size, int) else size
     if in_channels is None:
-        in_channels = _first_convolution(model).in_channels
+        convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+        if not convolutions:
+            raise ArchitectureError(
+                f"{type(model).__name__} has no 2D convolution to read the channels of its input "
+                "from; pass in_channels."
+            )
+        in_channels = convolutions[0].in_channels
     parameter = next(model.parameters())
     x = torch.zeros(1, in_channels, height, width, device=parameter.device, dtype=parameter.dtype)
     hooks = [
@@ -37,16 +43,6 @@ def trace_shapes(
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _first_convolution(model: nn.Module) -> nn.Conv2d:
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            return module
-    raise ArchitectureError(
-        f"{type(model).__name__} has no 2D convolution to read the channels of its input from; "
-        "pass in_channels."
-    )
 
 
 def _stages(model: nn.Module) -> list[tuple[str, nn.Module]]:
