@@ -93,16 +93,7 @@ def audit(
         source = root = _common_folder(given)
     stated = given if isinstance(given, PairList) else PairList(list(given), "pairs")
     context, misread = look_at(
-        stated,
-        root,
-        classes,
-        void,
-        instances,
-        scaling,
-        orientation,
-        quick=quick,
-        progress=progress,
-        files=files,
+        stated, root, classes, void, instances, scaling, orientation, quick, progress, files
     )
     findings = [*_unpaired(context, stated), *said, *misread]
     if context.codec:
@@ -121,7 +112,6 @@ def look_at(
     instances: bool,
     scaling: Scaling,
     orientation: Orientation | None,
-    *,
     quick: bool = False,
     progress: bool = True,
     files: DecodedFiles = NOTHING_KEPT,
@@ -136,7 +126,7 @@ def look_at(
         look = partial(examine, orientation=orientation, files=files)
     stats = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
     context = CheckContext(
-        root, pairs, stats, quick=quick, scaling=scaling, orientation=orientation, files=files
+        root, pairs, stats, quick, scaling=scaling, orientation=orientation, files=files
     )
     return (context, []) if quick else _with_codec(context, classes, void, instances, typed_void)
 
