@@ -13,7 +13,6 @@ from typing import get_args
 import numpy as np
 
 from fastunet._util.terminal import options
-from fastunet._util.text import plural
 from fastunet._util.threads import in_threads
 from fastunet.checks.all_checks import run_checks
 from fastunet.checks.check import CheckContext
@@ -94,16 +93,7 @@ def audit(
         source = root = _common_folder(given)
     stated = given if isinstance(given, PairList) else PairList(list(given), "pairs")
     context, misread = look_at(
-        stated,
-        root,
-        classes,
-        void,
-        instances,
-        scaling,
-        orientation,
-        quick=quick,
-        progress=progress,
-        files=files,
+        stated, root, classes, void, instances, scaling, orientation, quick, progress, files
     )
     findings = [*_unpaired(context, stated), *said, *misread]
     if context.codec:
@@ -122,7 +112,6 @@ def look_at(
     instances: bool,
     scaling: Scaling,
     orientation: Orientation | None,
-    *,
     quick: bool = False,
     progress: bool = True,
     files: DecodedFiles = NOTHING_KEPT,
@@ -137,7 +126,7 @@ def look_at(
         look = partial(examine, orientation=orientation, files=files)
     stats = list(in_threads(look, pairs, "Reading headers" if quick else "Auditing", progress))
     context = CheckContext(
-        root, pairs, stats, quick=quick, scaling=scaling, orientation=orientation, files=files
+        root, pairs, stats, quick, scaling=scaling, orientation=orientation, files=files
     )
     return (context, []) if quick else _with_codec(context, classes, void, instances, typed_void)
 
@@ -201,14 +190,10 @@ def _with_codec(
         codec, unused = infer_codec(masks, classes, void, instances)
     except MaskValueError as error:
         stated = classes is not None or void is not None or instances
-        return context, [
-            context.make_finding(
-                "error",
-                "classes-do-not-fit" if stated else "masks-not-understood",
-                str(error).replace(f"{context.root}{os.sep}", ""),
-                "Say what the masks hold: classes=, void= or instances=True; or mend them.",
-            )
-        ]
+        code = "classes-do-not-fit" if stated else "masks-not-understood"
+        said = str(error).replace(f"{context.root}{os.sep}", "")
+        remedy = "Say what the masks hold: classes=, void= or instances=True; or mend them."
+        return context, [Finding("error", code, said, remedy)]
     contents = {
         path: content(mask.stats, mask.lossy, codec) for path, mask in masks.items() if mask.stats
     }
@@ -216,24 +201,17 @@ def _with_codec(
     if not unused or typed_void is None:  # a layout's void may be unused
         return context, []
     remedy = "Correct void=, or leave it out."
-    return context, [context.make_finding("warning", "unused-void", unused, remedy)]
+    return context, [Finding("warning", "unused-void", unused, remedy)]
 
 
 def _unpaired(context: CheckContext, pairs: PairList) -> Iterator[Finding]:
-    if images := pairs.unpaired_images:
-        message = (
-            f"{plural(len(images), 'image has no mask and is', 'images have no mask and are')} "
-            "left out: {files}."
-        )
-        remedy = "Add masks for them, or take these files out."
-        yield context.make_finding("warning", "unpaired-image", message, remedy, images)
-    if masks := pairs.unpaired_masks:
-        message = (
-            f"{plural(len(masks), 'mask has no image and is', 'masks have no image and are')} "
-            "left out: {files}."
-        )
-        remedy = "Add their images, or take these files out."
-        yield context.make_finding("warning", "unpaired-mask", message, remedy, masks)
+    message = "{n:image has no mask and is|images have no mask and are} left out: {files}."
+    remedy = "Add masks for them, or take these files out."
+    images = pairs.unpaired_images
+    yield from context.report("warning", "unpaired-image", message, remedy, images)
+    message = "{n:mask has no image and is|masks have no image and are} left out: {files}."
+    remedy = "Add their images, or take these files out."
+    yield from context.report("warning", "unpaired-mask", message, remedy, pairs.unpaired_masks)
 
 
 def _report(

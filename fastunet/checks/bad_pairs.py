@@ -92,22 +92,20 @@ def without_unknown_values(
 def _sorted_out(
     pairs: Sequence[Pair], faults_in: Callable[[Pair], Sequence[Fault]], progress: bool
 ) -> tuple[Sequence[Pair], list[Skipped]]:
-    found = list(in_threads(faults_in, pairs, "Checking", progress))
-    skipped = [
-        Skipped(pair, "; ".join(_said(fault) for fault in faults))
-        for pair, faults in zip(pairs, found, strict=True)
-        if faults
-    ]
+    found = in_threads(faults_in, pairs, "Checking", progress)
+    good, skipped = list[Pair](), list[Skipped]()
+    for pair, faults in zip(pairs, found, strict=True):
+        if faults:
+            skipped.append(Skipped(pair, "; ".join(map(_said, faults))))
+        else:
+            good.append(pair)
     if len(skipped) > _MOST * len(pairs):
         raise ImageReadError(
             f"{len(skipped)} of {len(pairs)} pairs cannot be used, more than half of them, so that "
             f"what is left is another data set. They are not left out: {_listed(skipped)}. Is it "
             "the right folder, and a copy that has come to its end?"
         )
-    good = [pair for pair, faults in zip(pairs, found, strict=True) if not faults]
-    if isinstance(pairs, PairList):
-        return replace(pairs, pairs=good), skipped
-    return good, skipped
+    return (replace(pairs, pairs=good) if isinstance(pairs, PairList) else good), skipped
 
 
 def _said(fault: Fault) -> str:

@@ -5,16 +5,16 @@ To add one, write it in the `check_*.py` that it fits; `all_checks` finds it the
     @check(needs="pixels")
     def check_dark(context: CheckContext) -> Iterator[Finding]:
         dark = [file for file, image in context.images if image.mean.max() < DARK]
-        if dark:
-            yield context.make_finding("warning", "dark", "Dark: {files}.", "Look at them.", dark)
+        yield from context.report("warning", "dark", "Dark: {files}.", "Look at them.", dark)
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from fastunet._util.text import listing
+from fastunet._util.text import listing, plural
 from fastunet.checks.finding import Finding, Severity
 from fastunet.checks.understand import Content
 from fastunet.choices import Orientation, Scaling
@@ -85,19 +85,32 @@ class CheckContext:
         """Files as reports name them."""
         return tuple(map(self.name, files))
 
-    def make_finding(
+    def report(
         self,
         severity: Severity,
         code: str,
-        message: str,  # "{files}" stands for the first few names
+        message: str,  # a format of `values`, {files} and {n}
         remedy: str,
-        files: Iterable[Path] = (),
-        count: int | None = None,  # of what the finding speaks of; None: of the files
-    ) -> Finding:
-        """A finding that names its files."""
-        names = self.names(files)
-        said = message.replace("{files}", listing(names, _NAMED))
-        return Finding(severity, code, said, remedy, names, len(names) if count is None else count)
+        files: Collection[Path] = (),
+        n: int | None = None,  # how many things the finding speaks of; None: of the files
+        **values: object,
+    ) -> Iterator[Finding]:
+        """A finding, unless it speaks of nothing.
+
+        `{files}` are the first few names; `{n:mask is|masks are}` is `1 mask is` or `3 masks are`.
+        """
+        n = len(files) if n is None else n
+        if n:
+            names = self.names(files)
+            said = message.format(n=_Number(n), files=listing(names, _NAMED), **values)
+            yield Finding(severity, code, said, remedy, names, n)
+
+
+class _Number(int):
+    """A number of things, with their words for one and for several after the colon of a format."""
+
+    def __format__(self, words: str) -> str:
+        return plural(int(self), *words.split("|"))
 
 
 @dataclass(frozen=True)
@@ -114,8 +127,4 @@ class Check:
 
 def check(needs: Needs) -> Callable[[Callable[[CheckContext], Iterable[Finding]]], Check]:
     """Register a function as a check. It runs where what it needs has been read."""
-
-    def register(make_findings: Callable[[CheckContext], Iterable[Finding]]) -> Check:
-        return Check(needs, make_findings)
-
-    return register
+    return partial(Check, needs)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fastunet._util.text import plural
 from fastunet.checks.check import CheckContext, check
 from fastunet.checks.finding import Finding
 from fastunet.scan.alignment import common_offset, inverted, is_misplaced, of_another
@@ -15,13 +14,9 @@ from fastunet.scan.alignment import common_offset, inverted, is_misplaced, of_an
 def check_mask_is_image(context: CheckContext) -> Iterator[Finding]:
     """Mask files that are the image once more."""
     images = [f.pair.mask for f in context.usable if f.mask and f.mask.is_image]
-    if images:
-        message = (
-            f"{plural(len(images), 'mask file shows', 'mask files show')} the image, not a mask: "
-            "{files}."
-        )
-        remedy = "Replace them by the masks of their images."
-        yield context.make_finding("error", "mask-is-image", message, remedy, images)
+    message = "{n:mask file shows|mask files show} the image, not a mask: {files}."
+    remedy = "Replace them by the masks of their images."
+    yield from context.report("error", "mask-is-image", message, remedy, images)
 
 
 @check(needs="pixels")
@@ -30,35 +25,29 @@ def check_placement(context: CheckContext) -> Iterator[Finding]:
     seen = [f for f in context.usable if f.mask and not f.mask.is_image]
     masks = [f.pair.mask for f in seen if f.offset]
     offsets = [f.offset for f in seen if f.offset]
-    common = common_offset(offsets)
-    if common:
+    if common := common_offset(offsets):
         y, x = common
         message = (
             f"The masks as a whole lie beside what they mark: moved by {abs(y)} pixels "
             f"{'down' if y > 0 else 'up'} and {abs(x)} {'right' if x > 0 else 'left'} their "
-            f"borders fit the edges of the images (seen in {len(offsets)} pairs)."
+            "borders fit the edges of the images (seen in {n:pair|pairs})."
         )
         remedy = "Look at overlays, and export the masks again without the offset."
-        yield context.make_finding("warning", "shifted", message, remedy, count=len(offsets))
+        yield from context.report("warning", "shifted", message, remedy, n=len(offsets))
         return
     shifted = [is_misplaced(offset, offsets) for offset in offsets]
     off = [mask for mask, is_off in zip(masks, shifted, strict=True) if is_off]
-    if off:
-        message = (
-            f"{plural(len(off), 'mask lies', 'masks lie')} beside what they mark, unlike the "
-            "rest: {files}."
-        )
-        remedy = "Look at their overlays; they may be shifted or of another image."
-        yield context.make_finding("warning", "shifted-mask", message, remedy, off)
+    message = "{n:mask lies|masks lie} beside what they mark, unlike the rest: {files}."
+    remedy = "Look at their overlays; they may be shifted or of another image."
+    yield from context.report("warning", "shifted-mask", message, remedy, off)
     judged = zip(masks, of_another(offsets), shifted, strict=True)
     strange = [mask for mask, is_other, is_off in judged if is_other and not is_off]
-    if strange:
-        message = (
-            f"{plural(len(strange), 'mask fits its', 'masks fit their')} image no better than the "
-            "other images, unlike the rest: {files}. They may be of other images, or flipped."
-        )
-        remedy = "Look at their overlays, and put the right masks in their place."
-        yield context.make_finding("warning", "mask-of-another", message, remedy, strange)
+    message = (
+        "{n:mask fits its|masks fit their} image no better than the other images, unlike the rest: "
+        "{files}. They may be of other images, or flipped."
+    )
+    remedy = "Look at their overlays, and put the right masks in their place."
+    yield from context.report("warning", "mask-of-another", message, remedy, strange)
 
 
 @check(needs="codec")
@@ -81,10 +70,9 @@ def check_inverted(context: CheckContext) -> Iterator[Finding]:
         contrasts.append((foreground - background) / max(f.mask.spread, 1e-6))
         shares.append(content.classes[1] / content.classes.sum())
     odd = [masks[i] for i in np.flatnonzero(inverted(np.array(contrasts), np.array(shares)))]
-    if odd:
-        message = (
-            f"{plural(len(odd), 'mask seems', 'masks seem')} inverted: foreground and background "
-            "have changed places against the rest: {files}."
-        )
-        remedy = "Look at their overlays, and swap the two values in these masks."
-        yield context.make_finding("warning", "inverted", message, remedy, odd)
+    message = (
+        "{n:mask seems|masks seem} inverted: foreground and background have changed places against "
+        "the rest: {files}."
+    )
+    remedy = "Look at their overlays, and swap the two values in these masks."
+    yield from context.report("warning", "inverted", message, remedy, odd)

@@ -23,14 +23,12 @@ _LISTED = 8  # unknown values that a message names
 def check_lossy(context: CheckContext) -> Iterator[Finding]:
     """Masks saved as JPEG, which blurs values along borders."""
     lossy = [f.pair.mask for f in context.stats if f.mask and f.mask.lossy]
-    if lossy:
-        message = (
-            f"{plural(len(lossy), 'mask is a JPEG file', 'masks are JPEG files')}: {{files}}. JPEG "
-            "blurs class values along borders; each pixel is read as the nearest class, so "
-            "borders are uncertain by some pixels."
-        )
-        remedy = "Export the masks again as PNG."
-        yield context.make_finding("warning", "lossy-mask", message, remedy, lossy)
+    message = (
+        "{n:mask is a JPEG file|masks are JPEG files}: {files}. JPEG blurs class values along "
+        "borders; each pixel is read as the nearest class, so borders are uncertain by some pixels."
+    )
+    remedy = "Export the masks again as PNG."
+    yield from context.report("warning", "lossy-mask", message, remedy, lossy)
 
 
 @check(needs="codec")
@@ -46,19 +44,22 @@ def check_unknown_values(context: CheckContext) -> Iterator[Finding]:
             pixels.update(content.unknown)
             for value in content.unknown:
                 files[value].append(pair.mask)
-    if holders:
-        kind = codec.kind
-        counted = ", ".join(
-            f"{value} ({plural(count, 'pixel')} in {listing(context.names(files[value]), 2)})"
-            for value, count in pixels.most_common(_LISTED)
-        )
-        more = f" and {len(pixels) - _LISTED} more {kind}" if len(pixels) > _LISTED else ""
-        message = (
-            f"{plural(len(holders), 'mask holds', 'masks hold')} {kind} that stand for no class: "
-            f"{counted}{more}. The classes are {listing(codec.to_dict()['values'], 12)}."
-        )
-        remedy = "Mend these masks; or, if the values are meant, name them with classes= or void=."
-        yield context.make_finding("error", "unknown-value", message, remedy, holders)
+    counted = ", ".join(
+        f"{value} ({plural(count, 'pixel')} in {listing(context.names(files[value]), 2)})"
+        for value, count in pixels.most_common(_LISTED)
+    )
+    more = f" and {len(pixels) - _LISTED} more {codec.kind}" if len(pixels) > _LISTED else ""
+    yield from context.report(
+        "error",
+        "unknown-value",
+        "{n:mask holds|masks hold} {kind} that stand for no class: {found}. The classes are "
+        "{known}.",
+        "Mend these masks; or, if the values are meant, name them with classes= or void=.",
+        holders,
+        kind=codec.kind,
+        found=counted + more,
+        known=listing(codec.to_dict()["values"], 12),
+    )
 
 
 @check(needs="codec")
@@ -71,20 +72,13 @@ def check_empty(context: CheckContext) -> Iterator[Finding]:
         for pair, content in known
         if not content.void and content.classes[0] and not content.classes[1:].any()
     ]
-    if void:
-        message = (
-            f"{plural(len(void), 'mask holds', 'masks hold')} nothing but void: {{files}}. "
-            "Nothing can be learned from them."
-        )
-        remedy = "Take these pairs out, or label them."
-        yield context.make_finding("warning", "void-mask", message, remedy, void)
-    if empty:
-        message = (
-            f"{plural(len(empty), 'mask holds', 'masks hold')} nothing but "
-            f"{context.known_codec.classes[0]}: {{files}}."
-        )
-        remedy = "Nothing, if there is nothing on these images; label them otherwise."
-        yield context.make_finding("note", "empty-mask", message, remedy, empty)
+    message = "{n:mask holds|masks hold} nothing but {what}: {files}."
+    nothing = f"{message} Nothing can be learned from them."
+    remedy = "Take these pairs out, or label them."
+    yield from context.report("warning", "void-mask", nothing, remedy, void, what="void")
+    what = context.known_codec.classes[0]
+    remedy = "Nothing, if there is nothing on these images; label them otherwise."
+    yield from context.report("note", "empty-mask", message, remedy, empty, what=what)
 
 
 @check(needs="codec")
@@ -100,56 +94,50 @@ def check_classes(context: CheckContext) -> Iterator[Finding]:
     rare_share = (share < _RARE_SHARE) & (share > 0)
     smoothed = int(rare_share.sum())
     if smoothed >= _MANY and smoothed > len(names) / 2:
-        yield context.make_finding(
-            "error",
-            "too-many-values",
+        message = (
             f"The masks hold {len(names)} values, {smoothed} of them in hardly any pixels: their "
-            "borders were smoothed when they were resized or drawn.",
-            "Export the masks without smoothing (nearest neighbour), or name the true values with "
-            "classes=.",
-            count=smoothed,
+            "borders were smoothed when they were resized or drawn."
         )
+        remedy = (
+            "Export the masks without smoothing (nearest neighbour), or name the true values with "
+            "classes=."
+        )
+        yield from context.report("error", "too-many-values", message, remedy, n=smoothed)
         return
     absent = [name for name, count in zip(names, images, strict=True) if not count]
-    if absent:
-        message = (
-            f"{plural(len(absent), 'class is', 'classes are')} on none of the masks: "
-            f"{listing(absent)}."
-        )
-        remedy = "Leave them out of classes=, or check their values."
-        yield context.make_finding("warning", "absent-class", message, remedy, count=len(absent))
+    message = "{n:class is|classes are} on none of the masks: {absent}."
+    remedy = "Leave them out of classes=, or check their values."
+    n, told = len(absent), listing(absent)
+    yield from context.report("warning", "absent-class", message, remedy, n=n, absent=told)
     few = (images < _RARE_IMAGES) & (len(contents) >= _MANY)
     rare = np.flatnonzero((images > 0) & (rare_share | few))
-    if len(rare):
-        shares = [
-            f"{names[i]} ({100 * share[i]:.2g} % of the pixels, {plural(int(images[i]), 'image')})"
-            for i in rare
-        ]
-        yield context.make_finding(
-            "warning",
-            "rare-class",
-            f"{plural(len(rare), 'class is', 'classes are')} rare: {listing(shares)}. A network "
-            "hardly learns them, and their scores hang on single images.",
-            "Label more of them, or merge them into another class.",
-            [pair.mask for pair, _, content in contents if content.classes[rare].any()],
-            len(rare),
-        )
-    totals = _pixels_by_part(context)
+    shares = [
+        f"{names[i]} ({100 * share[i]:.2g} % of the pixels, {plural(int(images[i]), 'image')})"
+        for i in rare
+    ]
+    yield from context.report(
+        "warning",
+        "rare-class",
+        "{n:class is|classes are} rare: {rare}. A network hardly learns them, and their scores "
+        "hang on single images.",
+        "Label more of them, or merge them into another class.",
+        [pair.mask for pair, _, content in contents if content.classes[rare].any()],
+        len(rare),
+        rare=listing(shares),
+    )
     lacks = {
         part: [name for i, name in enumerate(names) if images[i] and not pixels[i]]
-        for part, pixels in totals.items()
+        for part, pixels in _pixels_by_part(context).items()
     }
-    lacks = {part: missing for part, missing in lacks.items() if missing}
-    if lacks:
-        told = "; ".join(f"{part}: {listing(missing)}" for part, missing in lacks.items())
-        yield context.make_finding(
-            "warning",
-            "missing-class",
-            f"Classes are missing from a part of the split ({told}). What is missing from train "
-            "is not learned; what is missing elsewhere has no score.",
-            "Move images with these classes, or make another split.",
-            count=sum(map(len, lacks.values())),
-        )
+    yield from context.report(
+        "warning",
+        "missing-class",
+        "Classes are missing from a part of the split ({lacks}). What is missing from train is not "
+        "learned; what is missing elsewhere has no score.",
+        "Move images with these classes, or make another split.",
+        n=sum(map(len, lacks.values())),
+        lacks="; ".join(f"{part}: {listing(some)}" for part, some in lacks.items() if some),
+    )
 
 
 def class_frequencies(

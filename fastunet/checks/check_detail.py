@@ -47,11 +47,5 @@ def check_resolution(context: CheckContext) -> Iterator[Finding]:
     resolution = context.resolution
     if resolution and resolution.lost:
         gone = {path for i in resolution.lost for path in resolution.vanished[i]}
-        yield context.make_finding(
-            "warning",
-            "resolution-loss",
-            resolution.message,
-            resolution.advice,
-            sorted(gone),
-            len(resolution.lost),
-        )
+        said, advice, n = resolution.message, resolution.advice, len(resolution.lost)
+        yield Finding("warning", "resolution-loss", said, advice, context.names(sorted(gone)), n)

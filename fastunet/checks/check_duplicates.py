@@ -36,14 +36,13 @@ def check_duplicates(context: CheckContext) -> Iterator[Finding]:
 
 def _different_masks(context: CheckContext, groups: Groups) -> Iterator[Finding]:
     differ = [group for group in groups if len({f.mask.digest for f in group if f.mask}) > 1]
-    if differ:
-        files = [f.pair.mask for group in differ for f in group]
-        message = (
-            f"{plural(len(differ), 'image is', 'images are')} there more than once with different "
-            "masks: {files}. Training gets answers that contradict each other."
-        )
-        remedy = "Keep the right mask of each and take the other pairs out."
-        yield context.make_finding("error", "conflicting-masks", message, remedy, files)
+    files = [f.pair.mask for group in differ for f in group]
+    message = (
+        f"{plural(len(differ), 'image is', 'images are')} there more than once with different "
+        "masks: {files}. Training gets answers that contradict each other."
+    )
+    remedy = "Keep the right mask of each and take the other pairs out."
+    yield from context.report("error", "conflicting-masks", message, remedy, files)
 
 
 def _alike(context: CheckContext, groups: Groups, code: str, what: str) -> Iterator[Finding]:
@@ -56,18 +55,18 @@ def _alike(context: CheckContext, groups: Groups, code: str, what: str) -> Itera
         parts = " and ".join(part for part in context.splits if part in there)
         severity: Severity = "error" if code == "duplicate" else "warning"
         message = (
-            f"{len(files)} images in {parts} {what}: {{files}}. The scores of a part are too good "
+            f"{{n:image|images}} in {parts} {what}: {{files}}. The scores of a part are too good "
             "where its images have been trained on."
         )
         remedy = "Keep each image in one part only."
-        yield context.make_finding(severity, f"{code}-across-splits", message, remedy, files)
-    if inside:
-        files = [f.pair.image for group in inside for f in group]
-        found = f"{len(files)} images {what} ({plural(len(inside), 'group')}): {{files}}."
-        harm = "A random split puts copies on both sides, and the scores are too good."
+        yield from context.report(severity, f"{code}-across-splits", message, remedy, files)
+    files = [f.pair.image for group in inside for f in group]
+    found = f"{{n:image|images}} {what} ({plural(len(inside), 'group')}): {{files}}."
+    if context.splits:
+        message = f"{found} They count more than once in training and scores."
+        remedy = "Nothing, or keep one of each."
+        yield from context.report("note", code, message, remedy, files)
+    else:
+        message = f"{found} A random split puts copies on both sides, and the scores are too good."
         remedy = "Keep one of each, or split by groups (groups=) so that copies stay together."
-        if context.splits:
-            harm = "They count more than once in training and scores."
-            remedy = "Nothing, or keep one of each."
-        severity = "note" if context.splits else "warning"
-        yield context.make_finding(severity, code, f"{found} {harm}", remedy, files)
+        yield from context.report("warning", code, message, remedy, files)

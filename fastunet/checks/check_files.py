@@ -2,24 +2,16 @@
 
 from collections.abc import Iterator
 
-from fastunet._util.text import plural
 from fastunet.checks.check import CheckContext, check
 from fastunet.checks.finding import Finding
 
 _LISTED = 5  # sizes that a message names
 
-_COPY = "Copy them again from their source, or take image and mask out of the folders."
-_SAVE = "Save them again, or take image and mask out of the folders."
-_FAULTS = {  # kind: (one file, several, why, what to do)
-    "empty-file": ("file holds", "files hold", "no bytes: {files}.", _COPY),
-    "truncated": (
-        "file ends",
-        "files end",
-        "early (a copy or download broke off): {files}.",
-        _COPY,
-    ),
-    "unreadable": ("file", "files", "cannot be decoded: {files}. {reason}.", _COPY),
-    "not-a-mask": ("mask", "masks", "cannot be understood: {files}. {reason}.", _SAVE),
+_FAULTS = {
+    "empty-file": "{n:file holds|files hold} no bytes: {files}.",
+    "truncated": "{n:file ends|files end} early (a copy or download broke off): {files}.",
+    "unreadable": "{n:file|files} cannot be decoded: {files}. {reason}.",
+    "not-a-mask": "{n:mask|masks} cannot be understood: {files}. {reason}.",
 }
 
 
@@ -32,13 +24,13 @@ def size_text(size: tuple[int, int]) -> str:
 def check_files(context: CheckContext) -> Iterator[Finding]:
     """Files that are empty, end early, or cannot be decoded."""
     faults = [fault for stats in context.stats for fault in stats.faults]
-    for kind, (one, many, why, remedy) in _FAULTS.items():
-        found = [fault for fault in faults if fault.kind == kind]
-        if found:
-            reason = found[0].reason.rstrip(".").replace(f"{context.root}/", "")
-            message = f"{plural(len(found), one, many)} {why.replace('{reason}', reason)}"
+    for kind, message in _FAULTS.items():
+        if found := [fault for fault in faults if fault.kind == kind]:
             files = [fault.file for fault in found]
-            yield context.make_finding("error", kind, message, remedy, files)
+            reason = found[0].reason.rstrip(".").replace(f"{context.root}/", "")
+            how = "Save them again" if kind == "not-a-mask" else "Copy them again from their source"
+            remedy = f"{how}, or take image and mask out of the folders."
+            yield from context.report("error", kind, message, remedy, files, reason=reason)
 
 
 @check(needs="headers")
@@ -50,21 +42,15 @@ def check_sizes(context: CheckContext) -> Iterator[Finding]:
         for pair, image, mask in wrong
         if image and mask
     ]
-    if sizes:
-        more = f" and {len(sizes) - _LISTED} more" if len(sizes) > _LISTED else ""
-        yield context.make_finding(
-            "error",
-            "size-mismatch",
-            f"{plural(len(sizes), 'mask does', 'masks do')} not have the size of the image "
-            f"(height x width): {'; '.join(sizes[:_LISTED])}{more}.",
-            "Export these masks again at their image's size, or take the pairs out.",
-            [pair.mask for pair, _, _ in wrong],
-        )
+    more = f" and {len(sizes) - _LISTED} more" if len(sizes) > _LISTED else ""
+    message = "{n:mask does|masks do} not have the size of the image (height x width): {sizes}."
+    remedy = "Export these masks again at their image's size, or take the pairs out."
+    masks, told = [pair.mask for pair, _, _ in wrong], "; ".join(sizes[:_LISTED]) + more
+    yield from context.report("error", "size-mismatch", message, remedy, masks, sizes=told)
     stored = [f.pair.image for f in context.stats if f.fits == "stored" and not f.undecided]
-    if stored:
-        message = (
-            f"{plural(len(stored), 'photo is', 'photos are')} turned by an EXIF tag, and the "
-            "masks fit the pixels as stored: {files}."
-        )
-        remedy = "Nothing: these photos are read without turning them."
-        yield context.make_finding("note", "exif-rotation", message, remedy, stored)
+    message = (
+        "{n:photo is|photos are} turned by an EXIF tag, and the masks fit the pixels as stored: "
+        "{files}."
+    )
+    remedy = "Nothing: these photos are read without turning them."
+    yield from context.report("note", "exif-rotation", message, remedy, stored)

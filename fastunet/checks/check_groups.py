@@ -23,30 +23,29 @@ def check_groups(context: CheckContext) -> Iterator[Finding]:
         yield from _across_splits(context, members)
     elif members and not given:
         example = min(members, key=lambda name: (-len(members[name]), name))
-        images = plural(len(members[example]), "image")
         message = (
-            f"By their names, the images come in {len(members)} groups ({example!r}: {images}). "
-            "Images of one group are alike, and a random split would test on what has been "
-            "trained on."
+            "By their names, the images come in {n:group|groups} ({example}). Images of one group "
+            "are alike, and a random split would test on what has been trained on."
         )
         remedy = 'Split by group: groups="auto" (--groups auto).'
-        yield context.make_finding("note", "groups", message, remedy, count=len(members))
+        told = f"{example!r}: {plural(len(members[example]), 'image')}"
+        yield from context.report("note", "groups", message, remedy, n=len(members), example=told)
 
 
 def _across_splits(context: CheckContext, members: dict[str, list[Pair]]) -> Iterator[Finding]:
     parts = {name: {pair.split for pair in pairs} for name, pairs in members.items()}
     across = [name for name in sorted(members) if len(parts[name]) > 1]
-    if across:
-        shown = "; ".join(
-            f"{name} in {', '.join(part for part in context.splits if part in parts[name])}"
-            for name in across[:_LISTED]
-        )
-        yield context.make_finding(
-            "warning",
-            "group-across-splits",
-            f"{len(across)} of {len(members)} groups have images in several parts ({shown}). "
-            "Images of one group are alike, so the scores may be too good.",
-            "Make a split that keeps each group in one part, or say so where you report scores.",
-            [pair.image for name in across for pair in members[name]],
-            len(across),
-        )
+    shown = "; ".join(
+        f"{name} in {', '.join(part for part in context.splits if part in parts[name])}"
+        for name in across[:_LISTED]
+    )
+    yield from context.report(
+        "warning",
+        "group-across-splits",
+        f"{len(across)} of {len(members)} groups have images in several parts ({{shown}}). Images "
+        "of one group are alike, so the scores may be too good.",
+        "Make a split that keeps each group in one part, or say so where you report scores.",
+        [pair.image for name in across for pair in members[name]],
+        len(across),
+        shown=shown,
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fastunet.checks.check import CheckContext, check
-from fastunet.checks.finding import Finding
+from fastunet.checks.finding import Finding, Severity
 from fastunet.checks.orientation import ANSWERS, by_size, fit, tell
 from fastunet.scan.agreement import better
 
@@ -20,15 +20,16 @@ def check_orientation(context: CheckContext) -> Iterator[Finding]:
     used = sizes or "upright"
     files = [f.pair.image for f in undecided]
     told, ask = tell(undecided), f"Say which is right: {ANSWERS}."
+    severity: Severity = "warning"
+    quick = "" if agreements else " (without --quick, their contents are compared)"
+    then = f"They are read upright{quick}."
     if contents and contents != used:
-        message = f"{told} {fit(contents)}"
-        yield context.make_finding("error", "exif-orientation", message, ask, files)
+        severity, then = "error", fit(contents)
     elif contents or sizes:
         why = fit(contents) if contents else "The other photos say so by their sizes."
         how = "turned upright" if used == "upright" else "as stored"
-        message = f"{told} {why} They are read {how}."
-        yield context.make_finding("note", "exif-orientation", message, "Nothing.", files)
-    else:
-        quick = "" if agreements else " (without --quick, their contents are compared)"
-        message = f"{told} They are read upright{quick}."
-        yield context.make_finding("warning", "exif-orientation", message, ask, files)
+        severity, then, ask = "note", f"{why} They are read {how}.", "Nothing."
+    message = "{told} {then}"
+    yield from context.report(
+        severity, "exif-orientation", message, ask, files, told=told, then=then
+    )

@@ -6,7 +6,7 @@ counts no more than its area. How much of that any two pictures of a data set ha
 retinas are discs) is learnt from the set itself, and what two pictures share beyond it decides.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -66,21 +66,11 @@ def _usual_likeness(every: np.ndarray) -> np.ndarray:
     return np.maximum(like[:, 1 + int(_USUAL * (len(chosen) - 2))], 0)
 
 
-def groups_of(
-    pairs: Iterable[tuple[int, int]],
-) -> list[list[int]]:
+def groups_of(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Pictures that are linked by duplicates, each group in ascending order."""
-    parent: dict[int, int] = {}
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import
 
-    def root(i: int) -> int:
-        while parent.setdefault(i, i) != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    sets = DisjointSet(i for pair in pairs for i in pair)
     for one, two in pairs:
-        parent[root(two)] = root(one)
-    groups: dict[int, list[int]] = {}
-    for i in sorted(parent):
-        groups.setdefault(root(i), []).append(i)
-    return sorted(groups.values())
+        sets.merge(one, two)
+    return sorted(map(sorted, sets.subsets()))

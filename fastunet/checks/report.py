@@ -2,10 +2,11 @@
 
 import os
 import shlex
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from fastunet._util.text import listing, plural
@@ -15,7 +16,6 @@ from fastunet.checks.finding import Finding, Severity
 if TYPE_CHECKING:
     from fastunet.checks.resolution import Resolution
 
-_WIDTH = 96  # characters of a line
 _CLASSES = 40  # rows of the table
 _NOTHING = CheckContext(Path(), (), ())
 _TITLES: dict[Severity, str] = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
@@ -69,8 +69,9 @@ class Audit:
             if found:
                 lines += ["", f"{title} ({len(found)})"]
             for finding in found:
-                lines += _wrapped(f"{finding.code}: {finding.message}", "  ", "      ")
-                lines += _wrapped(finding.remedy, "      -> ", "         ")
+                said = f"  {finding.code}: {finding.message}"
+                lines += _wrapped(said, subsequent_indent=6 * " ")
+                lines += _wrapped(f"      -> {finding.remedy}", subsequent_indent=9 * " ")
         return "\n".join([*lines, "", self._next_step()])
 
     def to_dict(self) -> dict:
@@ -170,12 +171,4 @@ def _numbers(values: tuple[float, ...]) -> str:
     return listing([f"{value:.4g}" for value in values], 6)
 
 
-def _wrapped(text: str, first: str, then: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=first,
-        subsequent_indent=then,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+_wrapped = partial(wrap, width=96, break_long_words=False, break_on_hyphens=False)

@@ -77,26 +77,15 @@ def compare(
     total = _scores(rows.sum(1), a.classes)
     resampled = _scores(np.stack(np.split(bootstrap.sums(both), 2, axis=1)), a.classes)
     differences = []
-    for name, (of_all_a, of_all_b) in total.items():
+    for name, scores in total.items():
+        score_a, score_b = scores.tolist()
         changes = resampled[name][0] - resampled[name][1]
-        known = changes[~np.isnan(changes)]
-        difference = Difference(
-            score=name,
-            a=float(of_all_a),
-            b=float(of_all_b),
-            difference=float(of_all_a - of_all_b),
-            interval=bootstrap.interval(changes),
-            a_better=float((known > 0).mean()) if len(known) else None,
-        )
-        differences.append(difference)
-    return Comparison(
-        images=a.images,
-        units=len(both),
-        grouped=any(a.groups),
-        differences=tuple(differences),
-        moved=_moved(a, of_a, b, of_b),
-        bootstrap=bootstrap,
-    )
+        known, interval = changes[~np.isnan(changes)], bootstrap.interval(changes)
+        better = float((known > 0).mean()) if len(known) else None
+        row = Difference(name, score_a, score_b, score_a - score_b, interval, better)
+        differences.append(row)
+    moved = _moved(a, of_a, b, of_b)
+    return Comparison(a.images, len(both), any(a.groups), tuple(differences), moved, bootstrap)
 
 
 def _check_alike(a: Evaluation, b: Evaluation, of_a: np.ndarray, of_b: np.ndarray) -> None:

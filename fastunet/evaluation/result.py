@@ -161,13 +161,9 @@ class Evaluation:
             *printed.further_lines(self.probabilities, self.objects, self.boundary is not None),
             *printed.rule_lines(self.threshold, self._method, worst),
         ]
-        return "\n".join(
-            [
-                f"{self._title}, pixels counted over all",
-                *printed.class_table(self.per_class, self.outlines),
-                *(f"  {line}" for line in lines),
-            ]
-        )
+        table = printed.class_table(self.per_class, self.outlines)
+        head = f"{self._title}, pixels counted over all"
+        return "\n".join([head, *table, *(f"  {line}" for line in lines)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, with what they mean; without the images one by one."""

@@ -112,12 +112,5 @@ def _fields(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _probabilities(error: float | None, brier: float | None, *lists: list) -> Probabilities:
-    bin_pixels, bin_confidence, bin_accuracy, threshold_dice = map(tuple, lists)
-    return Probabilities(
-        calibration_error=np.nan if error is None else error,
-        brier=np.nan if brier is None else brier,
-        bin_pixels=bin_pixels,
-        bin_confidence=bin_confidence,
-        bin_accuracy=bin_accuracy,
-        threshold_dice=threshold_dice,
-    )
+    error, brier = (np.nan if mean is None else mean for mean in (error, brier))
+    return Probabilities(error, brier, *map(tuple, lists))

@@ -20,9 +20,7 @@ def as_csv(frame: "pd.DataFrame") -> bytes:
     return escaped.to_csv(index=False).encode("utf-8", "backslashreplace")
 
 
-def escape(
-    cell: object,
-) -> object:
+def escape(cell: object) -> object:
     """`=A1` as `'=A1`, which spreadsheets show as it was; numbers, as text too, stay.
 
     Control characters become codes: a carriage return would begin a row of its own.

@@ -148,15 +148,9 @@ class Bundle:
             raise BundleError(f"{json_path} is damaged: {error} Save the bundle again.") from error
 
         def bundle(weights: dict[str, torch.Tensor]) -> "Bundle":
-            return cls(
-                architecture=document["architecture"],
-                weights=weights,
-                codec=codec,
-                preprocess=preprocess,
-                metrics=document["metrics"],
-                training=document["training"],
-                threshold=document.get("threshold", 0.5),  # older bundles have none
-            )
+            architecture, metrics = document["architecture"], document["metrics"]
+            training, threshold = document["training"], document.get("threshold", 0.5)
+            return cls(architecture, weights, codec, preprocess, metrics, training, threshold)
 
         def check(header: Header) -> None:
             if before_reading is not None:
@@ -198,20 +192,18 @@ def _as_json(document: dict, path: Path) -> bytes:
 
 
 def _parse(text: bytes, path: Path) -> dict:
+    problem = "does not say its format"
     try:
         document = json.loads(text)
+        if isinstance(document, dict) and type(document.get("format")) is int:
+            return document
     except (ValueError, RecursionError) as error:
         at = f" at line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise BundleError(
-            f"{path} is cut short or not a bundle's (it is not JSON{at}). Copy the bundle again, "
-            "or save it again."
-        ) from error
-    if not isinstance(document, dict) or type(document.get("format")) is not int:
-        raise BundleError(
-            f"{path} is cut short or not a bundle's: it does not say its format. Copy the bundle "
-            "again, or save it again."
-        )
-    return document
+        problem = f"is not JSON{at}"
+    raise BundleError(
+        f"{path} is cut short or not a bundle's: it {problem}. Copy the bundle again, or save it "
+        "again."
+    )
 
 
 def _check_format(document: dict, path: Path) -> None:

@@ -1,14 +1,13 @@
 """What the JSON of a bundle must hold: each field's type and range, and how fields fit together.
 
-A bundle is checked here before anything is built, read or allocated by what it says. The bounds are
-far beyond what is trained, and low enough that no number in a bundle can cost much time or memory.
+All is checked before anything is built, read or allocated by what a bundle says. The bounds are far
+beyond what is trained, and low enough that no number can cost much time or memory.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import PureWindowsPath
 from typing import TypeGuard, get_args
 
 from fastunet._util.terminal import is_printable, shown
@@ -21,9 +20,7 @@ from fastunet.preprocess import Policy
 _SIDE = 16_384  # pixels of an input's height or width
 _CHANNELS = 4096
 _NAME = 1000  # characters of a class name
-_TYPES = frozenset(
-    f"{kind}{bits}" for kind in ("uint", "int", "float") for bits in (8, 16, 32, 64)
-)  # of pixels
+_TYPES = [f"{kind}{bits}" for kind in ("uint", "int", "float") for bits in (8, 16, 32, 64)]
 _NESTING = 3  # of an option of a network: lists in lists, as of stages
 
 
@@ -49,10 +46,8 @@ Fields = Mapping[str, "Rule | Each | Fields"]  # "name?" may be missing, "*" is 
 
 def whole(least: int, most: int) -> Rule:
     """A whole number within bounds, both included."""
-    return Rule(
-        f"a whole number from {least} to {most}",
-        lambda value: type(value) is int and least <= value <= most,
-    )
+    expected = f"a whole number from {least} to {most}"
+    return Rule(expected, lambda value: type(value) is int and least <= value <= most)
 
 
 def _is_number(value: object) -> TypeGuard[float]:
@@ -61,10 +56,8 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 def number(least: float, most: float, expected: str = "") -> Rule:
     """A number within bounds, both included; NaN is not."""
-    return Rule(
-        expected or f"a number from {least:g} to {most:g}",
-        lambda value: _is_number(value) and least <= value <= most,
-    )
+    expected = expected or f"a number from {least:g} to {most:g}"
+    return Rule(expected, lambda value: _is_number(value) and least <= value <= most)
 
 
 def text(length: int) -> Rule:
@@ -77,14 +70,31 @@ def text(length: int) -> Rule:
 
 def one_of(*values: str) -> Rule:
     """One of some words."""
+    expected = " or ".join(map(repr, values))
+    return Rule(expected, lambda value: isinstance(value, str) and value in values)
+
+
+def matching(expected: str, pattern: str) -> Rule:
+    """Text that follows a regular expression from its start to its end."""
     return Rule(
-        " or ".join(map(repr, values)), lambda value: isinstance(value, str) and value in values
+        expected, lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
     )
 
 
-def nothing_or(rule: Rule) -> Rule:
-    """Null, or what another rule takes."""
-    return Rule(f"nothing (null) or {rule.expected}", lambda v: v is None or rule.fits(v))
+def list_of(expected: str, rule: Rule, least: int, most: int) -> Rule:
+    """A short list that messages show as one value."""
+    return Rule(
+        expected,
+        lambda value: (
+            isinstance(value, list) and least <= len(value) <= most and all(map(rule.fits, value))
+        ),
+    )
+
+
+def either(*rules: Rule) -> Rule:
+    """What one of several rules takes."""
+    expected = " or ".join(rule.expected for rule in rules)
+    return Rule(expected, lambda value: any(rule.fits(value) for rule in rules))
 
 
 def _is_option(value: object, nesting: int = 0) -> bool:
@@ -101,58 +111,28 @@ def _is_option(value: object, nesting: int = 0) -> bool:
     return all(_is_option(one, nesting + 1) for one in inner)
 
 
-def _is_weights_name(value: object) -> bool:
-    """Of a file in the bundle's own folder, on any system."""
-    return (
-        isinstance(value, str)
-        and PureWindowsPath(value).name == value
-        and re.fullmatch(r"[\w. -]{1,80}\.safetensors", value) is not None
-    )
-
-
 FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 ANYTHING = Rule("any value", lambda _value: True)
 OBJECT = Rule("a JSON object", lambda value: isinstance(value, dict))
 NOTHING = Rule("nothing (null)", lambda value: value is None)
 OPTION = Rule("a switch, a number, a word, or a short list of these", _is_option)
 THRESHOLD = Rule("a probability from 0 to below 1", lambda v: _is_number(v) and 0 <= v < 1)
-CODE = Rule(
-    'a whole number, or a colour such as "#ff0000",',
-    lambda value: (
-        (type(value) is int and abs(value) <= 2**53)
-        or (isinstance(value, str) and re.fullmatch("#([0-9a-fA-F]{2}){3,4}", value) is not None)
-    ),
+CODE = either(
+    Rule("a whole number,", whole(-(2**53), 2**53).fits),
+    matching('a colour such as "#ff0000",', "#([0-9a-fA-F]{2}){3,4}"),
 )
-CODES = Rule(  # of one class
-    f"{CODE.expected} or a list of two or more of them",
-    lambda value: (
-        CODE.fits(value)
-        or (isinstance(value, list) and 2 <= len(value) <= 1000 and all(map(CODE.fits, value)))
-    ),
-)
-COLOUR = Rule(
-    "red, green and blue from 0 to 255",
-    lambda value: (
-        isinstance(value, list)
-        and len(value) == 3
-        and all(type(one) is int and 0 <= one <= 255 for one in value)
-    ),
-)
-SHA256 = Rule(
-    "a SHA-256 of 64 hexadecimal digits",
-    lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None,
-)
+CODES = either(CODE, list_of("a list of two or more of them", CODE, 2, 1000))  # of one class
+COLOUR = list_of("red, green and blue from 0 to 255", whole(0, 255), 3, 3)
+SHA256 = matching("a SHA-256 of 64 hexadecimal digits", "[0-9a-f]{64}")
 SIZE = Each(whole(1, _SIDE), 2, 2)
 PIXEL = number(-1e12, 1e12)
+_PAIR = (one_of(*_TYPES), number(0, 1e12))
 FULL_SCALE = Rule(
     "the name of a type and its full scale",
     lambda value: (
         isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and value[0] in _TYPES
-        and _is_number(value[1])
-        and 0 <= value[1] <= 1e12
+        and len(value) == len(_PAIR)
+        and all(rule.fits(one) for rule, one in zip(_PAIR, value, strict=True))
     ),
 )
 
@@ -167,7 +147,7 @@ FIELDS: Fields = {
         "palette": one_of(*get_args(Palette)),
         "nearest": FLAG,
         "colours": Each(COLOUR, 2, MAX_CLASSES),
-        "others?": nothing_or(whole(0, VOID)),
+        "others?": either(NOTHING, whole(0, VOID)),
         "palette_files?": FLAG,
         "*": ANYTHING,
     },
@@ -191,7 +171,8 @@ FIELDS: Fields = {
     "metrics": OBJECT,
     "training": OBJECT,
     "weights": {
-        "file": Rule("the name of a .safetensors file", _is_weights_name),
+        # no separator and no colon: a file in the bundle's own folder, on any system
+        "file": matching("the name of a .safetensors file", r"[\w. -]{1,80}\.safetensors"),
         "bytes": whole(8, 2**50),
         "sha256": SHA256,
         "*": ANYTHING,
@@ -260,7 +241,7 @@ def _wrong_fields(value: Mapping, fields: Fields, path: str = "") -> Iterator[st
             if isinstance(one, dict):
                 yield from _wrong_fields(one, rule, f"{path}{name}.")
             else:
-                yield _wrong(path + name, one, "a JSON object")
+                yield _wrong(path + name, one, OBJECT.expected)
         elif isinstance(rule, Each):
             yield from _wrong_entries(one, rule, path + name)
         elif not rule.fits(one):

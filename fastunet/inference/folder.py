@@ -22,6 +22,9 @@ from fastunet.masks.codec import MaskCodec
 
 Values = Literal["index", "original"]  # class indices, or what the masks of the training set hold
 
+_BROKEN = "it is a link to a file that does not exist."
+_NO_FILE = "it is not a file but a pipe, a socket or a device."
+
 
 @dataclass(frozen=True)
 class ImageFiles:
@@ -42,8 +45,7 @@ class Failure:
     reason: str
 
     def __str__(self) -> str:
-        known = str(self.file) in self.reason
-        return self.reason if known else f"{self.file}: {self.reason}"
+        return self.reason if str(self.file) in self.reason else f"{self.file}: {self.reason}"
 
 
 # --- which images ---------------------------------------------------------------------------------
@@ -68,7 +70,7 @@ def find_files(
         elif path.is_file():
             files.setdefault(os.path.abspath(path), path)  # noqa: PTH100
         elif os.path.lexists(path):
-            failures.append(Failure(path, _no_file(path)))
+            failures.append(Failure(path, _BROKEN if path.is_symlink() else _NO_FILE))
         else:
             raise ImageReadError(f"{path} does not exist.")
     failures += [Failure(folder, _no_images(folder)) for folder in empty]
@@ -83,22 +85,14 @@ def _images_in(folder: Path) -> list[Path]:
     return sorted(file for file in named if file.is_file() or not file.exists())
 
 
-def _no_file(path: Path) -> str:
-    if path.is_symlink():
-        return "it is a link to a file that does not exist."
-    return "it is not a file but a pipe, a socket or a device."
-
-
 def _no_images(folder: Path) -> str:
     below = [entry for entry in sorted(folder.iterdir()) if not is_junk(entry.name)]
     with_images = [entry for entry in below if entry.is_dir() and _images_in(entry)]
     if not with_images:
         return f"{folder} holds no images."
     named = " ".join(map(str, with_images[:3])) + (" ..." if len(with_images) > 3 else "")
-    return (
-        f"{folder} holds no images itself, but sub-folders do ({listing(with_images, 3)}). Name "
-        f"them instead: {named}"
-    )
+    found = f"{folder} holds no images itself, but sub-folders do ({listing(with_images, 3)})"
+    return f"{found}. Name them instead: {named}"
 
 
 def group_files(
@@ -113,16 +107,13 @@ def group_files(
         if len(members) == channel_files:
             images.append(ImageFiles(name, members))
         else:
-            failures.append(Failure(members[0], _not_a_set(name, len(members), channel_files)))
+            several = f" of {len(members)} files" if len(members) > 1 else " file"
+            reason = (
+                f"this image is one{several}; images of {channel_files} channel files were "
+                f"expected, named like {name}_0000.png ... {name}_{channel_files - 1:04d}.png."
+            )
+            failures.append(Failure(members[0], reason))
     return images, failures
-
-
-def _not_a_set(name: str, found: int, expected: int) -> str:
-    is_one = "is one file" if found == 1 else f"is one of {found} files"
-    return (
-        f"this image {is_one}; images of {expected} channel files were expected, named like "
-        f"{name}_0000.png ... {name}_{expected - 1:04d}.png."
-    )
 
 
 # --- what is written ------------------------------------------------------------------------------
@@ -130,11 +121,11 @@ def _not_a_set(name: str, found: int, expected: int) -> str:
 
 def planned_outputs(images: Sequence[ImageFiles], out: Path, overlay: bool = False) -> list[Output]:
     """All files that `predict_files` writes."""
-    masks = [Output(out / f"{image.name}.png", f"the mask of {image}") for image in images]
-    if not overlay:
-        return masks
-    return masks + [
-        Output(out / f"{image.name}_overlay.png", f"the overlay of {image}") for image in images
+    kinds = {"": "mask", "_overlay": "overlay"} if overlay else {"": "mask"}
+    return [
+        Output(out / f"{image.name}{ending}.png", f"the {kind} of {image}")
+        for ending, kind in kinds.items()
+        for image in images
     ]
 
 

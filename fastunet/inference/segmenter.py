@@ -70,14 +70,8 @@ class Segmenter:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         network = with_weights(networks[0], bundle.architecture, bundle.weights)
         network = network.to(memory_format=torch.channels_last)
-        segmenter = cls(
-            network,
-            bundle.codec,
-            bundle.preprocess,
-            device=device,
-            precision=precision,
-            threshold=bundle.threshold,
-        )
+        codec, preprocess = bundle.codec, bundle.preprocess
+        segmenter = cls(network, codec, preprocess, device, precision, bundle.threshold)
         segmenter.metrics = bundle.metrics
         return segmenter
 

@@ -1,6 +1,6 @@
 """A large image tile by tile, the results blended where tiles overlap."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ def blend_tiles(
     corners = [(top, left) for top, left, _, _ in grid(image.shape[:2], tile, overlap)]
     weight = _weight(tile)
     total, weights = torch.zeros(0), torch.zeros(image.shape[:2])
-    for some in _batches(corners):
+    for start in range(0, len(corners), _BATCH):
+        some = corners[start : start + _BATCH]
         pixels = np.stack([image[y : y + tile[0], x : x + tile[1]] for y, x in some])
         for (y, x), scores in zip(some, scores_of(pixels).cpu(), strict=True):
             if not len(total):
@@ -35,11 +36,6 @@ def blend_tiles(
             total[:, y : y + tile[0], x : x + tile[1]] += scores * weight
             weights[y : y + tile[0], x : x + tile[1]] += weight
     return (total / weights)[None, :, :height, :width]
-
-
-def _batches(corners: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
-    for start in range(0, len(corners), _BATCH):
-        yield corners[start : start + _BATCH]
 
 
 def _weight(tile: tuple[int, int]) -> torch.Tensor:

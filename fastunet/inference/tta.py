@@ -27,16 +27,10 @@ class Turn:
         return torch.rot90(x, -self.quarters, dims=(-2, -1))
 
 
-# The first two suit pictures with an up and a down, the first four turn nothing by 90 degrees.
 TURNS = (
-    Turn(),
-    Turn(mirror=True),
-    Turn(2, mirror=True),  # upside down
-    Turn(2),
-    Turn(1),
-    Turn(3),
-    Turn(1, mirror=True),
-    Turn(3, mirror=True),
+    *(Turn(), Turn(mirror=True)),  # the first two suit pictures with an up and a down
+    *(Turn(2, mirror=True), Turn(2)),  # the first four turn nothing by 90 degrees
+    *(Turn(1), Turn(3), Turn(1, mirror=True), Turn(3, mirror=True)),
 )
 
 

@@ -120,11 +120,10 @@ def _is_entry(entry: object, room: int) -> bool:
     kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not (isinstance(kind, str) and kind in _TYPES):
         return False
-    if not (_are_whole(shape) and len(shape) <= _MAX_SIDES):
+    sides = _are_whole(shape) and len(shape) <= _MAX_SIDES
+    if not (sides and _are_whole(offsets) and len(offsets) == 2):
         return False
     if prod(max(1, side) for side in shape) > _MAX_NUMBERS:  # also of one without any number
-        return False
-    if not (_are_whole(offsets) and len(offsets) == 2):
         return False
     start, end = offsets
     return start <= end <= room and prod(shape) * _TYPES[kind].itemsize == end - start

@@ -61,12 +61,11 @@ class AdaptedLoss(SegmentationLoss):
         device: str | torch.device = "cpu",
     ) -> Way:
         """Find how the loss is called for logits of `n_out` channels, by trying."""
-        way, loss = find_way(self.loss, n_out, device)
-        self.way, void = way, self.ignore_index
-        self._sees_void = getattr(self.loss, "ignore_index", None) == void and leaves_void_alone(
-            loss, way, n_out, void
-        )
-        return way
+        void = self.ignore_index
+        self.way, loss = find_way(self.loss, n_out, device)
+        has_ours = getattr(self.loss, "ignore_index", None) == void
+        self._sees_void = has_ours and leaves_void_alone(loss, self.way, n_out, void)
+        return self.way
 
     def compute(self, batch: Batch) -> Tensor:
         """The loss of the pixels that count; 0 where none does."""
@@ -80,8 +79,9 @@ class AdaptedLoss(SegmentationLoss):
                 return batch.logits.sum() * 0
             if self._sees_void:
                 target = batch.target
-            else:
-                logits, target = _as_row(logits, target, batch.counts)
+            else:  # as one row of the pixels that count
+                row = logits.movedim(1, -1)[batch.counts].T.contiguous()
+                logits, target = row[None, :, :, None], target[batch.counts][None, :, None]
         return call(self.loss, way, logits, target)
 
     def _apply(self, fn, recurse=True):
@@ -129,12 +129,5 @@ def _without_flattening(loss: Any) -> Any:
     """The loss inside fastai's `BaseLoss`, which only reshapes what it gets."""
     names = {(c.__module__, c.__name__): c for c in type(loss).__mro__}
     base = names.get(("fastai.losses", "BaseLoss"))
-    if base is not None and type(loss).__call__ is base.__call__:
-        return loss.func
-    return loss
-
-
-def _as_row(logits: Tensor, target: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """(1, C, K, 1) logits and (1, K, 1) indices of the K pixels that count."""
-    row = logits.movedim(1, -1)[counts].T.contiguous()
-    return row[None, :, :, None], target[counts][None, :, None]
+    flattens = base is not None and type(loss).__call__ is base.__call__
+    return loss.func if flattens else loss

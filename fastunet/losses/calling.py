@@ -128,9 +128,8 @@ def _judge(loss: Callable, way: Way, n_out: int, device: torch.device) -> str | 
     def cost(logits: Tensor) -> Tensor:
         return call(loss, way, logits, target)
 
-    right = cost(_logits(target, n_out, near)).item()
     # a smoothed loss asks for less than certainty
-    right = min(right, cost(_logits(target, n_out, 1.0)).item())
+    right = min(cost(_logits(target, n_out, size)).item() for size in (near, 1.0))
     sure, worst = (cost(_logits(answer, n_out, far)).item() for answer in (target, wrong))
     worse = {
         "wrong ones": _logits(wrong, n_out, near),

@@ -46,10 +46,10 @@ def adapt_metrics(
     taken = [metric.name for metric in adapted if not isinstance(metric, ForeignMetric)]
     for metric in adapted:
         if isinstance(metric, ForeignMetric):  # each column has a name of its own
-            title, number = metric.title, 2
-            while metric.title in taken:
-                metric.title, number = f"{title}_{number}", number + 1
-            taken.append(metric.title)
+            name, number = metric.name, 2
+            while metric.name in taken:
+                metric.name, number = f"{name}_{number}", number + 1
+            taken.append(metric.name)
     return adapted
 
 

@@ -135,14 +135,6 @@ class Confusion:
         counts = self.image_counts if average == "per_image" else self.counts
         return scores.mean_score(score, counts, average, include_background, empty).item()
 
-    def mean_dice(self, include_background: bool | None = None) -> float:
-        """The mean of `dice` over classes; see `mean`."""
-        return self.mean(scores.dice, include_background=include_background)
-
-    def mean_iou(self, include_background: bool | None = None) -> float:
-        """The mean of `iou` over classes; see `mean`."""
-        return self.mean(scores.iou, include_background=include_background)
-
     def _add(self, bins: Bins, rows: Tensor) -> None:  # (B, bins)
         self._bins = bins
         batch = rows.sum(dim=0, keepdim=True)

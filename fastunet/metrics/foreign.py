@@ -17,7 +17,7 @@ from torch import Tensor
 from fastunet.errors import TrainingError
 from fastunet.labels import VOID
 from fastunet.logits import decide
-from fastunet.metrics.learner_metrics import own_samples
+from fastunet.metrics.learner_metrics import finest_logits, own_samples
 
 # a word in a metric's name -> ours that says the same
 _OURS = {
@@ -38,21 +38,18 @@ class ForeignMetric(Metric):
     higher_is_better: bool | None = None  # None: as the name suggests
     decides: bool = True  # it compares classes: what the learner's threshold decides, binary
 
-    def __init__(self, title: str):
-        self.title = title
-        self.seen = False
+    name: str = ""  # fastai's is a property
 
-    @property
-    def name(self) -> str:
-        return self.title
+    def __init__(self, name: str):
+        self.name = name
+        self.seen = False
 
     def reset(self):
         self.seen = False
 
     def accumulate(self, learn):
-        deep = isinstance(learn.pred, list)  # supervision, in training: the finest level first
         first = own_samples(learn)
-        logits = (learn.pred[0] if deep else learn.pred)[:first].detach()
+        logits = finest_logits(learn)[:first].detach()
         if self.decides and logits.shape[1] == 1:
             logits = _about_threshold(logits, getattr(learn, "threshold", 0.5))
         target = learn.yb[0][:first].as_subclass(Tensor)
@@ -160,7 +157,7 @@ class TorchMetric(ForeignMetric):
             return
         raise TrainingError(
             f"metrics: {type(metric).__name__} of torchmetrics: {problem}. Use "
-            f"fastunet's {ours_like(self.title)}, or a metric of torchmetrics.classification for "
+            f"fastunet's {ours_like(self.name)}, or a metric of torchmetrics.classification for "
             f"{'two classes (Binary...)' if n_out == 1 else f'{classes} classes (Multiclass...)'}."
         )
 

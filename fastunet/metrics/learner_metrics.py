@@ -8,7 +8,7 @@ out, so the figures are those of one process.
 from collections.abc import Sequence
 
 from fastai.learner import Learner, Metric
-from torch import nn
+from torch import Tensor, nn
 
 from fastunet.losses import CombinedLoss
 from fastunet.metrics import scores
@@ -26,9 +26,7 @@ class _ConfusionMetric(Metric):
         self.confusion.reset()
 
     def accumulate(self, learn):
-        deep = isinstance(learn.pred, list)  # supervision, in training: the finest level first
-        logits = learn.pred[0] if deep else learn.pred
-        threshold = getattr(learn, "threshold", 0.5)
+        logits, threshold = finest_logits(learn), getattr(learn, "threshold", 0.5)
         self.confusion.update_from_logits(logits, learn.yb[0], own_samples(learn), threshold)
 
 
@@ -183,6 +181,11 @@ def class_metrics(
     """The intersection over union of each class, one column per class, on one shared count."""
     confusion = confusion or Confusion()
     return [ClassIoU(index, name, confusion) for index, name in enumerate(classes)]
+
+
+def finest_logits(learn: Learner) -> Tensor:
+    """The batch's logits; of deep supervision, in training, those of the finest level."""
+    return learn.pred[0] if isinstance(learn.pred, list) else learn.pred
 
 
 def own_samples(learn: Learner) -> int | None:

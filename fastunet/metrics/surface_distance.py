@@ -28,11 +28,9 @@ def hausdorff95(
     """
 
     def score(ours: np.ndarray, theirs: np.ndarray) -> float:
-        if not (ours.any() and theirs.any()):
-            return np.inf
         return float(max(np.percentile(each, 95) for each in _outline_distances(ours, theirs)))
 
-    return _by_class(score, predicted, truth, n_classes)
+    return _by_class(score, np.inf, predicted, truth, n_classes)
 
 
 def surface_dice(
@@ -49,11 +47,9 @@ def surface_dice(
     """
 
     def score(ours: np.ndarray, theirs: np.ndarray) -> float:
-        if not (ours.any() and theirs.any()):
-            return 0.0
         return float(np.mean(np.concatenate(_outline_distances(ours, theirs)) <= tolerance))
 
-    return _by_class(score, predicted, truth, n_classes)
+    return _by_class(score, 0, predicted, truth, n_classes)
 
 
 def boundary_iou(
@@ -74,17 +70,22 @@ def boundary_iou(
         ours, theirs = _band(ours, width), _band(theirs, width)
         return (ours & theirs).sum() / (ours | theirs).sum()
 
-    return _by_class(score, predicted, truth, n_classes)
+    return _by_class(score, 0, predicted, truth, n_classes)
 
 
 def _by_class(
-    score: Callable[[np.ndarray, np.ndarray], float],  # of (H, W) bool masks, not both empty
+    score: Callable[[np.ndarray, np.ndarray], float],  # of (H, W) bool masks, none of them empty
+    alone: float,  # the score of a class that is in one mask only
     predicted: np.ndarray,
     truth: np.ndarray,
     n_classes: int,
 ) -> np.ndarray:
-    pairs = [class_masks(predicted, truth, index) for index in range(n_classes)]
-    return np.array([score(*pair) if np.any(pair) else np.nan for pair in pairs])
+    scores = np.full(n_classes, np.nan)
+    for index in range(n_classes):
+        ours, theirs = class_masks(predicted, truth, index)
+        if ours.any() or theirs.any():
+            scores[index] = score(ours, theirs) if ours.any() and theirs.any() else alone
+    return scores
 
 
 def _outline_distances(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,9 @@
 """fastai's U-Net over a torchvision network, as a plain module: tensors in, tensors out, no hooks.
 
 `unet_learner` builds a `DynamicUnet`, whose encoder hands its skips on through hooks. These keep
-the activations of the last batch, and with `ToTensorBase` at its end they stop `torch.compile`,
-`torch.export` and copies in mid-training. Here the same layers, with the same names in the state
-dict, are run one after the other. fastai is needed to build the network, not to run it.
+the activations of the last batch, and stop `torch.compile`, `torch.export` and copies in
+mid-training. Here the same layers, with the same names in the state dict, are run one after the
+other. fastai is needed to build the network, not to run it.
 """
 
 import os
@@ -40,6 +40,7 @@ _OTHERS = "Take a resnet, or an encoder of timm by its name (a string, not torch
 _LARGEST = 512  # pixels; no network of torchvision needs larger images
 _JSON = (bool, int, float, str, list, tuple, type(None))
 _WEIGHT_FILES = (".pth", ".pt", ".bin", ".safetensors")
+_UNREADABLE = (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, SafetensorError)
 
 
 class UpBlock(nn.Module):
@@ -64,28 +65,23 @@ class UpBlock(nn.Module):
         return self.conv2(self.conv1(self.relu(torch.cat([x, self.bn(skip)], dim=1))))
 
 
-class ResizeToImage(nn.Module):
-    """fastai's `ResizeToOrig`: the logits' height and width are the image's."""
+class JoinImage(nn.Module):
+    """fastai's `ResizeToOrig`, or its `MergeLayer`, for which the image itself is a skip."""
+
+    def __init__(
+        self,
+        append: bool,  # the image to the map; False: the map takes its height and width
+    ):
+        super().__init__()
+        self.append = append
 
     def forward(
         self,
         x: Tensor,  # (B, C, h, w)
         image: Tensor,  # (B, in_channels, H, W)
-    ) -> Tensor:  # (B, C, H, W)
+    ) -> Tensor:  # (B, C, H, W), or (B, C + in_channels, H, W)
         """The map at the image's size."""
-        return _resized(x, image)
-
-
-class AppendImage(nn.Module):
-    """fastai's `MergeLayer`: the image itself is the last skip."""
-
-    def forward(
-        self,
-        x: Tensor,  # (B, C, H, W)
-        image: Tensor,  # (B, in_channels, H, W)
-    ) -> Tensor:  # (B, C + in_channels, H, W)
-        """The map and the image."""
-        return torch.cat([x, image], dim=1)
+        return torch.cat([x, image], dim=1) if self.append else _resized(x, image)
 
 
 class FastaiUNet(nn.Module):
@@ -127,7 +123,12 @@ class FastaiUNet(nn.Module):
             for_channels(_MEAN, _STD, in_channels) if pretrained else None
         )
         build = _builder(encoder)
-        network = _pretrained(build, weights) if pretrained else _untrained(build)
+        if pretrained:
+            network = _pretrained(build, weights)
+        else:
+            with torch.device("cpu"):  # some cannot compute their widths on the meta device
+                network = build(weights=None)
+            network = network.to(torch.empty(0).device)
         try:
             layers, self.skips = _built_by_fastai(
                 build, network, in_channels, n_classes, (height, width), pretrained, options
@@ -168,10 +169,8 @@ class FastaiUNet(nn.Module):
         for layer in others:
             if isinstance(layer, UpBlock):
                 x = layer(x, skips.pop())
-            elif isinstance(layer, (ResizeToImage, AppendImage)):
-                x = layer(x, image)
             else:
-                x = layer(x)
+                x = layer(x, image) if isinstance(layer, JoinImage) else layer(x)
         return x[..., :height, :width]
 
     def parts(self) -> dict[str, list[nn.Module]]:
@@ -213,9 +212,9 @@ def _built_by_fastai(
     def plain(layer: nn.Module) -> nn.Module:
         if isinstance(layer, UnetBlock):
             return UpBlock(layer)
-        if isinstance(layer, ResizeToOrig):
-            return ResizeToImage()
-        return AppendImage() if isinstance(layer, MergeLayer) else layer
+        if isinstance(layer, ResizeToOrig | MergeLayer):
+            return JoinImage(isinstance(layer, MergeLayer))
+        return layer
 
     options = {"cut": model_meta.get(build, {}).get("cut"), **options}
     encoder = create_body(network, in_channels, pretrained, options.pop("cut"))
@@ -238,59 +237,35 @@ def _builder(encoder: str) -> Callable[..., nn.Module]:
     return models.get_model_builder(encoder)
 
 
-def _untrained(build: Callable[..., nn.Module]) -> nn.Module:
-    """A network of torchvision, on the meta device too, where some cannot compute their widths."""
-    with torch.device("cpu"):
-        network = build(weights=None)
-    return network.to(torch.empty(0).device)
-
-
 def _pretrained(build: Callable[..., nn.Module], weights: Weights) -> nn.Module:
     """A network of torchvision with the weights that were asked for, and never with others."""
     name = build.__name__
-    file = _as_file(weights)
+    file = Path(weights) if isinstance(weights, str | os.PathLike) else None
+    if file is not None and isinstance(weights, str) and file.suffix not in _WEIGHT_FILES:
+        file = None  # a name of torchvision's
     try:
         if file is None:
             chosen = "DEFAULT" if weights is True else weights
             return build(weights=chosen, progress=shows_bars())
         network = build(weights=None)
-        network.load_state_dict(_read(file))
+        if file.suffix == ".safetensors":
+            network.load_state_dict(load_file(file))
+        else:
+            network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
         return network
     except (KeyError, TypeError, ValueError) as error:  # a wrong name, or another network's
         raise ArchitectureError(
             f"{weights!r} are not weights of torchvision's {name} ({error}). Pass weights=True, "
             'one of its names such as "IMAGENET1K_V1", or a file: weights="weights.pth".'
         ) from error
-    except (
-        OSError,
-        HTTPException,
-        RuntimeError,
-        EOFError,
-        UnpicklingError,
-        SafetensorError,
-    ) as error:
+    except _UNREADABLE as error:
         reason = shorten(str(getattr(error, "reason", error)), 200, placeholder=" ...")
         wanted = f"The ImageNet weights of {name}" if file is None else f"{file}: weights of {name}"
         raise ArchitectureError(
-            f"{wanted} could not be loaded ({reason}). Start without "
-            "them: pretrained=False (--no-pretrained). Or fetch torchvision's file elsewhere and "
-            f"put it into {torch.hub.get_dir()}/checkpoints, or pass it: weights=PATH."
+            f"{wanted} could not be loaded ({reason}). Start without them: pretrained=False "
+            "(--no-pretrained). Or fetch torchvision's file elsewhere and put it into "
+            f"{torch.hub.get_dir()}/checkpoints, or pass it: weights=PATH."
         ) from error
-
-
-def _as_file(weights: Weights) -> Path | None:
-    """The path that `weights` is, if it is one and no name of torchvision's."""
-    if isinstance(weights, os.PathLike):
-        return Path(weights)
-    if isinstance(weights, str) and Path(weights).suffix in _WEIGHT_FILES:
-        return Path(weights)
-    return None
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    if file.suffix == ".safetensors":
-        return load_file(file)
-    return torch.load(file, map_location="cpu", weights_only=True)
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ def check_network(
     model.to(device)
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(2, channels, *size, generator=generator).to(device)
-    with _as_it_was(model):
+    with as_it_was(model):
         outputs = [_forward(model, noise * scale, n_out) for scale in (1, 10)]
     if not all(output.isfinite().all() for output in outputs):
         raise ArchitectureError(
@@ -35,7 +35,9 @@ def check_network(
             "noise: its weights are damaged. Build it again, or load other weights."
         )
     if all(_are_probabilities(output) for output in outputs):
-        last = "sigmoid" if n_out == 1 or not _sum_to_one(outputs[0]) else "softmax"
+        total = outputs[0].sum(dim=1)
+        sums_to_one = torch.allclose(total, torch.ones_like(total), atol=1e-3)
+        last = "softmax" if n_out > 1 and sums_to_one else "sigmoid"
         raise ArchitectureError(
             f"{_name(model)} ends in a {last}: its output lies between 0 and 1. Losses and metrics "
             f"want logits (raw scores). Remove the {last} (activation=None in "
@@ -58,9 +60,8 @@ def _forward(model: nn.Module, images: Tensor, n_out: int) -> Tensor:
     if len(found) != 4 or found[0] != given[0]:
         problem = f"logits of the shape {expected} were expected: one score for each pixel."
     elif found[1] != n_out:
-        classes = "two classes, of which one channel says how sure the foreground is"
-        if n_out > 1:
-            classes = f"{n_out} classes, with a channel for each"
+        two = "two classes, of which one channel says how sure the foreground is"
+        classes = two if n_out == 1 else f"{n_out} classes, with a channel for each"
         problem = (
             f"it has {_channels(found[1])}, {n_out} expected: the masks hold {classes}. Build it "
             f"with n_classes={n_out} (classes={n_out} in segmentation_models_pytorch)."
@@ -103,10 +104,6 @@ def _are_probabilities(output: Tensor) -> bool:
     return bool(output.min() >= 0 and output.max() <= 1 and output.std() > 1e-6)
 
 
-def _sum_to_one(output: Tensor) -> bool:
-    return torch.allclose(output.sum(dim=1), torch.ones_like(output[:, 0]), atol=1e-3)
-
-
 def _channels(number: int) -> str:
     return f"{number} channel" if number == 1 else f"{number} channels"
 
@@ -116,7 +113,7 @@ def _name(model: nn.Module) -> str:
 
 
 @contextmanager
-def _as_it_was(model: nn.Module):
+def as_it_was(model: nn.Module):
     """Evaluation mode without gradients; modes, statistics and random numbers are put back.
 
     Not `inference_mode`: what a network makes and keeps there can never have gradients.

@@ -111,17 +111,12 @@ class ResidualConv(nn.Module):
         activation: Activation = "relu",
     ):
         super().__init__()
-        self.body = nn.Sequential(
-            *conv_norm(in_channels, out_channels, norm),
-            activation_layer(activation),
-            *conv_norm(out_channels, out_channels, norm),
-        )
-        self.shortcut = (
-            nn.Identity()
-            if in_channels == out_channels
-            else nn.Sequential(*conv_norm(in_channels, out_channels, norm, kernel=1))
-        )
-        self.activation = activation_layer(activation)
+        *body, last = DoubleConv(in_channels, out_channels, norm, activation)
+        self.body = nn.Sequential(*body)
+        same = in_channels == out_channels
+        shortcut = [] if same else conv_norm(in_channels, out_channels, norm, kernel=1)
+        self.shortcut = nn.Sequential(*shortcut)
+        self.activation = last
 
     def forward(
         self,

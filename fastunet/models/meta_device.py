@@ -6,7 +6,7 @@ there. It is given the weights only where its tensors have their names and shape
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from textwrap import shorten
 
 import torch
@@ -65,10 +65,7 @@ def _on_meta(everything: bool, most: int) -> Iterator[None]:
         register_module_parameter_registration_hook(look),
     ]
     try:
-        if everything:
-            with torch.device("meta"):
-                yield
-        else:
+        with torch.device("meta") if everything else nullcontext():
             yield
     finally:
         for hook in hooks:
@@ -85,23 +82,20 @@ def check_weights(
     A float may be one of another precision: it is converted.
     """
     expected = {name: t for name, t in network.state_dict().items() if isinstance(t, Tensor)}
-    missing, more = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
-    problem = ""
-    if missing:
+    if missing := expected.keys() - tensors.keys():
         problem = f"they lack {listing(sorted(missing), 3)}"
-    elif more:
+    elif more := tensors.keys() - expected.keys():
         problem = f"they also hold {listing(sorted(more), 3)}"
+    elif odd := [name for name in expected if not _alike(expected[name], tensors[name])]:
+        found, wanted = _described(tensors[odd[0]]), _described(expected[odd[0]])
+        problem = f"{odd[0]} is {found}, {wanted} was expected"
+        problem += f" (and {len(odd) - 1} more differ)" if odd[1:] else ""
     else:
-        odd = [name for name, tensor in expected.items() if not _alike(tensor, tensors[name])]
-        if odd:
-            found, wanted = _described(tensors[odd[0]]), _described(expected[odd[0]])
-            problem = f"{odd[0]} is {found}, {wanted} was expected"
-            problem += f" (and {len(odd) - 1} more differ)" if odd[1:] else ""
-    if problem:
-        raise BundleError(
-            f"{where}: the weights do not fit the network: {problem}. Copy the whole bundle again, "
-            "or, for a network of your own, build it as for training."
-        )
+        return
+    raise BundleError(
+        f"{where}: the weights do not fit the network: {problem}. Copy the whole bundle again, "
+        "or, for a network of your own, build it as for training."
+    )
 
 
 def check_output(
@@ -136,33 +130,24 @@ def with_weights(
 ) -> nn.Module:
     """The network with the weights: itself, or built again where it is more than its weights."""
     state = network.state_dict()
-    if not any(tensor.is_meta for tensor in state.values()):
-        network.load_state_dict(weights)
+    on_meta = any(tensor.is_meta for tensor in state.values())
+    if on_meta and not _computes(network):
+        fitting = {name: tensor.to(state[name].dtype) for name, tensor in weights.items()}
+        network.load_state_dict(fitting, assign=True)
         return network
-    if _computed(network):
+    if on_meta:
         network = rebuild(architecture)
-        network.load_state_dict(weights)
-        return network
-    fitting = {name: tensor.to(state[name].dtype) for name, tensor in weights.items()}
-    network.load_state_dict(fitting, assign=True)
+    network.load_state_dict(weights)
     return network
 
 
-def _computed(network: nn.Module) -> list[str]:
-    """Tensors on the meta device that no weights hold, such as tables of relative positions."""
+def _computes(network: nn.Module) -> bool:
+    """Whether it has tensors that no weights hold, such as tables of relative positions."""
     state = network.state_dict()
-    computed = [
-        name
-        for name, tensor in (*network.named_parameters(), *network.named_buffers())
-        if tensor.is_meta and name not in state
-    ]
-    for name, module in network.named_modules():
-        computed += [
-            f"{name}.{attribute}"
-            for attribute, value in vars(module).items()
-            if isinstance(value, Tensor) and value.is_meta
-        ]
-    return computed
+    named = (*network.named_parameters(), *network.named_buffers())
+    others = [tensor for name, tensor in named if name not in state]
+    others += [value for module in network.modules() for value in vars(module).values()]
+    return any(isinstance(value, Tensor) and value.is_meta for value in others)
 
 
 def _alike(a: Tensor, b: Tensor) -> bool:

@@ -38,4 +38,4 @@ def normalisation_of(
     if isinstance(model, HasNormalisation):
         return model.normalisation
     found = pretrained_statistics(model)
-    return for_channels(found.mean, found.std, found.in_channels) if found else None
+    return for_channels(*found) if found else None

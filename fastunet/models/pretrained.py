@@ -50,19 +50,15 @@ def load_encoder(
     Raises `ArchitectureError` where the weights cannot be had or do not fit. What is meant to be
     pretrained never starts at random.
     """
-
-    def build(**source: Any) -> nn.Module:
-        return timm.create_model(
-            name, features_only=True, in_chans=in_channels, **options, **source
-        )
+    options = {**options, "features_only": True, "in_chans": in_channels}
 
     def build_from_seed(seed: int, **source: Any) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return build(**source)
+            return timm.create_model(name, **options, **source)
 
     if weights is False or weights is None:
-        return build()
+        return timm.create_model(name, **options)
     start = build_from_seed(SEED)
     try:
         with _quiet_timm():
@@ -74,15 +70,11 @@ def load_encoder(
     alike = _alike(encoder, start)
     if alike:  # but some parameters start at the same value whatever the seed
         constant = _alike(start, build_from_seed(SEED + 1))
-        random = [parameter for parameter in alike if parameter not in constant]
-        if random:
+        if random := [parameter for parameter in alike if parameter not in constant]:
             origin = "what timm downloaded" if weights is True else f"{weights}"
-            raise _no_weights(
-                name,
-                f"{origin} holds no weights for {len(random)} of its tensors: {listing(random, 3)}",
-            )
-    for module in encoder.modules():
-        # timm keeps a copy of the weights
+            lacking = f"{len(random)} of its tensors: {listing(random, 3)}"
+            raise _no_weights(name, f"{origin} holds no weights for {lacking}")
+    for module in encoder.modules():  # timm keeps a copy of the weights
         getattr(module, "pretrained_cfg", {}).pop("state_dict", None)
     return encoder
 

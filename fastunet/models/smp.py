@@ -4,7 +4,6 @@ That library is imported only where one of its networks is at hand.
 """
 
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,18 +15,9 @@ from fastunet.errors import ArchitectureError
 LIBRARY = "segmentation_models_pytorch"
 
 
-@dataclass(frozen=True)
-class PretrainedStatistics:
-    """What an encoder's weights expect of pixels 0..1, and how many channels its network takes."""
-
-    mean: list[float]  # of red, green and blue
-    std: list[float]
-    in_channels: int
-
-
 def pretrained_statistics(
     model: nn.Module,  # any network
-) -> PretrainedStatistics | None:
+) -> tuple[list[float], list[float], int] | None:  # mean and std of RGB 0..1; channels it takes
     """What the encoder's weights expect, where `model` is smp's and was built with weights.
 
     The library fetches the statistics from where the weights come from, or from its cache, where
@@ -39,8 +29,7 @@ def pretrained_statistics(
     from segmentation_models_pytorch.encoders import get_preprocessing_params
 
     name, weights = config["encoder_name"], config["encoder_weights"]
-    of_timm = getattr(model.encoder, "name", None)  # which an old name may stand for
-    if of_timm is not None:
+    if of_timm := getattr(model.encoder, "name", None):  # which an old name may stand for
         name = f"tu-{of_timm}"
     try:
         found = get_preprocessing_params(name, weights)
@@ -52,7 +41,7 @@ def pretrained_statistics(
         ) from error
     scale = found["input_range"][1]  # 1, or 255 where the statistics are of pixels 0..255
     mean, std = ([value / scale for value in found[name]] for name in ("mean", "std"))
-    return PretrainedStatistics(mean, std, config["in_channels"])
+    return mean, std, config["in_channels"]
 
 
 def describe_smp(
@@ -67,8 +56,8 @@ def describe_smp(
     config = _config_of(model)
     if config is None:
         return None
-    untrained = {**config, "encoder_weights": None}
-    options = {n: list(v) if isinstance(v, tuple) else v for n, v in untrained.items()}
+    options = {n: list(v) if isinstance(v, tuple) else v for n, v in config.items()}
+    options["encoder_weights"] = None
     network = type(model).__name__
     with torch.random.fork_rng(devices=[]):  # looking at a network changes no later random number
         try:
@@ -136,6 +125,5 @@ def _check_encoder(name: str) -> None:
 
 def _config_of(model: nn.Module) -> dict[str, Any] | None:
     """The options that a network of smp was built with; None for other networks."""
-    if type(model).__module__.partition(".")[0] != LIBRARY:
-        return None
-    return getattr(model, "config", None)
+    of_smp = type(model).__module__.partition(".")[0] == LIBRARY
+    return getattr(model, "config", None) if of_smp else None

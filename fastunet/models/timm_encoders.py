@@ -50,11 +50,6 @@ class EncoderPlan:
     size: tuple[int, int] | None  # the only height and width that it takes; None: any
     unused: list[str]  # names of parameters that the features do not depend on
 
-    @property
-    def plain(self) -> bool:
-        """All features have one stride, as those of a vision transformer: no pyramid yet."""
-        return len(set(self.strides)) == 1
-
 
 @torch.inference_mode(False)
 @torch.enable_grad()  # for _unused_parameters, wherever a network is built
@@ -102,8 +97,8 @@ def plan_encoder(
         sizes = [size] if size else [(rows * step, cols * step) for rows, cols in TRIED_STEPS]
         try:
             encoder = built_with(*extra.items())
-            for height, width in sizes:
-                features = encoder(torch.empty(2, in_channels, height, width, device="meta"))
+            for side in sizes:
+                features = encoder(torch.empty(2, in_channels, *side, device="meta"))
         except REFUSALS as error:
             refusals.append(error)
             continue

@@ -55,16 +55,15 @@ class TimmUNet(nn.Module):
         self.step, self.size, self.channels_last = plan.step, plan.size, plan.channels_last
         self.encoder = load_encoder(encoder, in_channels, weights, **plan.options)
         _make_buffers(self.encoder, plan.unused)
-        self.pyramid = Pyramid(plan.channels, plan.strides[0]) if plan.plain else None
+        plain = len(set(plan.strides)) == 1  # as of a vision transformer: no pyramid yet
+        self.pyramid = Pyramid(plan.channels, plan.strides[0]) if plain else None
         features = self.pyramid or plan
 
         self.image_strides = [s for s in (32, 16, 8, 4, 2, 1) if s < features.strides[0]]
         skips = [*features.channels[-2::-1], *(in_channels for _ in self.image_strides)]
         if decoder_channels is None:
-            decoder_channels = [
-                *map(_width, features.strides[-2::-1], features.channels[-2::-1]),
-                *map(_width, self.image_strides),
-            ]
+            of_features = map(_width, features.strides[-2::-1], features.channels[-2::-1])
+            decoder_channels = [*of_features, *map(_width, self.image_strides)]
         if len(decoder_channels) != len(skips) or min(decoder_channels) < 1:
             raise ArchitectureError(
                 f"TimmUNet's decoder_channels are {list(decoder_channels)}; {len(skips)} numbers "
@@ -113,11 +112,8 @@ class TimmUNet(nn.Module):
         return features if self.pyramid is None else self.pyramid(features)
 
     def parts(self) -> dict[str, list[nn.Module]]:
-        """The network's modules as encoder, decoder and head: for learning rates of their own.
-
-        A pyramid belongs to the decoder, which like it starts untrained.
-        """
-        pyramid = [] if self.pyramid is None else [self.pyramid]
+        """The modules of encoder, decoder and head; every parameter is in one of them."""
+        pyramid = [] if self.pyramid is None else [self.pyramid]  # untrained, as the decoder is
         return {"encoder": [self.encoder], "decoder": [*pyramid, self.decoder], "head": [self.head]}
 
     def set_prior(

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from fastunet.errors import ArchitectureError
+from fastunet.models.forward_check import as_it_was
 
 
 def trace_shapes(
@@ -20,7 +21,13 @@ def trace_shapes(
     """
     height, width = (size, size) if isinstance(size, int) else size
     if in_channels is None:
-        in_channels = _first_convolution(model).in_channels
+        convolutions = [module for module in model.modules() if isinstance(module, nn.Conv2d)]
+        if not convolutions:
+            raise ArchitectureError(
+                f"{type(model).__name__} has no 2D convolution to read the channels of its input "
+                "from; pass in_channels."
+            )
+        in_channels = convolutions[0].in_channels
     parameter = next(model.parameters())
     x = torch.zeros(1, in_channels, height, width, device=parameter.device, dtype=parameter.dtype)
     hooks = [
@@ -29,27 +36,13 @@ def trace_shapes(
         )
         for name, stage in _stages(model)
     ]
-    training = {module: module.training for module in model.modules()}
     try:
         print(f"Input: {_shape(x)}")
-        with torch.inference_mode():
-            out = model.eval()(x)
-        print(f"Output: {_shape(out)}")
+        with as_it_was(model):
+            print(f"Output: {_shape(model(x))}")
     finally:
-        for module, mode in training.items():
-            module.training = mode
         for hook in hooks:
             hook.remove()
-
-
-def _first_convolution(model: nn.Module) -> nn.Conv2d:
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            return module
-    raise ArchitectureError(
-        f"{type(model).__name__} has no 2D convolution to read the channels of its input from; "
-        "pass in_channels."
-    )
 
 
 def _stages(model: nn.Module) -> list[tuple[str, nn.Module]]:

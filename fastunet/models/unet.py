@@ -125,11 +125,7 @@ class UNet(nn.Module):
         self,
         frequencies: Sequence[float],  # share of each class, class 0 first; binary: both classes
     ) -> None:
-        """Let the untrained network predict how frequent the classes are; see `layers.set_prior`.
-
-        Raises `ArchitectureError` where the frequencies are not one per class.
-        """
-        set_prior(self.head, frequencies)
-        for head in self.coarse_heads:
+        """Let the untrained network predict the classes' frequencies; see `layers.set_prior`."""
+        for head in (self.head, *self.coarse_heads):
             assert isinstance(head, nn.Conv2d)
             set_prior(head, frequencies)

@@ -115,15 +115,12 @@ def _word_partners(
     stem: str, known: list[str], own_words: list[Affix], other_words: list[Affix]
 ) -> Iterator[Rule]:
     """Rules by which stem and partner each have an affix that ends where a word ends."""
-    for own in own_words:
-        core = without_affix(stem, own) if own != ("", "") else None
-        if core is None:
-            continue
-        for other in other_words:
-            partner = other[0] + core + other[1]
-            if _holds(known, partner) and not (
-                other == ("", "") or _same_but_for_numbers(own, other)
-            ):
+    for own in filter(any, own_words):
+        core = without_affix(stem, own)
+        for other in filter(any, other_words if core else ()):
+            # `scan1_` and `scan2_` are different things, not an image and its mask
+            differ = _without_numbers(own) != _without_numbers(other)
+            if _holds(known, f"{other[0]}{core}{other[1]}") and differ:
                 yield Rule(own, other)
 
 
@@ -137,8 +134,5 @@ def _word_ends(stem: str, at: int) -> bool:
     return left.isdigit() != right.isdigit() or (left.islower() and right.isupper())
 
 
-def _same_but_for_numbers(one: Affix, other: Affix) -> bool:
-    """`scan1_` and `scan2_` are different things, not an image and its mask."""
-    return [re.sub(r"\d+", "#", part) for part in one] == [
-        re.sub(r"\d+", "#", part) for part in other
-    ]
+def _without_numbers(affix: Affix) -> list[str]:
+    return [re.sub(r"\d+", "#", part) for part in affix]

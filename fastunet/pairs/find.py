@@ -24,6 +24,7 @@ from fastunet.pairs.messages import (
     warn_of_unpaired,
 )
 from fastunet.pairs.pair import Pair, PairList
+from fastunet.pairs.table import pairs_from_table
 from fastunet.pairs.which_masks import Channels, Matched, refuse_several
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ def find_pairs(
     for option, value in words.items():
         if value is not None and not isinstance(value, str | os.PathLike):
             raise OptionError(f"{option}={value!r}; a name was expected.")
+    if _is_table(path) and (prefix is not None or suffix is not None):
+        raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
     if _is_table(path):
-        return _from_table(path, images, masks, prefix, suffix, missing_ok)
+        columns = os.fspath(images or "image"), os.fspath(masks or "mask")
+        return pairs_from_table(path, None, *columns, missing_ok=missing_ok)
     root = _one_path(path)
     if images is not None and masks is None:
         raise PairingError(
@@ -122,7 +126,7 @@ def as_pairs(
     if isinstance(given, PairList):
         return given
     if _is_table(given):
-        return _from_table(given, missing_ok=missing_ok)
+        return pairs_from_table(given, missing_ok=missing_ok)
     if isinstance(given, str | os.PathLike):
         raise PairingError(f"{given} is a path; pairs were expected. from_folder takes a folder.")
     if not isinstance(given, Iterable):
@@ -160,17 +164,6 @@ def _is_table(given: object) -> bool:
     if isinstance(given, str | os.PathLike):
         return Path(given).suffix.lower() in (".csv", ".tsv") and Path(given).is_file()
     return hasattr(given, "columns") and hasattr(given, "iloc")  # a DataFrame
-
-
-def _from_table(
-    table, images=None, masks=None, prefix=None, suffix=None, missing_ok=False
-) -> PairList:
-    from fastunet.pairs.table import pairs_from_table
-
-    if prefix is not None or suffix is not None:
-        raise PairingError("prefix= and suffix= are of folders; a table names the files itself.")
-    columns = {"image": images or "image", "mask": masks or "mask"}
-    return pairs_from_table(table, **columns, missing_ok=missing_ok)
 
 
 def _one_path(path: object) -> Path:

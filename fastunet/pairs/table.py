@@ -198,8 +198,14 @@ def _parts(
         columns += [column for column in cells if column != named and _tells(column, cells[column])]
     told = {column: _read_column(column, cells[column], table) for column in columns}
     for column, texts in cells.items():
-        if named is None and column not in told and _SPLIT_NAME.search(column.strip().lower()):
-            _warn_of_unread(column, texts, table)
+        held = sorted(set(filter(None, texts)))
+        looks_like_one = 1 < len(held) < rows and _SPLIT_NAME.search(column.strip().lower())
+        if named is None and column not in told and looks_like_one:
+            warn(
+                f"{table}: the column {column!r} looks like a split, but is not used, since it "
+                f"holds {listing(held, 5)}. To use it, write train, valid or test, or a column "
+                "is_valid with 1 for what is validated on."
+            )
     possible = [_ANY] * rows
     for column, said in told.items():
         possible = [one & other for one, other in zip(possible, said, strict=True)]
@@ -256,16 +262,6 @@ def _read_column(column: str, texts: Sequence[str], table: str) -> list[Possible
 def _word(text: str) -> Split | None:
     """The part that `Train`, `val_set` or `test split` stands for."""
     return split_named(text) or split_named(_DECORATION.sub("", text.strip().lower()))
-
-
-def _warn_of_unread(column: str, texts: Sequence[str], table: str) -> None:
-    held = sorted(set(filter(None, texts)))
-    if 1 < len(held) < len(texts):
-        warn(
-            f"{table}: the column {column!r} looks like a split, but is not used, since it holds "
-            f"{listing(held, 5)}. To use it, write train, valid or test, or a column is_valid with "
-            "1 for what is validated on."
-        )
 
 
 def _check(pairs: Sequence[Pair], table: str, folder: Path, missing_ok: bool) -> None:

@@ -1,8 +1,7 @@
 """Whether other files could be the masks just as well: then the user is asked.
 
 A folder of retina photos has the vessels that a doctor drew and the field of view of the camera,
-both in black and white, both of the images' names. Which of them is to be learned only the user
-can tell.
+both in black and white, both of the images' names.
 """
 
 import re
@@ -77,10 +76,9 @@ def refuse_several(parts: Sequence[Matched], stated: Rule | None) -> None:
         others = {} if one.part.beside else _other_folders(one, taken, stated)
         own = f'masks="{_step(one.part)[1]}"'
         if not stated:
-            affix = one.part.beside or one.rule.mask
             others_here = _other_affixes(one)
             if others_here and not others:
-                own = _typed(affix)
+                own = _typed(one.part.beside or one.rule.mask)
             others |= others_here
         rivals = [
             typed
@@ -175,9 +173,7 @@ def _is_second_choice(name: str, files: dict[Path, Path], chosen: dict[Path, Pat
     sample = both[:: max(1, len(both) // _SAMPLE)][:_SAMPLE]
     if not all(_may_be_mask(files[image], image, named) for image in sample):
         return False
-    return not all(
-        image in chosen and _say_the_same(files[image], chosen[image]) for image in sample
-    )
+    return not all(i in chosen and _say_the_same(files[i], chosen[i]) for i in sample)
 
 
 def _may_be_mask(file: Path, image: Path, named: bool) -> bool:

@@ -21,16 +21,25 @@ def test_files_are_named_from_the_data_folder_and_those_outside_in_full():
 
 def test_a_finding_names_three_files_and_keeps_all():
     files = [ROOT / f"{i}.png" for i in range(5)]
-    finding = context().make_finding("note", "some", "See {files}.", "Look.", files)
+    [finding] = context().report("note", "some", "See {files}.", "Look.", files)
     assert finding.message == "See 0.png, 1.png, 2.png and 2 more."
     assert finding.count == len(finding.files) == 5
-    assert context().make_finding("note", "some", "Three.", "Look.", count=3).count == 3
+    assert next(context().report("note", "some", "Three.", "Look.", n=3)).count == 3
+
+
+def test_things_are_counted_with_the_words_for_one_or_several_and_of_none_nothing_is_said():
+    def said(n):
+        found = context().report("note", "some", "{n:mask is|masks are} {how}.", "", n=n, how="{x}")
+        return [finding.message for finding in found]
+
+    assert said(0) == []
+    assert said(1) == ["1 mask is {x}."]
+    assert said(3) == ["3 masks are {x}."]
 
 
 def test_a_name_that_looks_like_a_placeholder_is_left_alone():
-    finding = context().make_finding(
-        "note", "a", "See {files}.", "Look.", [ROOT / "{n}{files}.png"]
-    )
+    files = [ROOT / "{n}{files}.png"]
+    [finding] = context().report("note", "a", "See {files}.", "Look.", files)
     assert finding.message == "See {n}{files}.png."
 
 
@@ -50,7 +59,7 @@ def test_the_parts_of_the_split_come_in_their_usual_order():
 def test_a_registered_check_is_called_like_the_function_that_it_was():
     @check(needs="pixels")
     def check_nothing(context: CheckContext):
-        yield context.make_finding("note", "nothing", "Nothing.", "Nothing.")
+        yield from context.report("note", "nothing", "Nothing.", "Nothing.", n=1)
 
     assert check_nothing.needs == "pixels"
     assert [finding.code for finding in check_nothing(context())] == ["nothing"]

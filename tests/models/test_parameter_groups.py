@@ -1,4 +1,4 @@
-"""Parts and parameter groups of any network, and what fastai's freezing and rates make of them."""
+"""Parameter groups of any network, and what fastai's freezing and rates make of them."""
 
 import copy
 from collections.abc import Callable
@@ -12,10 +12,8 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.losses import CombinedLoss
 from fastunet.models.fastai_unet import FastaiUNet
-from fastunet.models.parameter_groups import parts_of, split_parameters
+from fastunet.models.parameter_groups import split_parameters
 from fastunet.models.unet import UNet
-
-PARTS = ("encoder", "decoder", "head")
 
 
 def smp_network(name: str) -> nn.Module:
@@ -50,30 +48,27 @@ def names(model: nn.Module, parameters: list[nn.Parameter]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_every_parameter_is_in_one_part_and_one_group(kind):
+def test_every_parameter_is_in_one_group(kind):
     model = NETWORKS[kind]()
     expected = sorted(names(model, list(model.parameters())))
-    parts = parts_of(model)
-    assert tuple(parts) == PARTS
-    assert sorted(names(model, [p for part in parts.values() for p in part])) == expected
     groups = split_parameters(model)
     assert len(groups) == 3
     assert all(groups)
     assert sorted(names(model, [p for group in groups for p in group])) == expected
-    assert groups[0] + groups[1] == parts["encoder"]
-    assert groups[2] == parts["decoder"] + parts["head"]
 
 
-def test_parts_go_by_the_names_that_libraries_use():
-    model = smp_network("Unet")
-    parts = {part: names(model, found) for part, found in parts_of(model).items()}
-    for part, prefix in zip(PARTS, ("encoder.", "decoder.", "segmentation_head."), strict=True):
-        assert all(name.startswith(prefix) for name in parts[part])
-    model = NETWORKS["torchvision"]()
-    assert all(name.startswith("backbone.") for name in names(model, parts_of(model)["encoder"]))
+@pytest.mark.parametrize(("kind", "prefix"), [("smp", "encoder."), ("torchvision", "backbone.")])
+def test_the_encoder_goes_by_the_names_that_libraries_use(kind, prefix):
+    model = NETWORKS[kind]()
+    *encoder, rest = (names(model, group) for group in split_parameters(model))
+    assert all(name.startswith(prefix) for group in encoder for name in group)
+    assert not any(name.startswith(prefix) for name in rest)
+
+
+def test_a_parameter_that_two_parts_share_is_the_encoders():
     own = Own()
-    assert set(names(own, parts_of(own)["decoder"])) == {"middle.weight", "middle.bias", "scale"}
-    assert names(own, parts_of(own)["head"]) == ["head.weight"]
+    rest = names(own, split_parameters(own)[-1])
+    assert rest == ["scale", "middle.weight", "middle.bias", "head.weight"]
 
 
 def test_the_encoder_is_halved_by_its_modules_none_of_them_torn():
@@ -90,9 +85,8 @@ def test_the_encoder_is_halved_by_its_modules_none_of_them_torn():
 
 def test_a_network_without_an_encoder_is_one_group():
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 1, 1))
-    assert names(model, parts_of(model)["head"]) == names(model, list(model.parameters()))
     (group,) = split_parameters(model)
-    assert len(group) == 4
+    assert names(model, group) == names(model, list(model.parameters()))
 
 
 @pytest.fixture
@@ -145,23 +139,22 @@ def test_a_frozen_encoder_keeps_its_weights_to_the_bit(learner, kind, train_bn):
     learn = learner(kind, train_bn=train_bn)
     norms = [m for m in learn.model.modules() if isinstance(m, nn.BatchNorm2d)]
     of_norms = {id(p) for norm in norms for p in norm.parameters()}
-    parts = parts_of(learn.model)
-    before = copy.deepcopy(parts)
+    early, late, rest = groups = split_parameters(learn.model)
+    before = copy.deepcopy(groups)
     running = norms[0].running_mean.clone()
     learn.freeze()
     quiet_fit(learn, 1, 1e-2)
-    for now, then in zip(parts["encoder"], before["encoder"], strict=True):
+    for now, then in zip(early + late, before[0] + before[1], strict=True):
         assert torch.equal(now, then) == (not (train_bn and id(now) in of_norms))
-    assert not any(map(torch.equal, parts["head"], before["head"]))
+    assert not any(map(torch.equal, rest[-2:], before[2][-2:]))  # the head's
     assert not torch.equal(norms[0].running_mean, running)
 
 
 def test_fine_tuning_ends_with_everything_trained(learner):
     learn = learner("fastai")
-    before = copy.deepcopy(parts_of(learn.model))
+    before = copy.deepcopy(split_parameters(learn.model))
     with learn.no_bar(), learn.no_logging():
         learn.fine_tune(1, 1e-2)
     assert trained(learn) == [True, True, True]
-    now = parts_of(learn.model)
-    for part in PARTS:
-        assert not any(map(torch.equal, now[part], before[part]))
+    for now, then in zip(split_parameters(learn.model), before, strict=True):
+        assert not any(map(torch.equal, now, then))

@@ -69,8 +69,7 @@ class Folder:
     @cached_property
     def splits(self) -> dict[str, Split]:
         """The sub-folders whose names say which part they are."""
-        named = {name: split_named(name) for name in self.folders}
-        return {name: split for name, split in named.items() if split is not None}
+        return {name: split for name in self.folders if (split := split_named(name))}
 
     @property
     def split_folders(self) -> list[tuple["Folder", Split]]:
@@ -80,8 +79,7 @@ class Folder:
     @cached_property
     def has_images(self) -> bool:
         """Whether an image file lies anywhere below."""
-        below = (folder.has_images for folder in self.folders.values())
-        return any(map(is_image, self.files)) or any(below)
+        return any(map(is_image, self.files)) or any(f.has_images for f in self.folders.values())
 
     def find(self, *names: str) -> "Folder | None":
         """The first of these sub-folders, each a/b/c, that is there."""

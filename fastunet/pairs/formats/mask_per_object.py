@@ -1,7 +1,6 @@
 """A folder for each image, with a mask file for each object in it, as the 2018 Data Science Bowl.
 
-`<id>/images/<id>.png` and `<id>/masks/*.png`: the objects of an image are drawn once, as one mask,
-into the user's cache folder.
+`<id>/images/<id>.png` and `<id>/masks/*.png`: the objects of an image are drawn as one mask.
 """
 
 from collections.abc import Sequence

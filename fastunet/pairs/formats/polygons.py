@@ -93,7 +93,7 @@ def draw(shapes: Sequence[Shape], size: Size) -> np.ndarray:  # (H, W) uint8
 
 
 def _stamp(mask: np.ndarray, bitmap: np.ndarray, corner: tuple[int, int], value: int) -> bool:
-    top, left = max(0, corner[0]), max(0, corner[1])
+    top, left = np.maximum(corner, 0)
     inside = bitmap[top - corner[0] :, left - corner[1] :]
     window = mask[top : top + inside.shape[0], left : left + inside.shape[1]]
     inside = inside[: window.shape[0], : window.shape[1]]
@@ -175,21 +175,17 @@ def numbers_of(numbers: Numbers, where: str) -> np.ndarray:
         ) from error
     if not np.isfinite(flat).all():
         raise PairingError(f"{where}: a coordinate is not finite. Mend the annotation.")
-    if len(flat) and np.abs(flat).max() > _FARTHEST:
+    farthest = np.abs(flat).max(initial=0)
+    if farthest > _FARTHEST:
         raise PairingError(
-            f"{where}: a coordinate of {np.abs(flat).max():.3g} is outside any picture. Mend the "
-            "annotation."
+            f"{where}: a coordinate of {farthest:.3g} is outside any picture. Mend the annotation."
         )
     return flat
 
 
-def refuse_shares(
-    numbers: np.ndarray,  # coordinates
-    size: Size,
-    where: str,
-) -> None:
+def refuse_shares(coordinates: np.ndarray, size: Size, where: str) -> None:
     """Raise `PairingError` for coordinates that are shares of the picture instead of pixels."""
-    if min(size) > 4 and len(numbers) and numbers.min() >= 0 and numbers.max() <= 1:
+    if min(size) > 4 and len(coordinates) and coordinates.min() >= 0 and coordinates.max() <= 1:
         raise PairingError(
             f"{where}: all coordinates lie between 0 and 1; pixels were expected, in a picture of "
             f"{size[0]}x{size[1]} (height x width). If they are shares of the picture, multiply "

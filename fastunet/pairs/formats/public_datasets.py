@@ -41,14 +41,12 @@ def pascal_voc(root: Folder) -> Layout | None:
         return None
     lists = root.find("ImageSets/Segmentation")
     listed: dict[str, Split] = {}
-    if lists:
-        for name in ("trainval", "train", "val", "test"):  # the finer word is the last
-            split = split_named(name) or ""
-            listed.update(dict.fromkeys(lists.lines(f"{name}.txt"), split))
+    for name in ("trainval", "train", "val", "test"):  # the finer word is the last
+        stems = lists.lines(f"{name}.txt") if lists else ()
+        listed.update(dict.fromkeys(stems, split_named(name) or ""))
     annotated = frozenset(map(stem_of, filter(is_image, masks.files.values())))
-    only = frozenset(listed) if listed else annotated
-    if "test.txt" in (lists.files if lists else ()):  # its masks are not public
-        only = frozenset(stem for stem in only if listed[stem] != "test" or stem in annotated)
+    without = {stem for stem, split in listed.items() if split == "test"} - annotated  # not public
+    only = frozenset(listed) - without if listed else annotated
     part = Part(images.path, masks.path, rule=Rule(), only=only, splits=listed)
     palette = _palette(masks)
     name = f"{images.path.name} + {masks.path.name}"
@@ -180,10 +178,9 @@ def fastai_camvid(root: Folder) -> Layout | None:
     listed = root.lines("valid.txt")
     splits: dict[str, Split] = {Path(line).stem: "valid" for line in listed}
     part = Part(both[0].path, both[1].path, "train" if listed else "", splits=splits)
-    classes = {name: index for index, name in enumerate(names)}
+    layout = f"{part.images.name} + {part.masks.name} + codes.txt"
     void = tuple(name for name in names if name.lower() == "void")
-    layout = f"{both[0].path.name} + {both[1].path.name} + codes.txt"
-    return Layout(layout, [part], classes, void)
+    return Layout(layout, [part], {name: index for index, name in enumerate(names)}, void)
 
 
 def nnunet(root: Folder) -> Layout | None:
