@@ -12,23 +12,18 @@ from fastunet.preprocess import Preprocess
 
 
 def check_objects(
-    codec: object,
-    preprocess: object,
-    num_workers: object,
-    batch_tfms: Sequence[object],
+    codec: object, preprocess: object, num_workers: object, batch_tfms: Sequence[object]
 ) -> None:
     """Raise `OptionError` for what it cannot be."""
     if num_workers is not None and not isinstance(num_workers, Integral):
         raise OptionError(f"num_workers={num_workers!r}; a whole number was expected.")
-    for option, value, kind in (
-        ("codec", codec, MaskCodec),
-        ("preprocess", preprocess, Preprocess),
-    ):
-        if value is not None and not isinstance(value, kind):
-            raise OptionError(f"{option}={value!r}; a {kind.__name__} was expected.")
-    wrong = [transform for transform in batch_tfms if not callable(transform)]
-    if wrong:
-        raise OptionError(f"batch_tfms={wrong[0]!r} is no batch transform of fastai.")
+    if codec is not None and not isinstance(codec, MaskCodec):
+        raise OptionError(f"codec={codec!r}; a MaskCodec was expected.")
+    if preprocess is not None and not isinstance(preprocess, Preprocess):
+        raise OptionError(f"preprocess={preprocess!r}; a Preprocess was expected.")
+    for transform in batch_tfms:
+        if not callable(transform):
+            raise OptionError(f"batch_tfms={transform!r} is no batch transform of fastai.")
 
 
 def device_of(
@@ -39,6 +34,5 @@ def device_of(
     try:
         return torch.device(device) if device is not None else default
     except (RuntimeError, TypeError) as error:
-        raise OptionError(
-            f'device={device!r} is unknown; "cpu", "cuda" or "mps" was expected.'
-        ) from error
+        expected = '"cpu", "cuda" or "mps" was expected'
+        raise OptionError(f"device={device!r} is unknown; {expected}.") from error

@@ -4,7 +4,8 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from types import ModuleType
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -17,17 +18,7 @@ from fastunet.labels import VOID
 _BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "constant": cv2.BORDER_CONSTANT}
 
 
-class RandomNumbers(Protocol):
-    """Where random numbers come from: `random.Random`, or the module `random` itself."""
-
-    def random(self) -> float:
-        """From 0 up to 1, evenly."""
-
-    def uniform(self, a: float, b: float) -> float:
-        """From a to b, evenly."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """A whole number of k bits."""
+RandomNumbers = random.Random | ModuleType  # the module `random` is what fastai's `set_seed` seeds
 
 
 @dataclass(frozen=True)
@@ -65,20 +56,17 @@ class Augment:
     @classmethod
     def preset(cls, name: Preset) -> "Augment":
         """What suits a kind of picture; raises `TrainingError` for a name that is none."""
-        presets: dict[str, Callable[[], Augment]] = {
-            "none": cls.none,
-            "light": lambda: cls(rotate=5, scale=(0.9, 1.1), brightness=0.1, contrast=0.1, gamma=0),
-            "scene": cls,
-            "free": lambda: cls(flip_ud=0.5, rotate=180),
+        presets = {
+            "none": cls.none(),
+            "light": cls(rotate=5, scale=(0.9, 1.1), brightness=0.1, contrast=0.1, gamma=0),
+            "scene": cls(),
+            "free": cls(flip_ud=0.5, rotate=180),
         }
         if name not in presets:
             raise TrainingError(f"augment={name!r}; one of {', '.join(presets)} was expected.")
-        return presets[name]()
+        return presets[name]
 
-    def draw(
-        self,
-        rng: RandomNumbers = random,  # the one that fastai's `set_seed` seeds
-    ) -> "View":
+    def draw(self, rng: RandomNumbers = random) -> "View":
         """A random view."""
         return View(
             flip_lr=rng.random() < self.flip_lr,
@@ -103,7 +91,7 @@ class Augment:
         size: tuple[int, int],  # (height, width) of the view
         fit: bool = True,  # True: the whole picture, resized; False: a patch, pixel for pixel
         centre: tuple[int, int] | None = None,  # source (row, column) to have near the middle
-        rng: RandomNumbers = random,  # as in `draw`
+        rng: RandomNumbers = random,
     ) -> tuple[np.ndarray, np.ndarray]:  # (*size, C), (*size)
         """A random view of both."""
         view = self.draw(rng)
@@ -279,20 +267,14 @@ class Albumentations:
         self.rare = self.first.rare
 
     def __call__(
-        self,
-        image: np.ndarray,
-        mask: np.ndarray,
-        size: tuple[int, int],
-        fit: bool = True,
-        centre: tuple[int, int] | None = None,
-        rng: RandomNumbers = random,
+        self, image: np.ndarray, mask: np.ndarray, size: tuple[int, int], **how
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `Augment.__call__`.
 
         Raises `TrainingError` where the transform cannot be applied to a view, or returns other
         channels, number types, or image and mask of different sizes.
         """
-        image, mask = self.first(image, mask, size, fit, centre, rng)
+        image, mask = self.first(image, mask, size, **how)
         try:  # one up, void becomes 0: what their transforms fill masks with
             made = self.transform(image=image, mask=mask + np.uint8(1))
         except Exception as error:  # of any type: it is somebody else's code

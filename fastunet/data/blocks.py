@@ -34,11 +34,10 @@ def PairImageBlock(
     >>> reader = PairReader(codec, preprocess)
     >>> DataBlock((PairImageBlock(reader), PairMaskBlock(reader)), get_items=find_pairs)
     """
-    preprocess = reader.preprocess
     return TransformBlock(
         type_tfms=[LoadImage(reader)],
-        item_tfms=[RandomView(preprocess, augmentation_of(augment))],
-        batch_tfms=[ScalePixels(preprocess), NormalisePixels(preprocess)],
+        item_tfms=[RandomView(reader, augmentation_of(augment))],
+        batch_tfms=[ScalePixels(reader), NormalisePixels(reader)],
         dl_type=PairDL,
     )
 
@@ -67,7 +66,7 @@ def _show_batch(
     ncols=None,
     figsize=None,
     bands=None,
-    **kwargs,
+    **_,
 ):
     samples = list(samples)[:max_n]
     images, masks = [_pixels(s[0]) for s in samples], [_indices(s[1]) for s in samples]
@@ -78,27 +77,17 @@ def _show_batch(
 def _show_results(
     x: ImageTensor, y: MaskTensor, samples, outs, ctxs=None, max_n=9, figsize=None, bands=None, **_
 ):
-    samples, outs = list(samples)[:max_n], list(outs)[:max_n]
-    show.show_predictions(
-        [_pixels(s[0]) for s in samples],
-        [_indices(s[1]) for s in samples],
-        [_indices(out[0]) for out in outs],
-        samples[0][1].codec,
-        figsize,
-        bands,
-    )
+    _show_predictions(list(samples)[:max_n], list(outs)[:max_n], figsize, bands)
 
 
 @plot_top_losses.dispatch
 def _plot_top_losses(
-    x: ImageTensor, y: MaskTensor, samples, outs, raws, losses, figsize=None, bands=None, **kwargs
+    x: ImageTensor, y: MaskTensor, samples, outs, raws, losses, figsize=None, bands=None, **_
 ):
-    show.show_predictions(
-        [_pixels(sample[0]) for sample in samples],
-        [_indices(sample[1]) for sample in samples],
-        [_indices(out[0]) for out in outs],
-        samples[0][1].codec,
-        figsize,
-        bands,
-        losses=[float(loss) for loss in losses],
-    )
+    _show_predictions(samples, outs, figsize, bands, [float(loss) for loss in losses])
+
+
+def _show_predictions(samples, outs, figsize, bands, losses=None) -> None:
+    images, truths = [_pixels(s[0]) for s in samples], [_indices(s[1]) for s in samples]
+    predictions, codec = [_indices(out[0]) for out in outs], samples[0][1].codec
+    show.show_predictions(images, truths, predictions, codec, figsize, bands, losses)

@@ -1,9 +1,9 @@
-"""Decode once, with all cores: work done by threads, and arrays kept in memory or on disk."""
+"""Decode once: arrays kept in memory or on disk."""
 
-import contextlib
 import io
+import os
+import pickle
 import tempfile
-import weakref
 import zlib
 from collections.abc import Hashable
 from pathlib import Path
@@ -24,6 +24,9 @@ Arrays = TypeVar("Arrays", bound=tuple[np.ndarray, ...])
 MEMORY_SHARE = 0.4  # of the memory that is free, at most
 DISK_SHARE = 0.5  # of the space that is free where the user's cache folder lies, at most
 
+_ALIGNMENT = 64  # bytes, of arrays in a file
+_CHECKSUM = 4  # bytes of a CRC-32 at the end of a file
+
 
 def room_in_memory(
     freed: int = 0,  # bytes that become free meanwhile
@@ -41,14 +44,14 @@ def room_on_disk() -> int:
 class MemoryCache(Generic[Arrays]):
     """Arrays in memory, up to `room` bytes.
 
-    Forked workers share its pages; spawned ones get it as one temporary file, mapped by all of
-    them, rather than a copy each.
+    Forked workers share its pages; spawned ones map one temporary file rather than get a copy each.
+    PyTorch's shared memory would not do: a container has 64 MB of it.
     """
 
     def __init__(self, room: int):
         self.room = room
         self._kept: dict[Hashable, Arrays] = {}
-        self._spilled: tuple[str, dict[Hashable, list]] | None = None
+        self._state: dict[str, Any] | None = None  # as it is pickled
 
     def get(self, key: Hashable) -> Arrays | None:
         """What was kept under a key, if anything."""
@@ -61,53 +64,32 @@ class MemoryCache(Generic[Arrays]):
             return False
         self.room -= size
         self._kept[key] = arrays
-        self._spilled = None
+        self._state = None
         return True
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def __getstate__(self):
-        if self._spilled is None:
-            self._spilled = self._spill()
-        return {"room": self.room, "file": self._spilled[0], "places": self._spilled[1]}
+        if self._state is None:
+            buffers: list[pickle.PickleBuffer] = []
+            index = pickle.dumps(self._kept, protocol=5, buffer_callback=buffers.append)
+            self._folder = tempfile.TemporaryDirectory(  # which goes with the cache
+                prefix="fastunet-", ignore_cleanup_errors=True
+            )
+            path, spans = Path(self._folder.name, "arrays"), []
+            with path.open("wb") as file:
+                for buffer in buffers:
+                    start = file.seek(-file.tell() % _ALIGNMENT, os.SEEK_CUR)
+                    spans.append((start, start + file.write(buffer.raw())))
+            self._state = {"room": self.room, "index": index, "path": path, "spans": spans}
+        return self._state
 
-    def __setstate__(self, state):
-        self.room, self._spilled = state["room"], (state["file"], state["places"])
-        whole = (
-            np.memmap(state["file"], np.uint8, "r") if state["places"] else np.empty(0, np.uint8)
-        )
-
-        def at(dtype: str, offset: int, shape: tuple[int, ...]) -> np.ndarray:
-            size = np.dtype(dtype).itemsize * int(np.prod(shape))
-            return whole[offset : offset + size].view(dtype).reshape(shape)
-
-        kept: dict[Hashable, Any] = {
-            key: tuple(at(*place) for place in places) for key, places in state["places"].items()
-        }
-        self._kept = kept
-
-    def _spill(self) -> tuple[str, dict[Hashable, list]]:
-        """All arrays in one file, which is removed when this cache is; and where each one lies."""
-        places: dict[Hashable, list] = {}
-        with tempfile.NamedTemporaryFile(prefix="fastunet-", suffix=".cache", delete=False) as file:
-            weakref.finalize(self, _remove, file.name)
-            for key, arrays in self._kept.items():
-                places[key] = [(one.dtype.str, _append(file, one), one.shape) for one in arrays]
-        return file.name, places
-
-
-def _append(file, array: np.ndarray) -> int:
-    """Write an array where its elements are aligned; returns the offset."""
-    file.write(bytes(-file.tell() % 64))
-    offset = file.tell()
-    file.write(np.ascontiguousarray(array).data)
-    return offset
-
-
-def _remove(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        Path(path).unlink()
+    def __setstate__(self, state: dict[str, Any]):
+        whole = np.memmap(state["path"], np.uint8, "r") if state["spans"] else np.empty(0)
+        buffers = [whole[start:end] for start, end in state["spans"]]
+        self.room, self._kept = state["room"], pickle.loads(state["index"], buffers=buffers)
+        self._state = state
 
 
 class DiskCache:
@@ -155,19 +137,15 @@ class DiskCache:
             expected = array.offset + array.nbytes + _CHECKSUM  # type: ignore[attr-defined] # mapped
             if file.stat().st_size != expected:
                 return None
-            if file not in self._whole:
-                if not _is_whole(file):
-                    return None
-                self._whole.add(file)
+            if file not in self._whole and not _is_whole(file):
+                return None
         except (OSError, ImageReadError):  # what a damaged header makes its reader raise
             return None
+        self._whole.add(file)
         return array
 
     def _file(self, key: str, i: int) -> Path:
         return self.folder / key[:2] / f"{key}-{i}.npy"
-
-
-_CHECKSUM = 4  # bytes of a CRC-32 at the end of a file
 
 
 def _save(file: BinaryIO, array: np.ndarray) -> None:

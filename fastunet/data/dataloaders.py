@@ -1,7 +1,8 @@
-"""Pairs as fastai data: blocks for `DataBlock`, and `ImageMaskDataLoaders` for the usual case."""
+"""`ImageMaskDataLoaders`: pairs as fastai data, for the usual case."""
 
 import os
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,20 +12,18 @@ from fastai.data.core import DataLoaders
 from fastai.data.transforms import IndexSplitter, Normalize
 from fastai.torch_core import default_device
 from fastcore.foundation import L
-from fasttransform import Transform
+from fasttransform import Pipeline, Transform
 
 from fastunet._util.options import takes
-from fastunet.checks.bad_pairs import (
-    Skipped,
-)
+from fastunet.checks.bad_pairs import Skipped
 from fastunet.checks.resolution import Resolution
 from fastunet.data.arguments import check_objects, device_of
 from fastunet.data.augment import Albumentations, augmentation_of
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
-from fastunet.data.loader import SECOND_NORMALISATION
+from fastunet.data.loader import SECOND_NORMALISATION, PairDL
 from fastunet.data.prepare import prepare
 from fastunet.data.reader import PairReader, Tile
-from fastunet.data.transforms import NormalisePixels
+from fastunet.data.transforms import OfReader
 from fastunet.errors import SplitError, TrainingError
 from fastunet.io.library_messages import gathered_messages
 from fastunet.masks.codec import MaskCodec
@@ -36,12 +35,6 @@ from fastunet.scan.decoded import DecodedFiles
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-# --- pictures, where fastai looks for them ------------------------------------------------------
-
-
-# --- DataLoaders --------------------------------------------------------------------------------
 
 
 class ImageMaskDataLoaders(DataLoaders):
@@ -60,10 +53,12 @@ class ImageMaskDataLoaders(DataLoaders):
 
     def add_tfms(self, tfms, event, loaders=None):
         """As in fastai; a `Normalize` (`unet_learner` adds one) takes the place of ours."""
-        tfms = L(tfms)
-        for transform in tfms.filter(_is_normalize):
-            self._renormalise(transform)
-        others = list(tfms.filter(_is_normalize, negate=True))
+        others = []
+        for transform in L(tfms):
+            if _is_normalize(transform):
+                self._renormalise(transform)
+            else:
+                others.append(transform)
         if others:
             super().add_tfms(others, event, loaders)
 
@@ -79,11 +74,7 @@ class ImageMaskDataLoaders(DataLoaders):
                 f"{channels}. Pass channels={len(mean)} when the loaders are made, or a pretrained "
                 "network for as many channels."
             )
-        preprocess = replace(self.preprocess, mean=mean, std=std)
-        for loader in self.loaders:
-            for transform in loader.after_batch:
-                if isinstance(transform, NormalisePixels):
-                    transform.preprocess = preprocess
+        self.reader.preprocess = replace(self.preprocess, mean=mean, std=std)
 
     @classmethod
     def from_folder(
@@ -191,19 +182,24 @@ def renormalised(
     std: Sequence[float],
 ) -> DataLoaders:
     """The same data under another mean and standard deviation; `dls` stays as it is."""
-    preprocess = replace(dls.preprocess, mean=tuple(mean), std=tuple(std))
-    normalise = NormalisePixels(preprocess)
-    loaders = []
-    for loader in dls.loaders:
-        batch_tfms = [
-            normalise if isinstance(t, NormalisePixels) else t for t in loader.after_batch
-        ]
-        loaders.append(loader.new(after_batch=batch_tfms))
-    made = type(dls)(*loaders, path=dls.path, device=dls.device)
-    if hasattr(dls, "pairs"):
-        made.pairs, made.resolution = dls.pairs, dls.resolution
-        made.skipped = dls.skipped
+    reader = copy(dls.reader)  # what it keeps is shared
+    reader.preprocess = replace(dls.preprocess, mean=tuple(mean), std=tuple(std))
+    made = copy(dls)
+    made.loaders = [_with_reader(loader, reader) for loader in dls.loaders]
     return made
+
+
+def _with_reader(loader: PairDL, reader: PairReader) -> PairDL:
+    def its(transforms: Pipeline) -> Pipeline:
+        made = [one.of(reader) if isinstance(one, OfReader) else one for one in transforms.fs]
+        return Pipeline(made, transforms.split_idx)
+
+    data = copy(loader.dataset)
+    data.tls = L(copy(one) for one in data.tls)
+    for one in data.tls:
+        one.tfms = its(one.tfms)
+    after_item, after_batch = its(loader.after_item), its(loader.after_batch)
+    return loader.new(data, after_item=after_item, after_batch=after_batch)
 
 
 def _is_normalize(transform: object) -> bool:

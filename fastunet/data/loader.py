@@ -43,24 +43,16 @@ class PairDL(TfmdDL):
 
     @property
     def preprocess(self) -> Preprocess:
-        """How images enter the network, with the statistics that these batches are normalised by.
-
-        Raises `AttributeError`, as fastai expects, where batches are not normalised.
-        """
+        """How images enter the network; `AttributeError` where batches are not normalised."""
         for transform in self.after_batch:
             if isinstance(transform, NormalisePixels):
                 return transform.preprocess
         raise AttributeError("preprocess")
 
     def before_iter(self):
-        self._refuse_second_normalisation()
+        if {Normalize, NormalisePixels} <= {type(transform) for transform in self.after_batch}:
+            raise TrainingError(SECOND_NORMALISATION)  # predictions are not normalised twice
         super().before_iter()
-
-    def _refuse_second_normalisation(self) -> None:
-        """fastai's `Normalize` upon ours would feed the network what no prediction feeds it."""
-        kinds = {type(transform) for transform in self.after_batch}
-        if Normalize in kinds and NormalisePixels in kinds:
-            raise TrainingError(SECOND_NORMALISATION)
 
     def create_batches(self, samples):
         if self.prebatched or not self.indexed:

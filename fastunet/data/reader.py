@@ -11,13 +11,7 @@ from fastunet._util.text import sizes_differ
 from fastunet._util.threads import in_threads
 from fastunet._util.warn import warn
 from fastunet.choices import Cache, Orientation
-from fastunet.data.cache import (
-    Both,
-    DiskCache,
-    MemoryCache,
-    room_in_memory,
-    room_on_disk,
-)
+from fastunet.data.cache import Both, DiskCache, MemoryCache, room_in_memory, room_on_disk
 from fastunet.errors import OutputError, SizeMismatchError
 from fastunet.io.images import image_sizes, refuse_not_finite
 from fastunet.labels import VOID
@@ -54,7 +48,7 @@ class PairReader:
         self.codec = codec
         self.preprocess = preprocess
         self._files = files
-        self._cache: MemoryCache[Both] | DiskCache | None = None
+        self._cache: MemoryCache[Both] | DiskCache = MemoryCache(0)
         self._class_locations: dict[Pair, list[np.ndarray]] = {}
         self._last: dict[int, tuple[Pair, tuple[np.ndarray, np.ndarray]]] = {}  # by thread
 
@@ -106,7 +100,7 @@ class PairReader:
         """
         if isinstance(item, Tile):
             return self._cut(item)
-        kept = self._cache.get(self._key(item)) if self._cache is not None else None
+        kept = self._cache.get(self._key(item))
         if kept is not None:
             return kept
         me = threading.get_ident()
@@ -116,7 +110,7 @@ class PairReader:
 
     def tiles(self, pair: Pair) -> list[Tile]:
         """Windows of the network's size that cover the image; their own parts do so once."""
-        kept = self._cache.get(self._key(pair)) if self._cache is not None else None
+        kept = self._cache.get(self._key(pair))
         size = self._kept_size(pair) if kept is None else kept[1].shape
         return [Tile(pair, *place) for place in grid(size, self.preprocess.size)]
 

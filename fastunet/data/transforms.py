@@ -7,6 +7,7 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
+from copy import copy
 
 import numpy as np
 import torch
@@ -40,27 +41,41 @@ class Pixels(np.ndarray):
 class Labels(np.ndarray):
     """(H, W) class indices of an item, before its view is taken."""
 
-    class_locations: Sequence[
-        np.ndarray
-    ] = ()  # places of its rarer classes; see `PairReader.class_locations`
+    class_locations: Sequence[np.ndarray] = ()  # of its rarer ones: `PairReader.class_locations`
 
 
-class LoadImage(Transform):
+class OfReader(Transform):
+    """One that goes by a reader: by what it reads, and by its `Preprocess`."""
+
+    def __init__(self, reader: PairReader):
+        super().__init__()
+        self._reader = reader
+
+    def of(self, reader: PairReader):
+        """The same by another reader."""
+        made = copy(self)
+        made._reader = reader
+        return made
+
+
+class LoadImage(OfReader):
     """An item to its image: a `Pair`, or what is given to `predict`, an image in any form."""
 
     input_types = (object,)  # what is no image is refused by name when it is read
 
-    def __init__(self, reader: PairReader):
-        super().__init__()
-        self.reader, self.preprocess = reader, reader.preprocess
+    @property
+    def reader(self) -> PairReader:
+        """`dls.reader`."""
+        return self._reader
 
     def __call__(self, item, **_):
         if isinstance(item, Pair | Tile):
-            return self.reader.read(item)[0].view(Pixels)
-        return self.preprocess.resize(self.preprocess.prepare(item)).view(Pixels)
+            return self._reader.read(item)[0].view(Pixels)
+        preprocess = self._reader.preprocess
+        return preprocess.resize(preprocess.prepare(item)).view(Pixels)
 
 
-class LoadMask(Transform):
+class LoadMask(OfReader):
     """A `Pair` to its mask; also where fastai looks for what the data say of classes and loss."""
 
     input_types = (Pair,)
@@ -70,8 +85,8 @@ class LoadMask(Transform):
         reader: PairReader,
         default_loss: Callable | None = None,  # makes the loss of a Learner that is given none
     ):
-        super().__init__()
-        self._reader, self.codec, self.task = reader, reader.codec, reader.codec.task
+        super().__init__(reader)
+        self.codec, self.task = reader.codec, reader.codec.task
         self.vocab, self.c = list(reader.codec.classes), len(reader.codec.classes)
         self._default_loss = default_loss
 
@@ -87,7 +102,7 @@ class LoadMask(Transform):
         return labels
 
 
-class RandomView(Transform):
+class RandomView(OfReader):
     """Image and mask as tensors of the network's size: in training one random view of both.
 
     With the policy "patch" a share of the views is centred on one of the image's rarer classes.
@@ -95,25 +110,22 @@ class RandomView(Transform):
 
     split_idx = None
 
-    def __init__(self, preprocess: Preprocess, augment: Augment | Albumentations):
-        super().__init__()
-        self.preprocess, self.augment = preprocess, augment
+    def __init__(self, reader: PairReader, augment: Augment | Albumentations):
+        super().__init__(reader)
+        self.augment = augment
 
     def __call__(self, sample, split_idx=None, **_):
         image, *masks = (np.asarray(array) for array in sample)
+        preprocess = self._reader.preprocess
         if split_idx == 0 and masks:
             rng = getattr(drawing, "rng", random)
+            centre = self._centre(sample[1].class_locations, rng)
             image, *masks = self.augment(
-                image,
-                masks[0],
-                self.preprocess.size,
-                fit=self.preprocess.sees_whole,
-                centre=self._centre(sample[1].class_locations, rng),
-                rng=rng,
+                image, masks[0], preprocess.size, fit=preprocess.sees_whole, centre=centre, rng=rng
             )
-        elif self.preprocess.sees_whole:
-            image = self.preprocess.resize(image)
-            masks = [self.preprocess.resize_mask(mask) for mask in masks]
+        elif preprocess.sees_whole:
+            image = preprocess.resize(image)
+            masks = [preprocess.resize_mask(mask) for mask in masks]
         # else the reader has cut a tile, or predicts the whole image
         tensors = [MaskTensor(torch.from_numpy(mask)) for mask in masks]
         return ImageTensor(torch.from_numpy(image).permute(2, 0, 1)), *tensors
@@ -145,35 +157,32 @@ def _one_thread(x: torch.Tensor):
         torch.set_num_threads(threads)
 
 
-class ScalePixels(Transform):
+class ScalePixels(OfReader):
     """A batch of pixels to floats, full scale to 1; before fastai's own batch transforms."""
 
     order = 10
 
-    def __init__(self, preprocess: Preprocess):
-        super().__init__()
-        self.preprocess = preprocess
-
     def encodes(self, x: ImageTensor):
         with _one_thread(x):
-            return self.preprocess.scale_values(x)
+            return self._reader.preprocess.scale_values(x)
 
 
-class NormalisePixels(Transform):
+class NormalisePixels(OfReader):
     """A batch in 0..1 to mean 0 and standard deviation 1; after fastai's own batch transforms."""
 
     order = 99
 
-    def __init__(self, preprocess: Preprocess):
-        super().__init__()
-        self.preprocess = preprocess
+    @property
+    def preprocess(self) -> Preprocess:
+        """With the statistics that batches are normalised by."""
+        return self._reader.preprocess
 
     def encodes(self, x: ImageTensor):
         with _one_thread(x):
-            return self.preprocess.normalise(x)
+            return self._reader.preprocess.normalise(x)
 
     def decodes(self, x: ImageTensor):
-        return self.preprocess.denormalise(x)
+        return self._reader.preprocess.denormalise(x)
 
 
 class MaskLegend(Transform):

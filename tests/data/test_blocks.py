@@ -9,6 +9,7 @@ from fastunet.data.augment import Augment
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
 from fastunet.data.dataloaders import renormalised
 from fastunet.data.reader import PairReader
+from fastunet.data.transforms import OfReader
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.pairs.find import find_pairs
@@ -37,3 +38,16 @@ def test_blocks_work_in_a_plain_datablock_with_fastais_batch_transforms(write_pa
         other.preprocess.denormalise(theirs), dls.preprocess.denormalise(ours)
     )
     assert [type(t) for t in other.train.after_batch] == [type(t) for t in dls.train.after_batch]
+    for made, mean in ((other, (0.1,) * 3), (dls, reader.preprocess.mean)):
+        ours = [step for step in transforms(made) if isinstance(step, OfReader)]
+        assert len(ours) == 2 * 5  # loaders, and what each has
+        assert {step._reader.preprocess.mean for step in ours} == {mean}
+        assert {step._reader for step in ours} == {made.reader}
+
+
+def transforms(dls):
+    """All that an item and a batch go through, in each loader."""
+    for loader in dls.loaders:
+        for steps in (*(one.tfms for one in loader.dataset.tls), loader.after_item):
+            yield from steps.fs
+        yield from loader.after_batch.fs

@@ -48,7 +48,7 @@ def test_validation_shows_the_picture_as_prediction_does(reader):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (50, 40, 3), np.uint8)
     mask = rng.integers(0, 2, (50, 40), np.uint8)
-    view = RandomView(reader.preprocess, Augment(flip_lr=1))
+    view = RandomView(reader, Augment(flip_lr=1))
     seen, labels = view((image, mask), split_idx=1)
     expected = reader.preprocess.resize(image)
     np.testing.assert_array_equal(seen.permute(1, 2, 0).numpy(), expected)
@@ -60,7 +60,7 @@ def test_training_mirrors_image_and_mask_alike(reader):
     image[:, 20:] = 255
     mask = (image[..., 0] > 0).astype(np.uint8)
     mirror = Augment(1, 0, 0, (1, 1), 0, 0, 0, 0)
-    seen, labels = RandomView(reader.preprocess, mirror)((image, mask.view(Labels)), split_idx=0)
+    seen, labels = RandomView(reader, mirror)((image, mask.view(Labels)), split_idx=0)
     np.testing.assert_array_equal(labels.numpy(), mask[:, ::-1])
     np.testing.assert_array_equal(seen[0].numpy() > 127, mask[:, ::-1] > 0)
 
@@ -74,7 +74,7 @@ def test_patches_centre_on_rare_classes_as_often_as_was_asked_for():
     still = {"flip_lr": 0, "rotate": 0, "scale": (1, 1)}
     for rare, least, most in ((1.0, 40, 40), (0.0, 0, 12)):
         random.seed(0)
-        patches = Preprocess((32, 32), policy="patch")
+        patches = PairReader(CODEC, Preprocess((32, 32), policy="patch"))
         view = RandomView(patches, Augment(**still, rare=rare))
         held = sum(int((view((image, labels), split_idx=0)[1] == 1).any()) for _ in range(40))
         assert least <= held <= most
@@ -82,8 +82,8 @@ def test_patches_centre_on_rare_classes_as_often_as_was_asked_for():
 
 def test_a_batch_is_scaled_normalised_and_comes_back(reader):
     pixels = ImageTensor(torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8))
-    scaled = ScalePixels(reader.preprocess).encodes(pixels)
-    normalise = NormalisePixels(reader.preprocess)
+    scaled = ScalePixels(reader).encodes(pixels)
+    normalise = NormalisePixels(reader)
     back = normalise.decodes(normalise.encodes(scaled))
     np.testing.assert_allclose(back.numpy() * 255, pixels.numpy(), atol=1e-3)
 
