@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -272,7 +273,7 @@ class Checkpoint(PlainCallback):
         for name, cb in self._by_name().items():
             told = state["callbacks"].get(name, {})
             for attribute in told.keys() & _remembered(cb):
-                current, value = vars(cb).get(attribute), told[attribute]
+                current, value = vars(cb).get(attribute), deepcopy(told[attribute])
                 if hasattr(current, "load_state_dict"):
                     current.load_state_dict(value)
                 else:

@@ -19,7 +19,7 @@ from fastai.torch_core import set_seed
 
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.checkpoint_file import files_in, read
-from fastunet.callback.clock import ClockRecord
+from fastunet.callback.clock import ClockRecord, fit_again
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import OutputError, TrainingError
 from fastunet.learner import segmentation_learner
@@ -229,15 +229,16 @@ class Signal(Kill):
     ids=["training", "validation"],
 )
 def test_a_signal_writes_a_checkpoint_before_it_ends_the_fit(make, at, place):
-    whole = make()
-    whole.fit_one_cycle(EPOCHS)
+    learn = make()
+    learn.fit_one_cycle(EPOCHS)
+    whole = result(learn)
     with pytest.raises(KeyboardInterrupt):
         make().fit_one_cycle(EPOCHS, cbs=[Checkpoint("c"), Signal(*at)])
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert files_in(Path("c"))[-1].name == f"fit-0-{place}.ckpt"
     again = make()
     again.fit_one_cycle(EPOCHS, cbs=Checkpoint("c", resume=True))
-    check_same(result(again), result(whole))
+    check_same(result(again), whole)
 
 
 # --- the clock ------------------------------------------------------------------------------------
@@ -255,12 +256,10 @@ def test_a_fit_by_the_clock_goes_on_in_the_time_that_it_has_now(make):
     places = [place for epoch in record.steps for place in epoch]
     assert places == sorted(places)
     assert position in record.steps[1]
-    assert places[-1] > 950_000
-    assert learn.recorder.lrs[-1] < 1e-3
+    assert places[-1] > 850_000
+    assert learn.recorder.lrs[-1] < 2e-3
 
     again = make()
-    from fastunet.callback.clock import fit_again
-
     fit_again(again, record.clock(schedule.batches), 1e-2, [])
     check_same(again.model.state_dict(), learn.model.state_dict())
 
