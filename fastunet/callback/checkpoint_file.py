@@ -7,6 +7,7 @@ bytes of its SHA-256. `torch.load(file, weights_only=True)` reads it too.
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,10 @@ from torch import Tensor
 
 from fastunet._util.files import atomic_file, make_folder, opened
 from fastunet._util.warn import warn
-from fastunet.errors import TrainingError
-from fastunet.runs.contents import CHECKPOINT_FILES
+from fastunet.errors import OptionError, TrainingError
+from fastunet.inference.bundle import Bundle
+from fastunet.runs.contents import BEST, CHECKPOINT_FILES, CHECKPOINTS, state_of
+from fastunet.runs.run_folder import stopped_run
 
 FORMAT = 1
 _DIGEST = hashlib.sha256().digest_size
@@ -71,6 +74,35 @@ def newest(folder: Path) -> dict[str, Any] | None:
             warn(f"{error} It is removed, and the checkpoint before it is taken.")
             path.unlink()
     return None
+
+
+def bundle_of(
+    run: Path,  # the folder of a run; one that goes on or was stopped will do
+    epoch: int | None = None,  # as history.csv counts them; None: the best
+) -> Bundle:
+    """The model of a run after an epoch.
+
+    Raises `OutputError` where there is no such run, `OptionError` where it has no checkpoint of
+    that epoch, and `BundleError` where no epoch has ended yet.
+    """
+    if state_of(run)[0] == "finished":
+        if epoch is not None:
+            raise OptionError(
+                f"epoch={epoch}: {run} is finished, and has the best epoch only. Leave epoch out."
+            )
+        return Bundle.load(run)
+    work = stopped_run(run)
+    best = Bundle.load(work / BEST)
+    if epoch is None:
+        return best
+    path = work / CHECKPOINTS / file_name(0, epoch + 1, 0)
+    if not path.exists():
+        ends = [str(int(f.name[12:16]) - 1) for f in files_in(path.parent) if "-000000." in f.name]
+        raise OptionError(f"epoch={epoch}: {run} has checkpoints of epoch {', '.join(ends)}.")
+    state = read(path)
+    metrics = {"split": "valid", "resolution": "network input", **state["scores"]}
+    training = best.training | {"epoch": epoch}
+    return replace(best, weights=state["model"], metrics=metrics, training=training)
 
 
 # --- values that torch.load takes with weights_only=True ------------------------------------------

@@ -158,7 +158,10 @@ class GivenScores(Callback):
     [
         list,
         lambda: [SaveModelCallback("dice", fname="theirs")],
-        lambda: [SaveModelCallback("dice", fname="theirs"), EarlyStoppingCallback("dice", patience=2)],
+        lambda: [
+            SaveModelCallback("dice", fname="theirs"),
+            EarlyStoppingCallback("dice", patience=2),
+        ],
     ],
     ids=["ours", "fastai's", "with early stopping"],
 )
