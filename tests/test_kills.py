@@ -246,6 +246,16 @@ class Training:
         return process_of(*train, "data", *SLOWLY, *OFTEN, *cache, "--out", str(self.folder))
 
     @property
+    def place(self) -> str:
+        """The last checkpoint."""
+        return max((file.name for file in self.folder.glob("checkpoints/*.ckpt")), default="")
+
+    def complete(self) -> None:
+        process = self.run()
+        err = process.communicate()[1]
+        assert process.returncode == 0, err
+
+    @property
     def is_finished(self) -> bool:
         return (self.folder / "model.safetensors").exists()
 
@@ -262,19 +272,15 @@ class Training:
 
 def kill_at_random(training: Training, rng: random.Random, number: int) -> None:
     """Let it run into the next checkpoint and a little further, now and then not so far."""
-    process = training.run()
-    begun = time.time()
-    patience = rng.uniform(0, 6) if rng.random() < 0.2 else 60
-    while process.poll() is None and time.time() < begun + patience:
-        written = [file.stat().st_mtime for file in training.folder.glob("checkpoints/*.ckpt")]
-        if max(written, default=0) > begun:
-            time.sleep(rng.uniform(0, 1))
-            break
+    before, process = training.place, training.run()
+    ends = time.time() + (rng.uniform(0, 6) if rng.random() < 0.2 else 60)
+    while process.poll() is None and training.place <= before and time.time() < ends:
         time.sleep(0.01)
+    time.sleep(rng.uniform(0, 1))
     process.send_signal(number)
     err = process.communicate(timeout=120)[1]
     assert process.returncode in (0, -number, 128 + number), err
-    if process.returncode == 128 + number and list(training.folder.glob("checkpoints/*.ckpt")):
+    if process.returncode == 128 + number and training.place:
         assert f"--resume {training.folder}" in err
     if number == signal.SIGTERM:
         assert not partials(training.folder)
@@ -290,7 +296,7 @@ def test_a_training_killed_at_20_moments_ends_as_one_that_is_not(made, place, ho
         for part in ("images", "masks"):
             shutil.copy(f"data/{part}/{i % 8}.png", f"data/{part}/{i}.png")
     whole = Training(how, Path("whole"))
-    assert whole.run().communicate()[1] == ""
+    whole.complete()
     expected = whole.result()
     rng, kills, finished = random.Random(how), 0, 0
     while kills < 20 or not finished:
@@ -299,7 +305,7 @@ def test_a_training_killed_at_20_moments_ends_as_one_that_is_not(made, place, ho
             kill_at_random(training, rng, number)
             kills += not training.is_finished
         if not training.is_finished:
-            assert training.run().communicate()[1] == ""
+            training.complete()
         assert training.result() == expected
         finished += 1
     print(f"{how}: {kills} kills of {finished} trainings")
