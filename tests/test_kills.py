@@ -206,7 +206,6 @@ import sys
 from fastai.callback.progress import CSVLogger
 from fastai.callback.tracker import SaveModelCallback
 from fastai.torch_core import set_seed
-from safetensors.torch import save_file
 from fastunet import Checkpoint, ImageMaskDataLoaders, segmentation_learner
 
 def main(folder, processes):
@@ -220,7 +219,7 @@ def main(folder, processes):
         learn.fit_one_cycle(
             6, 0.01, cbs=[CSVLogger(), best, Checkpoint(f"{folder}/checkpoints", 0, resume=True)]
         )
-    save_file(learn.model.state_dict(), f"{folder}/model.safetensors")
+    learn.save_bundle(folder, {})
 
 if __name__ == "__main__":
     main(sys.argv[1], int(sys.argv[2]))
@@ -257,7 +256,10 @@ class Training:
 
     @property
     def is_finished(self) -> bool:
-        return (self.folder / "model.safetensors").exists()
+        if self.how == "processes":
+            return (self.folder / "bundle.json").exists()
+        record = self.folder / "run.json"
+        return record.exists() and json.loads(record.read_text())["status"] == "finished"
 
     def result(self) -> tuple:
         """The weights, the history without the times, and which epoch was the best."""
