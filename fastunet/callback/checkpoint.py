@@ -210,7 +210,7 @@ class Checkpoint(PlainCallback):
     def _files(self, saver: SaveModelCallback) -> dict[str, Any]:
         """The path of what it has saved, and the files there, the JSON of a bundle last."""
         path, folder = Path(saver.last_saved_path), self._folder(saver)
-        files = sorted(path.iterdir(), reverse=True) if path.is_dir() else [path]
+        files = sorted(path.glob("[!.]*"), reverse=True) if path.is_dir() else [path]
         return {
             "path": os.path.relpath(path, folder),
             "files": {os.path.relpath(f, folder): _bytes(f) for f in files},
