@@ -6,11 +6,12 @@ import math
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
+from fastai.callback.core import CancelEpochException
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner, mk_metric
@@ -22,6 +23,7 @@ from torch import nn
 from fastunet._util.files import write_atomically
 from fastunet.callback.auto_precision import AutoPrecision
 from fastunet.callback.best_model import KeepBest
+from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.lookup import find_callback
 from fastunet.callback.time_budget import Schedule, fit_for
@@ -60,6 +62,7 @@ class SegmentationLearner(Learner):
     threshold: float = 0.5  # binary: foreground is what is more probable than this
     model: nn.Module
     loss_func: SegmentationLoss
+    epoch: int
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -73,7 +76,15 @@ class SegmentationLearner(Learner):
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0) -> None:
         """As `Learner.fit`."""
         self._adapt_loss()
-        super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
+        checkpoint = next((cb for cb in L(cbs) if isinstance(cb, Checkpoint)), None)
+        with checkpoint.stopped_in_order() if checkpoint else nullcontext():
+            super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
+
+    def _do_fit(self) -> None:
+        """As `Learner._do_fit`, from the epoch where the fit goes on."""
+        for epoch in range(self.epoch, self.n_epoch):
+            self.epoch = epoch
+            self._with_events(self._do_epoch, "epoch", CancelEpochException)
 
     def fit_minutes(
         self,

@@ -209,6 +209,9 @@ class FitOptions(Options):
     precision: Precision = option(
         "auto", "Number format of the training; auto is what is fast on the device."
     )
+    checkpoint_minutes: Minutes = option(
+        10, "Minutes between checkpoints, from which a run goes on; each epoch ends with one."
+    )
     monitor: Text | None = option(
         None,
         'What says which epoch is the best and kept, such as "valid_loss" or "mean_iou".',
@@ -334,6 +337,13 @@ class Plan:
         replaced = {name for new in options for name in _REPLACES.get(new, ())}
         kept = {name: value for name, value in self.options.items() if name not in replaced}
         return Plan.of(**kept | options)
+
+    def from_anywhere(self) -> "Plan":
+        """The same plan with whole paths, to follow it in another folder."""
+        names = ("data", "split", "weights")
+        paths = {name: self.options[name] for name in names}
+        whole = {n: Path(p).absolute() for n, p in paths.items() if isinstance(p, str | PathLike)}
+        return Plan.of(clock=self.clock, **self.options | whole)
 
     # as a file
 

@@ -4,7 +4,8 @@ A run folder holds the bundle (`bundle.json`, `model.safetensors`), `plan.json` 
 be repeated), `history.csv`, the pictures, `split.json` (which image was in which part),
 `skipped.json` (which pairs `skip_bad` left out, and why), `evaluation/` (the scores with their
 intervals, as JSON, tables and a picture), `command.txt`, and `run.json`, which says whether the run
-is finished; until then `best/` is a bundle of the best epoch so far.
+is finished; until then `best/` is a bundle of the best epoch so far, and `checkpoints/` is where
+the run goes on if it is stopped.
 """
 
 import hashlib
@@ -13,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,13 @@ from fastai.torch_core import default_device, set_seed
 from fastunet._util.files import write_atomically
 from fastunet._util.options import flat
 from fastunet._util.terminal import say
-from fastunet._util.text import listing
+from fastunet._util.text import listing, plural
 from fastunet.callback.best_bundle import SaveBestBundle
+from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.clock import ClockRecord, fit_again
 from fastunet.callback.epoch_log import EpochLog
 from fastunet.callback.random_numbers import same_random_numbers
-from fastunet.callback.time_budget import measure
+from fastunet.callback.time_budget import TimeBudget, measure
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
 from fastunet.choices import Precision
@@ -50,7 +51,7 @@ from fastunet.pairs.pair import PairList
 from fastunet.pairs.split import save_split
 from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.precision import training_dtype
-from fastunet.runs.contents import BEST, PLAN, SKIPPED, SPLIT
+from fastunet.runs.contents import BEST, CHECKPOINTS, PLAN, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
 from fastunet.scan.decoded import DecodedFiles
 
@@ -71,11 +72,13 @@ def train(
     command: str = "",  # what the user typed, for the record
     pairs: PairList | None = None,  # what was found already in the plan's files, if anything
     files: DecodedFiles | None = None,  # what was decoded of them
+    anew: bool = True,  # the plan's minutes are from now; else those left at the last checkpoint
 ) -> Evaluation:
     """Train, evaluate at the images' own size, write the run folder and finish it.
 
-    At every moment the best epoch so far is a bundle in `folder.best`. Returns the evaluation on
-    the test part where there is one, else on the validation part.
+    At every moment the best epoch so far is a bundle in `folder.best`. Where the folder has
+    checkpoints the training goes on from the last one. Returns the evaluation on the test part
+    where there is one, else on the validation part.
     """
     started = time.perf_counter() if started is None else started
     begin(plan)
@@ -98,7 +101,7 @@ def train(
         "seed": plan.split.seed,
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
-    clock, facts = _fit(plan, learn, rate, folder, training, started)
+    clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
     replace(plan, clock=clock).save(folder.work / PLAN)
 
     scores = score(learn)
@@ -226,12 +229,7 @@ def decided(
     rate: float,  # the peak learning rate
 ) -> Plan:
     """The plan with all that was chosen for this run, to repeat it from any folder."""
-    dls, asked = learn.dls, plan.options
-    files = {
-        name: Path(asked[name]).absolute()
-        for name in ("data", "split", "weights")
-        if isinstance(asked[name], str | PathLike)
-    }
+    dls, asked = learn.dls, plan.from_anywhere().options
     chosen = {
         "size": dls.preprocess.size if dls.preprocess.sees_whole else None,
         "bs": dls.bs,
@@ -243,7 +241,7 @@ def decided(
         "device": dls.device.type,
         "threads": torch.get_num_threads(),
     }
-    return Plan.of(**asked | files | chosen, clock=plan.clock)
+    return Plan.of(**asked | chosen, clock=plan.clock)
 
 
 # --- learning rate and fit ------------------------------------------------------------------------
@@ -289,22 +287,28 @@ def _fit(
     folder: RunFolder,
     facts: dict,  # for the bundle of the best epoch
     started: float,
+    anew: bool,
 ) -> tuple[Clock | None, dict]:
     """Train as long as was asked for. Returns what the clock decided, and what there is to say."""
     monitor = learn.monitor or (learn.metrics[0].name if learn.metrics else "valid_loss")
     best = SaveBestBundle(folder.work / BEST, monitor, {**facts, "best_by": monitor})
-    callbacks = [CSVLogger(fname="history.csv"), best]
+    checkpoint = Checkpoint(folder.work / CHECKPOINTS, plan.fit.checkpoint_minutes, resume=True)
+    callbacks = [CSVLogger(fname="history.csv"), best, checkpoint]
     clock, minutes = plan.clock, plan.fit.minutes
-    begun = time.perf_counter()
+    if checkpoint.resumed:
+        say(f"The run goes on after {plural(checkpoint.epochs_done, 'epoch')}.")
     at_a_rate = f"at a peak learning rate of {rate:.2g}"
-    if clock is not None:
+    before = checkpoint.told_by(TimeBudget)
+    if clock is not None and not before:
         batches = sum(map(len, clock.steps))
         say(f"Training for {batches} batches {at_a_rate}, as the clock had them before")
         fit_again(learn, clock, rate, callbacks)
     elif minutes:
-        rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * minutes))
-        left = started + 60 * minutes - rest - time.perf_counter()
-        seconds = max(left, _LEAST)
+        if before and not anew:
+            seconds = max(before["left"], 0.01)
+        else:
+            rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * minutes))
+            seconds = max(started + 60 * minutes - rest - time.perf_counter(), _LEAST)
         say(f"Training for {seconds:.0f} of the {60 * minutes:.0f} s {at_a_rate}")
         record = ClockRecord()
         schedule = learn.fit_minutes(seconds / 60, rate, cbs=[*callbacks, record])
@@ -317,7 +321,7 @@ def _fit(
         "best_by": monitor,
         "best_epoch": best.best_epoch,
         "epochs": len(learn.recorder.values),
-        "seconds": round(time.perf_counter() - begun, 1),
+        "seconds": round(checkpoint.seconds, 1),
     }
 
 
@@ -385,8 +389,12 @@ def seconds_after(
 
 
 def _bytes_needed(model: torch.nn.Module) -> int:
-    """Three times the weights (the best epoch, its successor, the bundle), and pictures."""
-    return 3 * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
+    """Nineteen times the weights, and pictures.
+
+    The best epoch, its successor and the bundle; in each of four checkpoints the weights, those of
+    the best epoch, and the optimizer's two means.
+    """
+    return 19 * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
 
 
 def save_figure(path: Path) -> None:

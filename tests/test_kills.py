@@ -64,8 +64,12 @@ def place(made, in_tmp) -> Path:
 
 
 def start(*words: str) -> subprocess.Popen:
+    return process_of("-m", "fastunet.cli", "train", "data", *OPTIONS, *words)
+
+
+def process_of(*words: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "fastunet.cli", "train", "data", *OPTIONS, *words],
+        [sys.executable, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -136,7 +140,7 @@ def check_killed(run, seed: int, number: int, overwrite: bool, made: Path):
             assert mask_by(run, str(best)) is not None
             assert run("evaluate", best, "data", "--json")[::2] == (0, "")
             assert not in_order or f"fastunet predict {best}" in err
-        assert not in_order or (best / "bundle.json").exists()
+        assert not in_order or f"--resume {place}" in err
     elif work.exists() and not overwrite and (work / "run.json").exists():
         check_whole(run, work)
     if in_order:
@@ -193,3 +197,117 @@ def test_two_trainings_without_a_folder_get_one_each(run, place):
     assert [process.returncode for process in both] == [0, 0]
     for number in (1, 2):
         check_whole(run, Path(f"runs/data-{number}"))
+
+
+# --- going on -------------------------------------------------------------------------------------
+
+PYTHON = """
+import sys
+from fastai.callback.progress import CSVLogger
+from fastai.callback.tracker import SaveModelCallback
+from fastai.torch_core import set_seed
+from fastunet import Checkpoint, ImageMaskDataLoaders, segmentation_learner
+
+def main(folder, processes):
+    set_seed(1)
+    dls = ImageMaskDataLoaders.from_folder(
+        "data", size=48, bs=2, device="cpu", num_workers=processes, processes=True
+    )
+    learn = segmentation_learner(dls, width=8, path=folder)
+    best = SaveModelCallback("dice")
+    with learn.no_bar():
+        learn.fit_one_cycle(
+            6, 0.01, cbs=[CSVLogger(), best, Checkpoint(f"{folder}/checkpoints", 0, resume=True)]
+        )
+    learn.save_bundle(folder, {})
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
+"""
+SLOWLY = ("--size", "48", "--bs", "2", "--width", "8", "--lr", "0.01", "--epochs", "6")
+OFTEN = ("--checkpoint-minutes", "0.0001")
+
+
+class Training:
+    """A training in a folder, begun or resumed."""
+
+    def __init__(self, how: str, folder: Path):
+        self.how, self.folder = how, folder
+
+    def run(self) -> subprocess.Popen:
+        if self.how == "processes":
+            self.folder.mkdir(exist_ok=True)
+            return process_of("train.py", str(self.folder), "2")
+        train = ("-m", "fastunet.cli", "train")
+        if (self.folder / "run.json").exists():
+            return process_of(*train, "--resume", str(self.folder))
+        cache = ("--cache", "none") if self.how == "threads" else ()
+        return process_of(*train, "data", *SLOWLY, *OFTEN, *cache, "--out", str(self.folder))
+
+    @property
+    def place(self) -> str:
+        """The last checkpoint."""
+        return max((file.name for file in self.folder.glob("checkpoints/*.ckpt")), default="")
+
+    def complete(self) -> None:
+        process = self.run()
+        err = process.communicate()[1]
+        assert process.returncode == 0, err
+
+    @property
+    def is_finished(self) -> bool:
+        if self.how == "processes":
+            return (self.folder / "bundle.json").exists()
+        record = self.folder / "run.json"
+        return record.exists() and json.loads(record.read_text())["status"] == "finished"
+
+    def result(self) -> tuple:
+        """The weights, the history without the times, and which epoch was the best."""
+        rows = (self.folder / "history.csv").read_text().splitlines()
+        rows = [row.rpartition(",")[0] for row in rows]
+        best = None
+        if self.how != "processes":
+            facts = json.loads((self.folder / "bundle.json").read_text())["training"]
+            best = facts["best_epoch"], facts["best_by"], facts["epochs"]
+        return (self.folder / "model.safetensors").read_bytes(), rows, best
+
+
+def kill_at_random(training: Training, rng: random.Random, number: int) -> None:
+    """Let it run into the next checkpoint and a little further, now and then not so far."""
+    before, process = training.place, training.run()
+    ends = time.time() + (rng.uniform(0, 6) if rng.random() < 0.2 else 60)
+    while process.poll() is None and training.place <= before and time.time() < ends:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 1))
+    process.send_signal(number)
+    err = process.communicate(timeout=120)[1]
+    assert process.returncode in (0, -number, 128 + number), err
+    if process.returncode == 128 + number and training.place:
+        assert f"--resume {training.folder}" in err
+    if number == signal.SIGTERM:
+        assert not partials(training.folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize("how", ["no workers", "threads", "processes"])
+def test_a_training_killed_at_20_moments_ends_as_one_that_is_not(made, place, how, number):
+    """Bit for bit: weights, history and best epoch."""
+    Path("train.py").write_text(PYTHON)
+    for i in range(8, 40):  # more images, under other names
+        for part in ("images", "masks"):
+            shutil.copy(f"data/{part}/{i % 8}.png", f"data/{part}/{i}.png")
+    whole = Training(how, Path("whole"))
+    whole.complete()
+    expected = whole.result()
+    rng, kills, finished = random.Random(how), 0, 0
+    while kills < 20 or not finished:
+        training = Training(how, Path(f"killed-{finished}"))
+        while not training.is_finished and kills < 20:
+            kill_at_random(training, rng, number)
+            kills += not training.is_finished
+        if not training.is_finished:
+            training.complete()
+        assert training.result() == expected
+        finished += 1
+    print(f"{how}: {kills} kills of {finished} trainings")

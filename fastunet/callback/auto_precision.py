@@ -18,6 +18,7 @@ class AutoPrecision(Callback):
     in a row were left out because float16 gradients overflowed.
     """
 
+    remembered = ("scaler", "skipped")
     order = 10  # as fastai's MixedPrecision: after device placement, before the recorder
 
     def __init__(

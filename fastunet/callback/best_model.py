@@ -28,6 +28,8 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
     before the first batch where nothing of the name `monitor` is recorded.
     """
 
+    remembered = ("best_epoch", "scores", "_seen")
+
     def __init__(
         self,
         monitor: str = "dice",  # the name of a metric, "valid_loss" or "train_loss"
@@ -47,9 +49,9 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         self._seen = None
 
     def before_train(self):
-        if self._seen is not None:
-            return
-        self.last_saved_path = None  # that of an earlier fit
+        begins = self._seen is None
+        if begins:
+            self.last_saved_path = None  # that of an earlier fit
         if not self._decides():
             return
         names, self._name = self._names(), self._wanted()
@@ -61,8 +63,9 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
             )
         self.comp = self._comp or (np.less if self._lower_is_better() else np.greater)
         self.min_delta = -self._min_delta if self.comp is np.less else self._min_delta
-        self.best = math.inf if self.comp is np.less else -math.inf
-        self.best_epoch, self.scores, self._seen, self.new_best = None, {}, [], False
+        if begins:
+            self.best = math.inf if self.comp is np.less else -math.inf
+            self.best_epoch, self.scores, self._seen, self.new_best = None, {}, [], False
 
     def after_epoch(self):
         self.new_best = False

@@ -12,6 +12,7 @@ _UNIT = 1_000_000  # steps of the schedule
 class ClockRecord(Callback):
     """Note each batch's place in the schedule, in whole millionths, which the batch then has."""
 
+    remembered = ("steps",)
     order = 59  # before fastai's ParamScheduler reads the place
 
     def before_fit(self):

@@ -47,6 +47,7 @@ class EpochLog(Callback):
         self.bar = tqdm(
             desc="lr_find" if finder else "Training",
             total=total,
+            initial=0 if self.budget else self.train_iter,
             unit="batch",
             bar_format=_IN_SECONDS if self.budget else None,
             dynamic_ncols=True,

@@ -4,7 +4,7 @@ import math
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, median
 
@@ -21,6 +21,7 @@ from fastai.learner import Learner
 from fastcore.foundation import L
 
 from fastunet._util.warn import warn
+from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.random_numbers import same_random_numbers
 
@@ -138,6 +139,7 @@ def timed_epochs(dls: DataLoaders, batches: int):
         return drawn[: _SPARE * count]
 
     dls.train = whole.new(n=count, get_idxs=indices)
+    dls.train.whole = whole
     try:
         yield
     finally:
@@ -150,9 +152,12 @@ class TimeBudget(Callback):
     Validation takes its part of the time; each epoch gets an equal share of the rest. The position
     in the schedule is the share of that rest which is used, so that a one-cycle ends where the time
     does, however fast the batches are. Where batches or validations turn out slower than planned
-    there are fewer epochs.
+    there are fewer epochs. A fit that goes on from a checkpoint has the rest of its schedule in the
+    time that it has now.
     """
 
+    remembered = ("position", "left", "planned")
+    replans = True  # the number of epochs
     order = 1001  # when all others have seen the batch, also those that end a fit
 
     def __init__(
@@ -160,15 +165,17 @@ class TimeBudget(Callback):
         ends: float,  # by `time.perf_counter`
         validation: float,  # seconds that one should take, until the first has been seen
         batches: int,  # of one pass over the training part
+        planned: int,  # batches an epoch
     ):
         super().__init__()
         self.ends, self.validation, self.whole_pass = ends, validation, batches
+        self.planned = planned
 
     def before_fit(self):
         self.start = self._now = time.perf_counter()
+        self.left = self.ends - self.start  # seconds
         self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
         self.position, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
-        self._epochs = self.n_epoch  # that are to come
         self._pauses: deque[float] = deque(maxlen=3)  # from an epoch's last batch to the next epoch
 
     @property
@@ -176,9 +183,17 @@ class TimeBudget(Callback):
         """Seconds since the fit began."""
         return time.perf_counter() - self.start
 
+    def before_epoch(self):
+        late = time.perf_counter() + self._batch / 2 + self._pause > self.ends
+        if late and self.epoch > 0:
+            raise CancelFitException
+
     def before_train(self):
         now = time.perf_counter()
-        if self.batches:
+        if not self.batches:
+            self._first = self.position
+            self._epochs = self.n_epoch - self.epoch  # that are to come
+        else:
             self._pauses.append(now - self._now)
             needed = self.whole_pass * self._batch + self._pause
             fitting = math.ceil((self.ends - now) / needed)
@@ -196,8 +211,10 @@ class TimeBudget(Callback):
         self.trained += now - self._now
         self._now = now
         self.batches += 1
-        total = self.trained + max(0.0, self.ends - now - self._epochs * self._pause)
-        self.position = max(self.position, self.trained / total)
+        self.left = self.ends - now
+        total = self.trained + max(0.0, self.left - self._epochs * self._pause)
+        place = self._first + (1 - self._first) * self.trained / total
+        self.position = max(self.position, place)
         self.learn.pct_train = self.position
         if self.position + self._batch / 2 / total >= self._goal:
             raise CancelTrainException
@@ -206,9 +223,7 @@ class TimeBudget(Callback):
         self.recorder.cancel_train = False  # the epoch is whole: its loss is recorded
 
     def after_epoch(self):
-        late = time.perf_counter() + self._batch / 2 + self._pause > self.ends
-        if late and self.epoch < self.n_epoch - 1:
-            raise CancelFitException
+        self.left = self.ends - time.perf_counter()
 
     @property
     def _batch(self) -> float:
@@ -228,19 +243,25 @@ def fit_for(
 ) -> Schedule:
     """`Learner.fit_one_cycle` for so long. Returns what was planned after the first steps.
 
-    Warns where so few batches fit that nothing is learned.
+    Warns where so few batches fit that nothing is learned. With a `Checkpoint` to go on from it is
+    the rest of the fit that takes so long.
     """
+    checkpoint = next((cb for cb in L(cbs) if isinstance(cb, Checkpoint)), None)
+    before = checkpoint.told_by(TimeBudget) if checkpoint else {}
+    a_pass = before.get("planned", len(learn.dls.train))
     ends = time.perf_counter() + seconds
     with same_random_numbers(learn.dls):
         timing = measure(learn, limit=0.05 * seconds)
-    plan = schedule(timing, ends - time.perf_counter(), len(learn.dls.train), len(learn.dls.valid))
-    if plan.epochs * plan.batches < _FEW:
+    plan = schedule(timing, ends - time.perf_counter(), a_pass, len(learn.dls.valid))
+    if plan.epochs * plan.batches < _FEW and not before:
         warn(
             f"Only about {plan.epochs * plan.batches} batches of {learn.dls.train.bs} images fit "
             f"into {seconds:.0f} s, at {timing.train:.2g} s each: that is no training. Give it "
             "more minutes, smaller images (size=), or smaller batches (bs=)."
         )
-    budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid, len(learn.dls.train))
+    if checkpoint and before:
+        plan = replace(plan, epochs=checkpoint.epochs_done + plan.epochs, batches=a_pass)
+    budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid, a_pass, plan.batches)
     with timed_epochs(learn.dls, plan.batches):
         learn.fit_one_cycle(plan.epochs, lr_max, cbs=[*L(cbs), budget], **kwargs)
     return plan

@@ -14,7 +14,9 @@ from fastunet.cli.application import one_line
 from fastunet.cli.flags import Given, Json, Replace, takes_flags
 from fastunet.cli.inputs import bundle_files, data_files
 from fastunet.cli.training_commands import quiet_plots, quoted
+from fastunet.errors import OptionError
 from fastunet.plan import FileOptions
+from fastunet.runs.contents import BUNDLE_JSON
 
 Bundle = Annotated[Path, typer.Argument(help="A run folder, or what save_bundle wrote.")]
 
@@ -147,6 +149,38 @@ def predict(
     say(f"{written} mask{many} in {out}/; pixel values: {meanings}")
     if failures:
         raise typer.Exit(1)
+
+
+def export(
+    run: Annotated[
+        Path, typer.Argument(help="A run folder; the run may be finished, go on, or be stopped.")
+    ],
+    out: Annotated[Path, typer.Option(help="The folder of the bundle.")],
+    best: Annotated[
+        bool, typer.Option("--best", help="Take the best epoch so far, as without --epoch.")
+    ] = False,
+    epoch: Annotated[
+        int | None,
+        typer.Option(
+            help="Take this epoch, as history.csv counts them; a run that is not finished has "
+            "checkpoints of the last two and of the best.",
+            min=0,
+        ),
+    ] = None,
+    overwrite: Replace = False,
+):
+    """Make a bundle of any checkpoint of a run.
+
+    Example: fastunet export cells-unet --best --out cells-so-far
+    """
+    from fastunet._util.outputs import Output, check_outputs
+    from fastunet.callback.checkpoint_file import bundle_of
+
+    if best and epoch is not None:
+        raise OptionError("--best and --epoch were both given; one of them says which epoch.")
+    check_outputs([Output(out / BUNDLE_JSON, "the bundle")], bundle_files(run), overwrite)
+    bundle_of(run, epoch).save(out)
+    say(f"The bundle is in {out}/. Next: fastunet predict {quoted(out)} IMAGES...")
 
 
 def encoders(

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +25,8 @@ from fastunet.plan import (
     Plan,
     SplitOptions,
 )
-from fastunet.runs.run_folder import RunFolder
+from fastunet.runs.contents import PLAN
+from fastunet.runs.run_folder import RunFolder, stopped_run
 
 if TYPE_CHECKING:
     from fastunet.pairs.pair import PairList
@@ -45,7 +46,7 @@ def demo(
     writes all of it to one folder. An earlier demo there is written over.
     """
     started = _start_of_process()
-    with _run_folder(out, out, overwrite=True) as folder:
+    with _told(_claim(out, out, overwrite=True)) as folder:
         quiet_plots()
         from fastunet import samples, training
 
@@ -88,6 +89,13 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run in the --out folder.")
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder of a run that was stopped: it goes on from its last checkpoint. With "
+            "--minutes the rest of a run of so many minutes takes as long from now.",
+        ),
+    ] = None,
 ):
     """Train a U-Net on a folder of images and masks; write model, scores and pictures.
 
@@ -95,19 +103,34 @@ def train(
     Scores are measured at the images' own size. The run folder's plan.json
     says all that was decided; with --plan it is done again, on a CPU bit for
     bit. A run of so many minutes is repeated batch by batch, unless an option
-    changes: then the clock decides anew.
+    changes: then the clock decides anew. A run that was stopped, however that
+    came, goes on with --resume.
 
     Example: fastunet train cells --minutes 10 --out cells-unet
     """
     started = _start_of_process()
-    if plan is None and "data" not in given.options:
+    if resume is not None:
+        if out or plan or overwrite or given.options.keys() - {"minutes"}:
+            raise OptionError(
+                "--resume goes on with the run's own plan; only --minutes may change."
+            )
+        asked = Plan.load(stopped_run(resume) / PLAN)
+        if "minutes" in given.options and (asked.fit.minutes is None or asked.clock):
+            raise OptionError(f"--minutes: the run in {resume} does not go by the clock.")
+        asked = asked.but(**given.options)
+        claim: AbstractContextManager[RunFolder] = RunFolder.resume(resume)
+    elif plan is None and "data" not in given.options:
         raise OptionError("DATA is missing: fastunet train DATA, or --plan with a run's plan.json.")
-    asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
-    with _run_folder(out, asked.files.data, overwrite) as folder:
+    else:
+        asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
+        claim = _claim(out, asked.files.data, overwrite)
+    with _told(claim) as folder:
+        asked.from_anywhere().save(folder.work / PLAN)
         with _reading_ahead(asked) as (pairs, files):
             quiet_plots()
             from fastunet import training
-        training.train(asked, folder, started, _command_line(), pairs, files)
+        anew = resume is None or "minutes" in given.options
+        training.train(asked, folder, started, folder.command, pairs, files, anew)
     out = folder.path
     say(f"\nThe run is in {out}/. Next: fastunet predict {quoted(out)} IMAGES...")
 
@@ -156,20 +179,22 @@ def _command_line() -> str:
     return shlex.join(["fastunet", *sys.argv[1:]])
 
 
-@contextmanager
-def _run_folder(out: Path | None, data: Path, overwrite: bool) -> Iterator[RunFolder]:
-    """The folder of a run, claimed; what is left of one that does not come to its end is told."""
+def _claim(out: Path | None, data: Path, overwrite: bool) -> AbstractContextManager[RunFolder]:
+    """The folder of a new run."""
+    if out:
+        return RunFolder.claim(out, overwrite, _command_line())
     name = data.stem if data.is_file() else data.resolve().name
-    claim = (
-        RunFolder.claim(out, overwrite, _command_line())
-        if out
-        else RunFolder.claim_next(Path("runs"), name, _command_line())
-    )
+    return RunFolder.claim_next(Path("runs"), name, _command_line())
+
+
+@contextmanager
+def _told(claim: AbstractContextManager[RunFolder]) -> Iterator[RunFolder]:
+    """The folder of a run; what is left of one that does not come to its end is told."""
     with claim as folder:
         try:
             yield folder
         except BaseException as stop:
-            if folder.has_model or isinstance(stop, KeyboardInterrupt):
+            if folder.can_resume or isinstance(stop, KeyboardInterrupt):
                 say(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
             raise
 

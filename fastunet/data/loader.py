@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -28,6 +29,8 @@ class PairDL(TfmdDL):
     none (macOS, notebooks on Windows). The batches are the same for any number of threads.
     """
 
+    offs: int  # the number of this process among `num_workers`
+
     def __init__(
         self,
         dataset,
@@ -37,6 +40,7 @@ class PairDL(TfmdDL):
     ):
         super().__init__(dataset, *args, **kwargs)
         self.threads = threads
+        self.skip = 0  # batches of the next epoch that are not made
 
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **{"threads": self.threads, **kwargs})
@@ -55,14 +59,17 @@ class PairDL(TfmdDL):
         super().before_iter()
 
     def create_batches(self, samples):
+        first = self.skip + self.offs  # of those made here; a process has its own offset
+        self.offs, skipped = first % self.num_workers, first // self.num_workers
         if self.prebatched or not self.indexed:
-            yield from super().create_batches(samples)
+            yield from islice(super().create_batches(samples), skipped, None)
             return
-        rng = random.Random(self.rng.getrandbits(64) + self.offs)  # a process has its own offset
+        rng = random.Random(self.rng.getrandbits(64) + self.offs)
         seeded = (
             (indices, [rng.getrandbits(64) for _ in indices]) for indices in self.chunkify(samples)
         )
-        yield from map_in_order(self._made, seeded, self.threads, ahead=2 * self.threads)
+        rest = islice(seeded, skipped, None)
+        yield from map_in_order(self._made, rest, self.threads, ahead=2 * self.threads)
 
     def _made(self, seeded: tuple[Sequence[int], Sequence[int]]):
         """A batch of the items, their views drawn from the seeds."""

@@ -14,6 +14,8 @@ from fastunet.errors import OutputError
 
 RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
 BEST = "best"  # a bundle of the best epoch so far
+CHECKPOINTS = "checkpoints"  # from which the run goes on where it is stopped
+CHECKPOINT_FILES = "fit-*-epoch-*-batch-*.ckpt"
 SPLIT = "split.json"
 PLAN = "plan.json"  # what was done, to be repeated
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
@@ -32,6 +34,7 @@ _FILES: Owned = {  # that a run writes
         *("history.csv", "results.png", "lr_find.png", "command.txt"),
     ),
     BEST: _BUNDLE,
+    CHECKPOINTS: (CHECKPOINT_FILES,),
     "evaluation": _EVALUATION,
 }
 
@@ -132,6 +135,14 @@ def foreign_files(folder: Path, own: Owned) -> list[str]:
         for below, name in _files(folder)
         if not _owned(below, name, own)
     ]
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove the files of a run that a kill cut short before they had their names."""
+    _, own = state_of(folder)
+    for below, name in _files(folder):
+        if name.endswith(".partial") and _owned(below, name, own):
+            (folder / below / name).unlink()
 
 
 def remove_own(folder: Path, keep: Sequence[str] = ()) -> list[str]:

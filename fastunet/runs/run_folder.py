@@ -6,13 +6,16 @@ folder beside it and put in its place by one step when it is finished.
 
 import json
 import os
+import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from fastunet._util.files import explained, write_atomically
 from fastunet._util.folders import is_mount, make_missing, remove_empty, swap
@@ -24,12 +27,16 @@ from fastunet.errors import OutputError
 from fastunet.runs.contents import (
     BEST,
     BUNDLE_JSON,
+    CHECKPOINT_FILES,
+    CHECKPOINTS,
     FORMAT,
     RUN_JSON,
     TEMPORARY,
     State,
     foreign_files,
+    record_of,
     remove_own,
+    remove_partial,
     state_of,
     unfinished,
 )
@@ -39,7 +46,7 @@ class RunFolder:
     """A folder that one training run may write to, until the `with` block ends.
 
     Files go to `work`; `finish` puts the finished run at `path`. Where the block ends before that,
-    a run with a model in `best/` is kept as unfinished, any other is removed.
+    a run with a model in `best/` or a checkpoint is kept as unfinished, any other is removed.
 
     >>> with RunFolder.claim("cells") as folder:
     ...     train(plan, folder)
@@ -53,7 +60,7 @@ class RunFolder:
         self._claimed = False
         self._locks: list[Lock] = []
         self._made: list[Path] = []  # folders that were missing, the innermost first
-        self._record = {
+        self._record: dict[str, Any] = {
             "format": FORMAT,
             "fastunet": version("fastunet"),
             "status": "unfinished",
@@ -76,7 +83,18 @@ class RunFolder:
         `overwrite` is not set, or belongs to a training that goes on.
         """
         folder = cls(Path(out), command)
-        with folder._held(overwrite):
+        with folder._held(partial(folder._take, overwrite)):
+            yield folder
+
+    @classmethod
+    @contextmanager
+    def resume(cls, out: str | os.PathLike) -> "Iterator[RunFolder]":
+        """Take the folder of a run that was stopped, as it is.
+
+        Raises `OutputError` where no such run is to be found, or it goes on.
+        """
+        folder = cls(Path(out), "")
+        with folder._held(folder._take_again):
             yield folder
 
     @classmethod
@@ -85,15 +103,25 @@ class RunFolder:
         """Claim the first of `parent/name-1`, `parent/name-2`, ... that does not exist."""
         for number in count(1):
             folder = cls(parent / f"{name}-{number}", command)
-            with folder._held(new=True) as taken:
+            with folder._held(partial(folder._take, new=True)) as taken:
                 if taken:
                     yield folder
                     return
 
     @property
+    def command(self) -> str:
+        """What the user typed when the run began."""
+        return self._record["command"]
+
+    @property
     def has_model(self) -> bool:
         """The best epoch so far stands in `best/`."""
         return (self.work / BEST / BUNDLE_JSON).is_file()
+
+    @property
+    def can_resume(self) -> bool:
+        """It has trained: there is something to go on from."""
+        return self.has_model or any((self.work / CHECKPOINTS).glob(CHECKPOINT_FILES))
 
     @property
     def best(self) -> Path:
@@ -105,15 +133,17 @@ class RunFolder:
         """What to tell of a run that was stopped."""
         if self.finished:
             return f"The run is finished; it is in {self.path}."
+        resume = f"To go on: fastunet train --resume {shlex.quote(str(self.path))}"
         if not self.has_model:
-            return "It was stopped before the first epoch ended, so that there is no model yet."
+            told = "It was stopped before the first epoch ended, so that there is no model yet."
+            return f"{told} {resume}" if self.can_resume else told
         bundle = json.loads((self.work / BEST / BUNDLE_JSON).read_bytes())
         epoch, name = bundle["training"]["epoch"], bundle["training"]["best_by"]
         epochs = len((self.work / "history.csv").read_text().splitlines()) - 1
         return (
             f"It was stopped after {plural(epochs, 'epoch')}. The best of them (epoch {epoch}, "
             f"{name} {bundle['metrics'][name]:.4f}) is a model: fastunet predict {self.best} "
-            "IMAGES..."
+            f"IMAGES... {resume}"
         )
 
     def check_space(
@@ -137,23 +167,24 @@ class RunFolder:
         with uninterrupted():
             self._write_record(status="finished", finished=_now())
             self.finished = True
-            shutil.rmtree(self.work / BEST, ignore_errors=True)
+            for name in (BEST, CHECKPOINTS):
+                shutil.rmtree(self.work / name, ignore_errors=True)
             return [] if self.work == self._place else self._put_in_place()
 
     # --- taking it, giving it back ---
 
     @contextmanager
-    def _held(self, overwrite: bool = False, new: bool = False) -> Iterator[bool]:
+    def _held(self, take: Callable[[], bool]) -> Iterator[bool]:
         """Whether the folder was taken; it is given back when the block ends."""
         try:
             with uninterrupted():
-                taken = self._take(overwrite, new)
+                taken = take()
             yield taken
         finally:
             with uninterrupted():
                 self._give_back()
 
-    def _take(self, overwrite: bool, new: bool) -> bool:
+    def _take(self, overwrite: bool = False, new: bool = False) -> bool:
         """False where the folder must be new and is not."""
         place = self._place
         if new and self.path.exists():
@@ -181,6 +212,21 @@ class RunFolder:
             self._write_record()
         return True
 
+    def _take_again(self) -> bool:
+        place = self._place
+        with explained(self.path):
+            _restore_interrupted_swap(place)
+            self.work = stopped_run(self.path)
+            for folder in dict.fromkeys((place, self.work)):
+                self._lock(folder)
+            stopped_run(self.path)  # not finished meanwhile
+            self._claimed = True
+            remove_partial(self.work)
+            before = record_of(self.work) or {}
+            self._record = before | {"resumed": [*before.get("resumed", []), _now()]}
+            self._write_record()
+        return True
+
     def _take_the_place_beside(self) -> None:
         beside = self._place.with_name(f"{self._place.name}.new")
         self._made = [*make_missing(beside), *self._made]
@@ -193,7 +239,7 @@ class RunFolder:
         self._locks.append(Lock.acquire(folder, self.path))
 
     def _give_back(self) -> None:
-        if self._claimed and not (self.finished or self.has_model):
+        if self._claimed and not (self.finished or self.can_resume):
             remove_own(self.work, keep=[LOCK])
         for lock in self._locks:
             lock.release(remove=self._claimed or lock.created)
@@ -243,9 +289,30 @@ def _check(path: Path, place: Path, overwrite: bool) -> State:
     if state == "empty" or overwrite:
         return state
     if state == "unfinished":
-        raise OutputError(f"{unfinished(path)} Choose another --out, or say --overwrite.")
+        raise OutputError(
+            f"{unfinished(path)} Let it go on with --resume {path}, choose another --out, or say "
+            "--overwrite."
+        )
     raise OutputError(
         f"{path} holds a trained model already. Choose another --out, or say --overwrite."
+    )
+
+
+def stopped_run(
+    path: Path,  # where the run is, or will be when it is finished
+) -> Path:
+    """The folder in which an unfinished run stands. Raises `OutputError` where there is none."""
+    place = Path(os.path.realpath(path))
+    beside = place.with_name(f"{place.name}.new")
+    for folder in (place, beside):
+        marked = (folder / TEMPORARY).exists()
+        if state_of(folder)[0] == "unfinished" and marked == (folder == beside):
+            return folder
+    if state_of(place)[0] == "finished":
+        raise OutputError(f"{path} is finished: there is nothing to resume.")
+    raise OutputError(
+        f"{path} is no training run that was stopped: the folder that fastunet train named was "
+        "expected. A run that was stopped before it began to train is started anew."
     )
 
 
