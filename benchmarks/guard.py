@@ -2,10 +2,10 @@
 
 `python -m benchmarks.guard --data FOLDER [--size 64] [--epochs 8] [--seeds 1]`
 
-Each folder in FOLDER is trained on as it is meant to be, with some of its images: no diagnosis may
-come. Then the first of them is trained on in ways that go wrong; each must end in its diagnosis, and
-`autopsy` is asked for the most likely cause. Last, what the guard costs: one training with it and one
-without take turns, and end with the same weights.
+Each folder in FOLDER is trained on as it is meant to be, with some of its images: no diagnosis
+may come. Then the set `--wrong` is trained on in ways that go wrong; each must end in its
+diagnosis, and `autopsy` says the most likely cause. Last, what the guard costs: one training with
+it and one without take turns, and end with the same weights.
 """
 
 import argparse
@@ -23,9 +23,11 @@ from fastai.optimizer import SGD
 from fastai.torch_core import set_seed
 
 from fastunet.callback.guard import Guard
+from fastunet.causes.autopsy import autopsy
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import FastunetWarning, TrainingError
 from fastunet.learner import SegmentationLearner, segmentation_learner
+from fastunet.losses import PixelCrossEntropyLoss
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import Pair
 
@@ -116,8 +118,9 @@ class WrongMasks(Callback):
 
 def by_heart(pairs: Sequence[Pair], size: int, epochs: int) -> SegmentationLearner:
     """Few images with wrong masks, always seen the same way."""
-    learn = learner(loaders(pairs[:10], size, augment="none", bs=2), width=16)
-    learn.fit(max(30, epochs), 3e-3, cbs=WrongMasks())
+    dls = loaders(pairs[:10], size, augment="none", bs=2)
+    learn = learner(dls, width=16, norm="group", loss_func=PixelCrossEntropyLoss())
+    learn.fit(max(40, epochs), 3e-3, cbs=WrongMasks())
     return learn
 
 
@@ -127,7 +130,7 @@ def standing_still(pairs: Sequence[Pair], size: int, epochs: int) -> Segmentatio
         list(learn.model.parameters())[-1].zero_()
     for module in learn.model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 0.0
+            module.momentum = 0.0  # its statistics stand still, too
     learn.fit(epochs, 1e-12)
     return learn
 
@@ -144,14 +147,16 @@ PROVOKED: dict[str, Wrong] = {
 }
 
 
-def diagnosed(train: Callable[[], SegmentationLearner]) -> list[str]:
-    """The diagnoses of a training, also of one that is stopped."""
-    made: list[Guard] = []
-    start = Guard.before_train
+def diagnosed(
+    train: Callable[[], SegmentationLearner],
+) -> tuple[list[str], SegmentationLearner]:
+    """The diagnoses of a training, also of one that is stopped; and its learner."""
+    begun: list[Guard] = []
+    begin = Guard.before_train
 
     def noted(self):
-        made.append(self)
-        start(self)
+        begun.append(self)
+        begin(self)
 
     Guard.before_train = noted
     try:
@@ -161,15 +166,15 @@ def diagnosed(train: Callable[[], SegmentationLearner]) -> list[str]:
     except TrainingError:
         pass
     finally:
-        Guard.before_train = start
-    return [f"{found.name}: {found.message} {found.advice}" for found in made[-1].diagnoses]
+        Guard.before_train = begin
+    return [str(found) for found in begun[-1].diagnoses], begun[-1].learn
 
 
 # --- what it costs --------------------------------------------------------------------------------
 
 
 def cost(pairs: Sequence[Pair], size: int) -> str:
-    """Fits with and without it take turns; the share of time that it adds, and whether it matters."""
+    """Fits with and without it take turns; what it adds, and whether weights differ."""
     ways = [learner(loaders(pairs, size, bs=8), width=16) for _ in range(2)]
     ways[1].remove_cb(Guard)
     seconds: list[list[float]] = [[], []]
@@ -204,7 +209,7 @@ def healthy(folder: Path, size: int, epochs: int, seed: int) -> Iterator[str]:
             learn.fit_one_cycle(epochs, rate)
             return learn
 
-        yield from diagnosed(train)
+        yield from diagnosed(train)[0]
 
 
 def main() -> None:
@@ -214,6 +219,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=64, help="height and width, pixels")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=1, help="healthy trainings of each set")
+    parser.add_argument("--wrong", default="dsb2018", help="the set that training goes wrong on")
     parser.add_argument("--only", help="one part: healthy, provoked or cost")
     args = parser.parse_args()
     sets = args.sets.split(",") if args.sets else [p.name for p in sorted(args.data.iterdir())]
@@ -222,20 +228,18 @@ def main() -> None:
         for folder in folders:
             for seed in range(args.seeds):
                 found = list(healthy(folder, args.size, args.epochs, seed))
-                print(
-                    f"healthy   {folder.name:<10} seed {seed}: {found or 'no diagnosis'}",
-                    flush=True,
-                )
-    pairs = [
-        replace(pair, split="") for pair in some(folders[-1] if len(folders) < 5 else folders[3])
-    ]
+                said = found or "no diagnosis"
+                print(f"healthy   {folder.name:<10} seed {seed}: {said}", flush=True)
+    pairs = [replace(pair, split="") for pair in some(args.data / args.wrong)]
     if args.only in (None, "provoked"):
         for name, wrong in PROVOKED.items():
-            found = diagnosed(lambda wrong=wrong: wrong(pairs, args.size, args.epochs))
+            found, learn = diagnosed(lambda wrong=wrong: wrong(pairs, args.size, args.epochs))
             hit = any(one.startswith(f"{name}:") for one in found)
             print(f"provoked  {name}: {'found' if hit else 'MISSED'}")
             for one in found:
-                print(f"    {one}", flush=True)
+                print(f"    {one}")
+            first = autopsy(learn).causes[0]
+            print(f"    autopsy: {first.aspect}, {first.name}", flush=True)
     if args.only in (None, "cost"):
         print(f"cost      {cost(pairs, args.size)}")
 

@@ -1,5 +1,6 @@
 from .callback.auto_precision import AutoPrecision as AutoPrecision
 from .callback.best_model import SaveBestModel as SaveBestModel
+from .causes.autopsy import autopsy as autopsy
 from .checks.audit import audit as audit
 from .checks.report import Audit as Audit
 from .data.augment import Albumentations as Albumentations

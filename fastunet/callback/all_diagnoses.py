@@ -20,6 +20,7 @@ _STILL = 1e-4  # a score that moves less does not move
 _PERFECT = 0.99  # a score that has no room to move
 _RISEN = 1.2  # times the lowest validation loss
 _FALLEN = 0.9  # times the training loss there
+_BETTER = 0.01  # of the score
 _FOR_OVERFITTING = 8  # epochs, before which losses are too noisy to tell
 
 
@@ -110,24 +111,24 @@ def rate_far_from_suggested(fit: FitRecord) -> Diagnosis | None:
 def overfitting(fit: FitRecord) -> Diagnosis | None:
     """The validation loss rises while that of training falls.
 
-    It must have risen clearly above its lowest and above the training loss too, for a fifth of the
-    epochs, and the score must not have become better meanwhile. Each loss is the median of three
+    It must have risen clearly above its lowest, for a fifth of the epochs, and above the training
+    loss too, and the score must not become better any more. Each loss is the median of three
     epochs.
     """
     train, valid = fit.values("train_loss"), fit.values("valid_loss")
     score = fit.values(fit.monitor)
     count = len(valid)
-    late = fit.ended or count >= 3 * fit.epochs / 4
-    if count < _FOR_OVERFITTING or not late or not len(train) == len(score) == count:
+    is_late = fit.ended or count >= 3 * fit.epochs / 4
+    if count < _FOR_OVERFITTING or not is_late or not len(train) == len(score) == count:
         return None
     train, valid, score = (_smooth(values) for values in (train, valid, score))
     best = min(range(len(valid)), key=valid.__getitem__)
-    since = len(valid) - 1 - best
+    late = max(3, count // 5)
     risen = valid[-1] > _RISEN * valid[best] and valid[-1] > train[-1]
-    if since < max(3, count / 5) or not risen or train[-1] > _FALLEN * train[best]:
+    if len(valid) - 1 - best < late or not risen or train[-1] > _FALLEN * train[best]:
         return None
-    if "loss" not in fit.monitor and score[-1] > score[best] + 0.01:
-        return None
+    if "loss" not in fit.monitor and max(score[-late:]) > max(score[:-late]) + _BETTER:
+        return None  # what counts still becomes better
     return Diagnosis(
         "overfitting",
         f"since about epoch {best + 1} the validation loss rose from {valid[best]:.3g} to "

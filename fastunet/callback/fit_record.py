@@ -1,7 +1,7 @@
 """What the guard has seen of a fit, as plain data from which diagnoses are made."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,7 @@ class FitRecord:
     confusion: np.ndarray | None = None  # (C, C) pixels of the last validation, rows are the truth
     one_class: int = 0  # epochs in a row, up to the last, that predicted hardly more than one
     gradients: list[GradientLook] = field(default_factory=list)  # of some batches
+    batches: int = 0  # trained so far
     images: int = 0  # training samples whose masks were looked at
     has_foreground: bool = False  # whether one of them holds a class other than the first
     ended: bool = False  # the fit is over
@@ -63,9 +64,9 @@ def predicted_most(confusion: np.ndarray) -> int:
     return int(confusion.sum(axis=0).argmax())
 
 
-def named(scores: Sequence, names: Sequence[str]) -> Mapping[str, float]:
+def named(scores: Sequence, names: Sequence[str]) -> dict[str, float]:
     """Recorded values as numbers by name; what is no number is left out."""
-    found = {}
+    found: dict[str, float] = {}
     for name, value in zip(names, scores, strict=False):
         try:
             found[name] = float(value)

@@ -38,7 +38,6 @@ class FitWatch:
         )
         self._foreground: Tensor | None = None  # () bool on the device: one mask has some
         self._gradients: list[tuple[int, Tensor]] = []  # batch, and (2,) norm and loss
-        self._steps = 0
         shared = next(filter(None, map(_confusion_of, learn.metrics)), None)
         self._counts_itself = shared is None
         self._confusion = shared or Confusion()
@@ -61,8 +60,8 @@ class FitWatch:
 
     def before_step(self, learn: Learner) -> None:
         """Look at the gradients, as they are applied."""
-        step = self._steps
-        self._steps += 1
+        step = self.record.batches
+        self.record.batches += 1
         if step >= _GRADIENTS and step % _GRADIENTS:
             return
         gradients = [p.grad for p in learn.model.parameters() if p.grad is not None]
