@@ -16,6 +16,8 @@ _EXPLODED = 100  # times the first gradient norm; healthy fits stay below 10
 _WORSE = 10  # times the first loss
 _TOO_HIGH, _TOO_LOW = 10, 30  # times above and below what lr_find suggests
 _EPOCHS = 3  # in which a score that does not move, or predictions of one class, mean something
+_HIGH = 0.01  # a learning rate with which predictions of one class may be due to it
+_MOSTLY = 0.97  # share of a class that leaves hardly any pixels to the others
 _STILL = 1e-4  # a score that moves less does not move
 _PERFECT = 0.99  # a score that has no room to move
 _RISEN = 1.2  # times the lowest validation loss
@@ -27,7 +29,7 @@ _FOR_OVERFITTING = 8  # epochs, before which losses are too noisy to tell
 def no_foreground(fit: FitRecord) -> Diagnosis | None:
     """The training masks hold nothing but the first class and void."""
     whole = fit.images >= fit.training_images
-    if fit.has_foreground or not fit.images or not (whole or fit.ended):
+    if fit.has_foreground or not fit.images or not fit.classes or not (whole or fit.ended):
         return None
     background, *others = fit.classes
     return Diagnosis(
@@ -65,15 +67,19 @@ def exploding_gradients(fit: FitRecord) -> Diagnosis | None:
 
 
 def one_class_predicted(fit: FitRecord) -> Diagnosis | None:
-    """Predictions of the validation images have collapsed to one class."""
+    """Predictions have collapsed to one class, and nothing else says why."""
     enough = fit.one_class >= max(_EPOCHS, fit.epochs / 2)
     if fit.confusion is None or not (enough or (fit.ended and fit.one_class >= _EPOCHS)):
+        return None
+    if no_foreground(fit) or exploding_gradients(fit):
         return None
     top, pixels = predicted_most(fit.confusion), fit.confusion.sum()
     predicted = float(fit.confusion[:, top].sum() / pixels)
     true = float(fit.confusion[top].sum() / pixels)
-    advice = "Take a lower learning rate: lr_find suggests one."
-    if true > 0.97:
+    advice = "Train for more epochs, or at another learning rate: lr_find suggests one."
+    if fit.rate > _HIGH:
+        advice = f"Take a lower learning rate than {fit.rate:.3g}: lr_find suggests one."
+    elif true > _MOSTLY:
         advice = (
             "Give rare classes more weight: "
             'loss_func=CombinedLoss(ce=0, tversky=1) or class_weights="inverse".'
@@ -146,10 +152,12 @@ def overfitting(fit: FitRecord) -> Diagnosis | None:
 
 
 def scores_never_move(fit: FitRecord) -> Diagnosis | None:
-    """Every score is the same in all epochs; where one class is predicted, that says why."""
+    """Every score is the same in all epochs, and nothing else says why."""
     count = len(fit.scores)
     enough = count >= max(_EPOCHS, fit.epochs / 2)
-    if not (enough or (fit.ended and count >= _EPOCHS)) or one_class_predicted(fit):
+    if not (enough or (fit.ended and count >= _EPOCHS)):
+        return None
+    if any(find(fit) for find in (no_foreground, exploding_gradients, one_class_predicted)):
         return None
     seen = {name: fit.values(name) for name in fit.metrics}
     seen = {name: values for name, values in seen.items() if all(map(math.isfinite, values))}
