@@ -16,6 +16,7 @@ _EXPLODED = 100  # times the first gradient norm; healthy fits stay below 10
 _WORSE = 10  # times the first loss
 _TOO_HIGH, _TOO_LOW = 10, 30  # times above and below what lr_find suggests
 _EPOCHS = 3  # in which a score that does not move, or predictions of one class, mean something
+_BATCHES = 200  # before which a training may still be at its beginning
 _HIGH = 0.01  # a learning rate with which predictions of one class may be due to it
 _MOSTLY = 0.97  # share of a class that leaves hardly any pixels to the others
 _STILL = 1e-4  # a score that moves less does not move
@@ -68,8 +69,7 @@ def exploding_gradients(fit: FitRecord) -> Diagnosis | None:
 
 def one_class_predicted(fit: FitRecord) -> Diagnosis | None:
     """Predictions have collapsed to one class, and nothing else says why."""
-    enough = fit.one_class >= max(_EPOCHS, fit.epochs / 2)
-    if fit.confusion is None or not (enough or (fit.ended and fit.one_class >= _EPOCHS)):
+    if fit.confusion is None or not _is_clear(fit, fit.one_class):
         return None
     if no_foreground(fit) or exploding_gradients(fit):
         return None
@@ -154,8 +154,7 @@ def overfitting(fit: FitRecord) -> Diagnosis | None:
 def scores_never_move(fit: FitRecord) -> Diagnosis | None:
     """Every score is the same in all epochs, and nothing else says why."""
     count = len(fit.scores)
-    enough = count >= max(_EPOCHS, fit.epochs / 2)
-    if not (enough or (fit.ended and count >= _EPOCHS)):
+    if not _is_clear(fit, count):
         return None
     if any(find(fit) for find in (no_foreground, exploding_gradients, one_class_predicted)):
         return None
@@ -180,6 +179,15 @@ def scores_never_move(fit: FitRecord) -> Diagnosis | None:
         {"epochs": count, "rate": fit.rate, "gradient_norm": norm}
         | {name: values[-1] for name, values in seen.items()},
     )
+
+
+def _is_clear(
+    fit: FitRecord,
+    epochs: int,  # in a row, up to the last, in which something was so
+) -> bool:
+    """Whether it is no slow beginning: it was so to the end, or for long."""
+    for_long = epochs >= fit.epochs / 2 and fit.batches >= _BATCHES
+    return epochs >= _EPOCHS and (fit.ended or for_long)
 
 
 def _smooth(values: list[float]) -> list[float]:

@@ -9,7 +9,12 @@ from fastai.callback.core import Callback
 from fastai.torch_core import set_seed
 from torch import nn
 
-from fastunet.callback.all_diagnoses import DIAGNOSES, overfitting, rate_far_from_suggested
+from fastunet.callback.all_diagnoses import (
+    DIAGNOSES,
+    one_class_predicted,
+    overfitting,
+    rate_far_from_suggested,
+)
 from fastunet.callback.fit_record import FitRecord, GradientLook
 from fastunet.callback.guard import Guard
 from fastunet.data.dataloaders import ImageMaskDataLoaders
@@ -201,6 +206,16 @@ def test_perfect_scores_and_a_large_gradient_are_no_illness():
     fit = record(FALLING, FALLING, [1.0] * 10, images=8, training_images=8, has_foreground=True)
     fit.gradients = [GradientLook(0, 1e-3, 0.5), GradientLook(1, 2.0, 0.6)]
     assert [find(fit) for find in DIAGNOSES] == [None] * len(DIAGNOSES)
+
+
+@pytest.mark.parametrize(
+    ("batches", "ended", "told"), [(40, False, False), (200, False, True), (40, True, True)]
+)
+def test_a_slow_beginning_is_no_collapse(batches, ended, told):
+    fit = record(FALLING[:4], FALLING[:4], [0.0] * 4, has_foreground=True, batches=batches)
+    fit.epochs, fit.ended = 8, ended
+    fit.confusion, fit.one_class = np.array([[90, 0], [10, 0]]), 4
+    assert bool(one_class_predicted(fit)) is told
 
 
 def test_the_weights_are_the_same_bit_for_bit_without_the_guard(make):
