@@ -17,6 +17,7 @@ _WORSE = 10  # times the first loss
 _TOO_HIGH, _TOO_LOW = 10, 30  # times above and below what lr_find suggests
 _EPOCHS = 3  # in which a score that does not move, or predictions of one class, mean something
 _BATCHES = 200  # before which a training may still be at its beginning
+_LEARNING = 0.95  # times the validation loss: with less, predictions may yet come apart
 _HIGH = 0.01  # a learning rate with which predictions of one class may be due to it
 _MOSTLY = 0.97  # share of a class that leaves hardly any pixels to the others
 _STILL = 1e-4  # a score that moves less does not move
@@ -71,6 +72,9 @@ def one_class_predicted(fit: FitRecord) -> Diagnosis | None:
     """Predictions have collapsed to one class, and nothing else says why."""
     if fit.confusion is None or not _is_clear(fit, fit.one_class):
         return None
+    loss = fit.values("valid_loss")[-fit.one_class :]
+    if loss and loss[-1] < _LEARNING * loss[0]:
+        return None  # a slow beginning: it is still learning
     if no_foreground(fit) or exploding_gradients(fit):
         return None
     top, pixels = predicted_most(fit.confusion), fit.confusion.sum()

@@ -212,10 +212,13 @@ def test_perfect_scores_and_a_large_gradient_are_no_illness():
     ("batches", "ended", "told"), [(40, False, False), (200, False, True), (40, True, True)]
 )
 def test_a_slow_beginning_is_no_collapse(batches, ended, told):
-    fit = record(FALLING[:4], FALLING[:4], [0.0] * 4, has_foreground=True, batches=batches)
+    level = [1.2] * 4
+    fit = record(level, level, [0.0] * 4, has_foreground=True, batches=batches)
     fit.epochs, fit.ended = 8, ended
     fit.confusion, fit.one_class = np.array([[90, 0], [10, 0]]), 4
     assert bool(one_class_predicted(fit)) is told
+    fit.scores[-1]["valid_loss"] = 1.1  # it is still learning
+    assert one_class_predicted(fit) is None
 
 
 def test_the_weights_are_the_same_bit_for_bit_without_the_guard(make):
