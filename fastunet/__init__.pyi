@@ -1,6 +1,7 @@
 from .callback.auto_precision import AutoPrecision as AutoPrecision
 from .callback.best_model import SaveBestModel as SaveBestModel
 from .callback.checkpoint import Checkpoint as Checkpoint
+from .causes.autopsy import autopsy as autopsy
 from .checks.audit import audit as audit
 from .checks.report import Audit as Audit
 from .data.augment import Albumentations as Albumentations

@@ -24,7 +24,7 @@ from fastunet._util.files import write_atomically
 from fastunet.callback.auto_precision import AutoPrecision
 from fastunet.callback.best_model import KeepBest
 from fastunet.callback.checkpoint import Checkpoint
-from fastunet.callback.guard import FiniteGuard
+from fastunet.callback.guard import Guard
 from fastunet.callback.lookup import find_callback
 from fastunet.callback.time_budget import Schedule, fit_for
 from fastunet.data.augment import Augment
@@ -356,7 +356,7 @@ def segmentation_learner(
         metrics=metrics,
         lr=lr,
         path=path,
-        cbs=[AutoPrecision(precision, channels_last), FiniteGuard(), *L(cbs)],
+        cbs=[AutoPrecision(precision, channels_last), Guard(), *L(cbs)],
         **{"splitter": split_parameters, **kwargs},
     )
     learn.save_best, learn.monitor = save_best, monitor

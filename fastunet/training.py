@@ -2,10 +2,10 @@
 
 A run folder holds the bundle (`bundle.json`, `model.safetensors`), `plan.json` (what was done, to
 be repeated), `history.csv`, the pictures, `split.json` (which image was in which part),
-`skipped.json` (which pairs `skip_bad` left out, and why), `evaluation/` (the scores with their
-intervals, as JSON, tables and a picture), `command.txt`, and `run.json`, which says whether the run
-is finished; until then `best/` is a bundle of the best epoch so far, and `checkpoints/` is where
-the run goes on if it is stopped.
+`skipped.json` (which pairs `skip_bad` left out, and why), `diagnoses.json` (what went wrong in the
+training, if anything), `evaluation/` (the scores with their intervals, as JSON, tables and a
+picture), `command.txt`, and `run.json`, which says whether the run is finished; until then `best/`
+is a bundle of the best epoch so far, and `checkpoints/` is where the run goes on if it is stopped.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ from fastunet.pairs.pair import PairList
 from fastunet.pairs.split import save_split
 from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.precision import training_dtype
-from fastunet.runs.contents import BEST, CHECKPOINTS, PLAN, SKIPPED, SPLIT
+from fastunet.runs.contents import BEST, CHECKPOINTS, DIAGNOSES_JSON, PLAN, SKIPPED, SPLIT
 from fastunet.runs.run_folder import RunFolder
 from fastunet.scan.decoded import DecodedFiles
 
@@ -101,6 +101,7 @@ def train(
         "seed": plan.split.seed,
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
+    learn.guard.folder = folder.work
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
     replace(plan, clock=clock).save(folder.work / PLAN)
 
@@ -121,6 +122,11 @@ def train(
     if final.split == "valid":
         chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
         say(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
+    if found := learn.guard.diagnoses:
+        say(
+            f"Diagnosed: {listing([one.name for one in found])}. What to try is in "
+            f"{folder.path / DIAGNOSES_JSON}; fastunet autopsy {folder.path} looks further."
+        )
     if left_over:
         say(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
     return final

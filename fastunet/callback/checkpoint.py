@@ -28,7 +28,6 @@ from fastai.torch_core import rank_distrib, to_device
 from fastunet._util.files import make_folder, write_atomically
 from fastunet._util.interrupts import uninterrupted
 from fastunet.callback.checkpoint_file import file_name, files_in, newest, write
-from fastunet.callback.guard import FiniteGuard
 from fastunet.callback.plain import PlainCallback
 from fastunet.callback.random_numbers import random_states, set_random_states
 from fastunet.data.loader import PairDL
@@ -42,7 +41,6 @@ _REMEMBERED: dict[type[Callback], tuple[str, ...]] = {
     EarlyStoppingCallback: ("wait",),
     ReduceLROnPlateau: ("wait",),
     GradientAccumulation: ("count",),
-    FiniteGuard: ("_trained",),
 }
 
 

@@ -1,66 +1,92 @@
-"""Stop training when a value is not finite, and say why: which batch, rate, precision and file."""
+"""Watch over a training: stop it where a value is not finite, and say what else goes wrong."""
 
-import math
-from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NoReturn
 
-import numpy as np
 import torch
 from fastai.callback.core import CancelFitException
-from fastai.callback.mixup import MixHandler, MixUp
-from fastai.callback.schedule import LRFinder, ParamScheduler
+from fastai.callback.schedule import LRFinder, valley
 from fastai.callback.tracker import SaveModelCallback
+from fastai.torch_core import rank_distrib
 from torch import Tensor
 
+from fastunet._util.warn import warn
+from fastunet.callback.all_diagnoses import DIAGNOSES
 from fastunet.callback.auto_precision import AutoPrecision
 from fastunet.callback.best_model import SaveBestModel
+from fastunet.callback.diagnosis import Diagnosis, load_diagnoses, save_diagnoses
+from fastunet.callback.fit_record import FitRecord
+from fastunet.callback.fit_settings import refusal
+from fastunet.callback.fit_watch import FitWatch
 from fastunet.callback.lookup import find_callback
+from fastunet.callback.not_finite import (
+    batch_not_finite,
+    has_saved,
+    logits_of,
+    steps_skipped,
+    weights_not_finite,
+    what_is_kept,
+)
 from fastunet.callback.plain import PlainCallback
-from fastunet.errors import FastunetError, TrainingError
+from fastunet.errors import TrainingError
 from fastunet.models.finite import first_nonfinite
+from fastunet.runs.contents import DIAGNOSES_JSON
 
 _EVERY = 50  # batches between looks where looking makes the device wait
-_TOO_HIGH = 1e30  # a rate that overflows in the optimizer's float32
 _SKIPPED = 20  # float16 steps in a row; the scale, 65536 at first, has fallen below 1 then
 
 
-class FiniteGuard(PlainCallback):
-    """End a fit with a `TrainingError` where a loss or the weights are not finite.
+class Guard(PlainCallback):
+    """End a fit with a `TrainingError` where a loss or the weights are not finite; diagnose others.
 
     The message says where and why. On a CPU each batch is looked at, on other devices a flag is
     kept there and read every 50 batches and at the end of an epoch, so that no batch waits. The
     weights are looked at once per epoch. `lr_find`, which goes on until the loss explodes, simply
-    ends there.
+    ends there, and nothing is diagnosed.
 
     Before the first batch it refuses learning rates that are not positive numbers, and callbacks
     that mix images in a way that the masks cannot follow.
+
+    At the end of each epoch it makes the diagnoses of `all_diagnoses` from what it has seen. Each
+    is a warning once, and stays in `diagnoses`; those of a run are written to its folder. What is
+    learned stays the same bit for bit: it only reads, and draws no random numbers.
     """
 
     order = 1000  # an error is raised when all other callbacks have ended the fit
+    remembered = ("_trained",)
 
     def __init__(
         self,
         every: int | None = None,  # batches between looks; None: 1 on a CPU, 50 elsewhere
+        folder: Path | None = None,  # of a run, where `diagnoses.json` is kept; None: nowhere
     ):
         super().__init__()
-        self.every = every
+        self.every, self.folder = every, folder
+        self.diagnoses: list[Diagnosis] = []  # of the last fit, or of all of its run
+        self.record: FitRecord | None = None  # what was seen of the last fit
+        self.suggested_rate: float | None = None  # by lr_find, for the weights as they are
         self._error: TrainingError | None = None
         self._finder: LRFinder | None = None
+        self._watch: FitWatch | None = None
         self._fits = False
 
     def before_fit(self):  # also of `validate` and `get_preds`, which are not guarded
-        self._error, self._fits = None, False
+        self._error, self._watch, self._fits = None, None, False
 
     def before_train(self):
         if not self._fits:
             self._fits = True
             self._finder = find_callback(self.learn, LRFinder)
-            self._check_mixing()
-            self._check_rates()
+            if message := refusal(self.learn):
+                self._stop(message)
+            if self._finder is None:
+                self._begin_watch()
         self._begin()
 
     def before_validate(self):
         self._begin()
+        if self._watch:
+            self._watch.before_validate()
 
     def _begin(self) -> None:
         self._first: Tensor | None = None  # (3,) batches where loss, images, logits went wrong
@@ -69,43 +95,56 @@ class FiniteGuard(PlainCallback):
     def after_loss(self):
         if not self._fits or not len(self.yb):
             return
+        if self.training and self._watch:
+            self._watch.after_training_loss(self.learn)
         loss = self.learn.loss.detach()
         every = self.every or (1 if loss.device.type == "cpu" else _EVERY)
         if every == 1 and loss.isfinite().all():
             return
-        logits = self.pred if isinstance(self.pred, Tensor) else self.pred[0]
-        finite = torch.stack([value.isfinite().all() for value in (loss, self.xb[0], logits)])
+        finite = torch.stack(
+            [value.isfinite().all() for value in (loss, self.xb[0], logits_of(self.learn))]
+        )
         if self._first is None:
             self._first = torch.full_like(finite, -1, dtype=torch.long)
         self._first = torch.where(~finite & (self._first < 0), self.iter, self._first)
         if (self.iter + 1) % every == 0:
             self._check()
 
+    def before_step(self):
+        if self._watch:
+            self._watch.before_step(self.learn)
+
     def after_batch(self):
+        if not self._fits:
+            return
+        if not self.training:
+            if self._watch:
+                self._watch.after_validation_batch(self.learn)
+            return
         precision = find_callback(self.learn, AutoPrecision)
         skipped = precision.skipped if precision else 0
-        if self._fits and self.training and skipped >= _SKIPPED:
-            self._stop(
-                f"{self._where(self.iter)}: {skipped} steps in a row were skipped, because "
-                "gradients in float16 were not finite however small they were scaled: nothing is "
-                'learned any more. Use precision="bf16" or "fp32" (--precision), or a lower '
-                f"learning rate. {self._kept()}"
-            )
+        if skipped >= _SKIPPED:
+            self._stop_for(steps_skipped(self.learn, skipped))
 
     def after_train(self):
         if not self._fits:
             return
         self._check()
-        if self._finder is None and (name := first_nonfinite(self.model.state_dict())):
-            self._stop(
-                f"Training was stopped: after the batches of epoch {self.epoch} the weights are "
-                f"not finite ({name}), {self._at(self.recorder.lrs[-1])}. {self._lower()} "
-                f"{self._kept()}"
-            )
+        if self._finder is not None:
+            return
+        if name := first_nonfinite(self.model.state_dict()):
+            self._stop_for(weights_not_finite(self.learn, name))
+        if self._watch:
+            self._watch.after_train()
 
     def after_validate(self):
         if self._fits:
             self._check()
+
+    def after_epoch(self):
+        if self._watch:
+            self._watch.after_epoch(self.learn)
+            self._diagnose(self._watch.record)
 
     def after_cancel_fit(self):
         """What fastai's own callback would save or load now is not finite, or of an earlier fit."""
@@ -113,23 +152,34 @@ class FiniteGuard(PlainCallback):
             return
         for cb in self.learn.cbs:
             theirs = isinstance(cb, SaveModelCallback) and not isinstance(cb, SaveBestModel)
-            if theirs and (cb.at_end or not _has_saved(cb)):
+            if theirs and (cb.at_end or not has_saved(cb)):
                 cb.run = False
 
     def after_fit(self):
         fits, self._fits = self._fits, False
+        watch, self._watch = self._watch, None
         error, self._error = self._error, None
         if error is not None:
             self.learn._end_cleanup()
             raise error
         if fits and self._finder is not None:
             self._check_finder(self._finder)
+        elif watch:
+            watch.record.ended = True
+            self._diagnose(watch.record)
+            self.suggested_rate = None  # it was for the weights before
 
-    # --- what is not finite, and why ------------------------------------------------------------
+    # --- what is not finite -------------------------------------------------------------------
 
     def _stop(self, message: str) -> NoReturn:
         self._error = TrainingError(message)
         raise CancelFitException
+
+    def _stop_for(self, found: Diagnosis) -> NoReturn:
+        if self._finder is not None:  # which puts back the weights from before
+            self._stop(f"{found.message} {found.advice}")
+        self._keep(found)
+        self._stop(f"{found.message} {found.advice} {what_is_kept(self.learn)}")
 
     def _check(self) -> None:
         if self._first is None:
@@ -141,119 +191,32 @@ class FiniteGuard(PlainCallback):
         done = self._trained + batch
         if self._finder is not None and not images and _has_suggestion(self._finder, done):
             raise CancelFitException
-        cause = self._cause(batch, images, logits)
-        self._stop(f"{self._where(batch)}, {cause} {self._kept()}".rstrip())
+        self._stop_for(batch_not_finite(self.learn, batch, images, logits, self._trained))
 
-    def _cause(self, batch: int, images: bool, logits: bool) -> str:
-        rate = self._rate(batch)
-        if images:
-            return f"the images hold values that are not finite (nan or infinity). {self._files()}"
-        target = self.yb[0]
-        if target.is_floating_point() and not target.isfinite().all():
-            return "the target holds values that are not finite. It was changed by a callback."
-        advice = self._lower()
-        if self.training and self._trained + batch == 0:
-            advice = "No step was taken before, so it is not the learning rate."
-        if not logits:
-            name = type(self.learn.loss_func).__name__
-            return (
-                f"the loss is not finite, though the network's output is, {self._at(rate)}. Either "
-                f"{name} divides by 0 or takes a logarithm of 0, or the output has become huge. "
-                f"{advice}"
-            )
-        what = "the network's output is not finite"
-        # where the check comes late, weights have been damaged by the loss itself
-        # and statistics by this very batch, while they are being learned
-        weights = dict(self.model.named_parameters()) if self.training else self.model.state_dict()
-        if batch == self.iter and (weight := first_nonfinite(weights)):
-            what += f", since its weights are not ({weight})"
-        return f"{what}, {self._at(rate)}. {advice}"
+    # --- what else goes wrong -----------------------------------------------------------------
 
-    def _where(self, batch: int) -> str:
-        part = "" if self.training else " of the validation"
-        return (
-            f"Training was stopped: in epoch {self.epoch}, batch {batch + 1} of {self.n_iter}{part}"
-        )
+    def _begin_watch(self) -> None:
+        self._watch = FitWatch(self.learn, self.suggested_rate)
+        self.record = self._watch.record
+        self.diagnoses = load_diagnoses(self.folder / DIAGNOSES_JSON) if self.folder else []
+        self._diagnose(self.record)
 
-    def _rate(self, batch: int) -> float:
-        rates = self.recorder.lrs
-        number = self._trained + batch if self.training else len(rates) - 1
-        return float(rates[number] if number < len(rates) else self.opt.hypers[-1]["lr"])
+    def _diagnose(self, record: FitRecord) -> None:
+        """Tell what has not been told."""
+        told = {found.name for found in self.diagnoses}
+        for diagnose in DIAGNOSES:
+            found = diagnose(record)
+            if found is not None and found.name not in told:
+                self._keep(found)
+                if not rank_distrib():  # the first process tells it
+                    warn(str(found))
 
-    def _at(self, rate: float) -> str:
-        precision = find_callback(self.learn, AutoPrecision)
-        dtype = f" in {str(precision.dtype).removeprefix('torch.')}" if precision else ""
-        return f"at a learning rate of {rate:.3g}{dtype}"
+    def _keep(self, found: Diagnosis) -> None:
+        self.diagnoses.append(found)
+        if self.folder is not None and not rank_distrib():
+            save_diagnoses(self.diagnoses, self.folder / DIAGNOSES_JSON)
 
-    def _lower(self) -> str:
-        advice = "Choose a lower learning rate: lr_find (--lr find) suggests one."
-        precision = find_callback(self.learn, AutoPrecision)
-        if precision and precision.dtype == torch.float16:
-            advice += ' Or precision="bf16" or "fp32" (--precision): float16 ends at 65504.'
-        return advice
-
-    def _files(self) -> str:
-        """Which file holds such values; all are read until one is found."""
-        try:
-            found = next(self._damaged_files(), None)
-        except FastunetError as error:  # the reader refuses the file, and says so
-            return str(error)
-        if found is None:
-            return (
-                "The files hold none: a transform made them, or the division by a standard "
-                "deviation of 0."
-            )
-        return f"They are in {found}. Repair that file, or leave it out."
-
-    def _damaged_files(self) -> Iterator[str]:
-        reader = getattr(self.dls, "reader", None)
-        if reader is None:
-            return
-        dataset = self.dls.train_ds if self.training else self.dls.valid_ds
-        for item in getattr(dataset, "items", []):
-            if not np.isfinite(reader.read(item)[0]).all():
-                pair = getattr(item, "pair", item)
-                yield ", ".join(str(file) for file in pair.image_files)
-
-    def _kept(self) -> str:
-        """Which weights the learner has when the fit has ended."""
-        if self._finder is not None:  # which puts back those from before
-            return ""
-        for cb in self.learn.cbs:
-            if isinstance(cb, SaveModelCallback) and _has_saved(cb):
-                which = "the best epoch before"
-                if isinstance(cb, SaveBestModel):
-                    which = f"epoch {cb.best_epoch}, the best"
-                return f"The weights are those of {which}."
-        return "No earlier epoch was kept to go back to."
-
-    # --- before the first batch -----------------------------------------------------------------
-
-    def _check_rates(self) -> None:
-        planned = [hyper["lr"] for hyper in self.opt.hypers]
-        for cb in self.learn.cbs:
-            if isinstance(cb, ParamScheduler) and "lr" in cb.scheds:
-                planned = [
-                    _rate_at(cb.scheds["lr"], position) for position in (0, 0.25, 0.5, 0.75, 1)
-                ]
-        rates = np.concatenate([np.atleast_1d(np.asarray(rate, float)) for rate in planned])
-        if not np.isfinite(rates).all() or rates.min() < 0 or not 0 < rates.max() < _TOO_HIGH:
-            worst = rates[~np.isfinite(rates) | (rates <= 0) | (rates >= _TOO_HIGH)][0]
-            self._stop(
-                f"The learning rate is {worst:g}; a small number above 0, such as 0.003, was "
-                "expected. lr_find (--lr find) suggests one."
-            )
-
-    def _check_mixing(self) -> None:
-        for cb in self.learn.cbs:
-            if isinstance(cb, MixHandler) and not isinstance(cb, MixUp):
-                self._stop(
-                    f"{type(cb).__name__} pastes parts of one image into another, and mixes the "
-                    "masks as if the images were blended: segmentation would learn wrong masks. "
-                    "MixUp works."
-                )
-            if isinstance(cb, MixUp) and self.dls.train.bs == 1:
-                self._stop("MixUp blends the images of a batch: choose a batch size above 1.")
+    # --- lr_find ------------------------------------------------------------------------------
 
     def _check_finder(self, finder: LRFinder) -> None:
         count = len(self.recorder.losses)
@@ -262,6 +225,9 @@ class FiniteGuard(PlainCallback):
                 f"lr_find: the loss was too large after {count} batches, too few for a suggestion. "
                 "Let it start lower, such as lr_find(start_lr=1e-9), or look at data and loss."
             )
+        seen = slice(finder.num_it // 10, -5)
+        rates, losses = self.recorder.lrs[seen], torch.tensor(self.recorder.losses[seen])
+        self.suggested_rate = valley(rates, losses, finder.num_it)[0]
 
 
 def _has_suggestion(
@@ -269,20 +235,3 @@ def _has_suggestion(
     batches: int,  # of which fastai leaves out the first tenth of those planned and the last five
 ) -> bool:
     return batches - finder.num_it // 10 - 5 > 0
-
-
-def _rate_at(schedule: Callable[[float], object], position: float) -> object:
-    """What a schedule of fastai gives there; nan for an exponential one from 0 or below."""
-    try:
-        with np.errstate(all="ignore"):
-            rate = schedule(float(position))
-    except ZeroDivisionError:
-        return math.nan
-    return math.nan if isinstance(rate, complex) else rate
-
-
-def _has_saved(cb: SaveModelCallback) -> bool:
-    """Whether it kept an epoch of this fit."""
-    return cb.last_saved_path is not None and (
-        bool(cb.every_epoch) or (cb.best is not None and math.isfinite(cb.best))
-    )

@@ -22,7 +22,7 @@ from fastcore.foundation import L
 
 from fastunet._util.warn import warn
 from fastunet.callback.checkpoint import Checkpoint
-from fastunet.callback.guard import FiniteGuard
+from fastunet.callback.guard import Guard
 from fastunet.callback.random_numbers import same_random_numbers
 
 _WARM_UP, _TIMED = 3, 8  # batches
@@ -83,7 +83,7 @@ def measure(
     It trains at a rate of 0 and skips validation: callbacks that judge a fit are taken off for it.
     """
     timer = StepTimer(limit)
-    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | FiniteGuard)]
+    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | Guard)]
     before = {name: value.clone() for name, value in learn.model.state_dict().items()}
     epochs = math.ceil((_WARM_UP + _TIMED) / len(learn.dls.train))
     with learn.removed_cbs(judges), learn.no_logging(), learn.no_bar():

@@ -3,8 +3,9 @@
 from fastunet.cli.application import app as app
 from fastunet.cli.application import main as main
 from fastunet.cli.data_commands import audit
-from fastunet.cli.model_commands import compare, encoders, evaluate, export, predict
+from fastunet.cli.model_commands import autopsy, compare, encoders, evaluate, export, predict
 from fastunet.cli.training_commands import demo, lr_find, train
 
-for _command in (demo, audit, train, lr_find, evaluate, compare, predict, export, encoders):
+_COMMANDS = (demo, audit, train, lr_find, evaluate, autopsy, compare, predict, export, encoders)
+for _command in _COMMANDS:
     app.command()(_command)

@@ -1,4 +1,4 @@
-"""The commands on a trained model: evaluate, compare, predict; and the encoders it may have."""
+"""The commands on a trained model: evaluate, autopsy, compare, predict; and those for encoders."""
 
 import sys
 from itertools import chain
@@ -10,7 +10,7 @@ import typer
 
 from fastunet._util.kinds import parsed
 from fastunet._util.terminal import hide_bars, say
-from fastunet.cli.application import one_line
+from fastunet.cli.application import as_words, one_line
 from fastunet.cli.flags import Given, Json, Replace, takes_flags
 from fastunet.cli.inputs import bundle_files, data_files
 from fastunet.cli.training_commands import quiet_plots, quoted
@@ -67,6 +67,27 @@ def evaluate(
         result.save(out)
         if not json:
             say(f"The evaluation is in {out}/. Compare it: fastunet compare {quoted(out)} OTHER")
+
+
+def autopsy(
+    run: Bundle,
+    data: Annotated[
+        Path | None, typer.Option(help="The data folder, where it has moved.", show_default=False)
+    ] = None,
+    json: Json = False,
+):
+    """Ask of a finished run why its masks are bad, or black.
+
+    Looks at data, codec, learning rate, threshold, the network's size and the
+    length of the training. The most likely cause comes first, each with one
+    thing to try.
+
+    Example: fastunet autopsy runs/cells-1
+    """
+    from fastunet.causes.autopsy import autopsy as look_at
+
+    found = look_at(run, data)
+    say(dumps(found.to_dict(), indent=2) if json else as_words(str(found)))
 
 
 def compare(

@@ -19,6 +19,7 @@ CHECKPOINT_FILES = "fit-*-epoch-*-batch-*.ckpt"
 SPLIT = "split.json"
 PLAN = "plan.json"  # what was done, to be repeated
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
+DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there where something did
 FORMAT = 1
 MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
 
@@ -31,7 +32,7 @@ _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.
 _FILES: Owned = {  # that a run writes
     "": (
         *(RUN_JSON, PLAN, SPLIT, SKIPPED, *_BUNDLE),
-        *("history.csv", "results.png", "lr_find.png", "command.txt"),
+        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON),
     ),
     BEST: _BUNDLE,
     CHECKPOINTS: (CHECKPOINT_FILES,),

@@ -10,7 +10,7 @@ from fastai.callback.progress import CSVLogger
 from fastai.callback.tracker import SaveModelCallback
 
 from fastunet.callback.best_model import SaveBestModel
-from fastunet.callback.guard import FiniteGuard
+from fastunet.callback.guard import Guard
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import TrainingError
 from fastunet.learner import segmentation_learner
@@ -92,7 +92,7 @@ def test_an_epoch_whose_weights_are_not_finite_is_never_the_best(learn):
             if self.epoch == 1:
                 self.model.unused.fill_(math.nan)
 
-    learn.remove_cb(FiniteGuard)
+    learn.remove_cb(Guard)
     learn.model.register_buffer("unused", torch.zeros(1))
     keeper = SaveBestModel()
     learn.fit(2, cbs=[GivenScores((0.2, 0.9)), Spoil(), keeper])

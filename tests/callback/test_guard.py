@@ -15,7 +15,7 @@ from fastai.callback.tracker import SaveModelCallback
 from fastai.torch_core import set_seed
 from torch import nn
 
-from fastunet.callback.guard import FiniteGuard
+from fastunet.callback.guard import Guard
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import TrainingError
 from fastunet.learner import segmentation_learner
@@ -83,7 +83,7 @@ class Spoil(Callback):
 )
 @pytest.mark.parametrize("every", [None, 50])
 def test_it_says_where_and_why_and_goes_back_to_the_best_epoch(learn, what, cause, every):
-    learn.finite_guard.every = every
+    learn.guard.every = every
     if every and what == "weights":  # seen late, when all is spoiled
         cause = "the network's output is not finite, at a learning rate"
     where = "^Training was stopped: in epoch 1, batch 2 of 4, "
@@ -112,7 +112,7 @@ def test_before_any_step_the_rate_is_not_blamed(learn):
 
 def test_the_rate_of_the_batch_and_the_precision_are_named(dls):
     learn = quiet(segmentation_learner(dls, width=2, depth=1, precision="bf16"))
-    learn.finite_guard.every = 50
+    learn.guard.every = 50
     rising = ParamScheduler({"lr": SchedLin(0.0, 0.8)})
     with pytest.raises(TrainingError, match=r"at a learning rate of 0\.3 in bfloat16"):
         learn.fit(2, cbs=[Spoil("loss", 0, 3), rising])
@@ -265,7 +265,7 @@ def test_mixup_needs_two_images(write_pairs, in_tmp):
 
 
 def test_it_can_be_taken_off(learn):
-    learn.remove_cb(FiniteGuard)
+    learn.remove_cb(Guard)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         learn.fit(2, cbs=Spoil("loss", 0))
