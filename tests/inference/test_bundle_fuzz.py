@@ -327,15 +327,15 @@ def peak_memory(reset: bool = False) -> int:
 
 
 def load(folder: Path) -> tuple[Segmenter | FastunetError, float, int]:
-    """What is loaded, or the refusal; seconds and bytes that it took."""
+    """What is loaded, or the refusal; seconds of the processor and bytes that it took."""
     measured = os.access("/proc/self/clear_refs", os.W_OK)
     before = peak_memory(reset=True) if measured else 0
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         found = Segmenter.load(folder, "cpu")
     except FastunetError as error:
         found = error
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return found, seconds, peak_memory() - before if measured else 0
 
 
