@@ -1,6 +1,7 @@
 """Small real files on disk, and the real data sets where they lie beside the checkout."""
 
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -17,9 +18,13 @@ matplotlib.use("Agg")
 settings.register_profile(
     "fastunet",
     deadline=None,  # machines are shared and noisy
+    max_examples=50,
     derandomize="CI" in os.environ,  # there, the same examples each time
 )
 settings.load_profile("fastunet")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of a job in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -317,7 +317,7 @@ def test_deep_supervision_trains_and_predicts(dls):
     ("arch", "options"),
     [
         ("unet", {"width": 16, "depth": 3}),
-        ("tf_efficientnet_lite0", {}),
+        pytest.param("tf_efficientnet_lite0", {}, marks=pytest.mark.slow),
         pytest.param(resnet18, {"pretrained": False}, marks=pytest.mark.slow),
     ],
     ids=["unet", "timm", "fastai"],
@@ -338,7 +338,14 @@ def test_four_photos_can_be_learned_by_heart(shared, in_tmp, arch, options):
     assert learn.validate(dl=[as_trained])[1] > 0.99
 
 
-@pytest.mark.parametrize("weights", [{"ce": 0}, {"dice": 0}, {}], ids=["Dice", "CE", "both"])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        pytest.param({"ce": 0}, id="Dice", marks=pytest.mark.slow),
+        pytest.param({"dice": 0}, id="CE", marks=pytest.mark.slow),
+        pytest.param({}, id="both"),
+    ],
+)
 def test_the_loss_and_each_of_its_terms_alone_learn_membranes(shared, in_tmp, weights):
     set_seed(0)
     dls = ImageMaskDataLoaders.from_folder(

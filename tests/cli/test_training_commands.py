@@ -122,7 +122,9 @@ def test_runs_are_numbered_and_never_written_over(run, write_pairs, in_tmp):
     assert (in_tmp / "runs/data-1/bundle.json").read_bytes() == before
 
 
-@pytest.mark.parametrize("arch", ["test_resnet", "fastai:resnet18"])
+@pytest.mark.parametrize(
+    "arch", ["test_resnet", pytest.param("fastai:resnet18", marks=pytest.mark.slow)]
+)
 def test_an_encoder_trains_from_the_command_line(run, write_pairs, in_tmp, arch):
     words = ("--arch", arch, "--no-pretrained", "--epochs", 1, "--size", "32x64", "--bs", 2)
     code, out, _ = run("train", write_pairs(4), "--out", "r", *words)

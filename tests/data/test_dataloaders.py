@@ -162,7 +162,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("cache", ["ram", "disk"])
+@pytest.mark.parametrize("cache", ["ram", pytest.param("disk", marks=pytest.mark.slow)])
 def test_workers_that_are_spawned_share_the_cache(write_pairs, tmp_path, monkeypatch, cache):
     monkeypatch.setenv("FASTUNET_CACHE", str(tmp_path / "cache"))
     (tmp_path / "spawned.py").write_text(SPAWNED)
