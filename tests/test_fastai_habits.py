@@ -73,7 +73,9 @@ def dls(request, tmp_path_factory):
     return made
 
 
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(
+    params=["scratch", "timm", pytest.param("fastai", marks=pytest.mark.slow)],
+)
 def learn(request, dls, in_tmp):
     arch, options = NETWORKS[request.param]
     set_seed(0)

@@ -155,7 +155,11 @@ def check_killed(run, seed: int, number: int, overwrite: bool, made: Path):
 
 @pytest.mark.parametrize(
     ("seed", "number", "overwrite"),
-    [(1, signal.SIGKILL, True), (5, signal.SIGTERM, False), (3, signal.SIGINT, True)],
+    [
+        (1, signal.SIGKILL, True),
+        (5, signal.SIGTERM, False),
+        pytest.param(3, signal.SIGINT, True, marks=pytest.mark.slow),
+    ],
 )
 def test_a_training_that_is_killed_leaves_whole_runs_only(
     run, place, made, seed, number, overwrite

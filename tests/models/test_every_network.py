@@ -110,7 +110,7 @@ def test_it_trains_in_bfloat16(model):
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("size", [(64, 64), (33, 47)])
+@pytest.mark.parametrize("size", [pytest.param((64, 64), marks=pytest.mark.slow), (33, 47)])
 def test_it_compiles_in_one_graph(model, size):
     x = picture(*size, batch=2)
     with torch.no_grad():

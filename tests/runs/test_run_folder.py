@@ -109,7 +109,13 @@ def test_a_run_to_which_the_user_added_files_is_not_replaced(in_tmp, name):
     assert tree(in_tmp) == before
 
 
-@pytest.mark.parametrize("exchange", [True, False], ids=["in one step", "by two renames"])
+@pytest.mark.parametrize(
+    "exchange",
+    [
+        pytest.param(True, id="in one step"),
+        pytest.param(False, id="by two renames", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_is_replaced_when_asked_as_a_whole(in_tmp, monkeypatch, exchange):
     if not exchange:
         monkeypatch.setattr(folders, "_exchange", lambda a, b: False)
