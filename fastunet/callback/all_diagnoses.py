@@ -30,7 +30,7 @@ _FOR_OVERFITTING = 8  # epochs, before which losses are too noisy to tell
 
 def no_foreground(fit: FitRecord) -> Diagnosis | None:
     """The training masks hold nothing but the first class and void."""
-    whole = fit.images >= fit.training_images
+    whole = 0 < fit.training_images <= fit.images
     if fit.has_foreground or not fit.images or not fit.classes or not (whole or fit.ended):
         return None
     background, *others = fit.classes

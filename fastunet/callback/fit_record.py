@@ -23,7 +23,7 @@ class FitRecord:
     epochs: int  # planned
     classes: Sequence[str]  # names, by their index
     monitor: str = "valid_loss"  # the value that says which epoch is the best
-    training_images: int = 0  # samples of one pass over the training part
+    training_images: int = 0  # samples of one pass over the training part; 0: not known
     rate: float = math.nan  # the highest learning rate planned
     suggested_rate: float | None = None  # by the lr_find before this fit, if there was one
     scores: list[dict[str, float]] = field(default_factory=list)  # by epoch: losses and metrics

@@ -32,7 +32,7 @@ class FitWatch:
             epochs=learn.n_epoch,
             classes=codec.classes if codec else (),
             monitor=getattr(learn, "monitored", "valid_loss"),
-            training_images=len(learn.dls.train_ds),
+            training_images=len(getattr(learn.dls, "train_ds", ())),
             rate=float(planned_rates(learn).max()),
             suggested_rate=suggested_rate,
         )

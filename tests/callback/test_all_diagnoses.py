@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from fastai.callback.core import Callback
+from fastai.data.core import DataLoaders
 from fastai.torch_core import set_seed
 from torch import nn
 
 from fastunet.callback.all_diagnoses import (
     DIAGNOSES,
+    no_foreground,
     one_class_predicted,
     overfitting,
     rate_far_from_suggested,
@@ -232,3 +234,18 @@ def test_the_weights_are_the_same_bit_for_bit_without_the_guard(make):
         learn.fit_one_cycle(3, 1e-2)
         states.append(learn.model.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_loaders_that_do_not_tell_their_length_are_judged_at_the_end_of_the_fit():
+    fit = FitRecord(epochs=4, classes=("background", "cell"), images=8)
+    assert no_foreground(fit) is None
+    fit.ended = True
+    assert no_foreground(fit).name == "no-foreground"
+
+
+def test_batches_from_memory_without_a_data_set_train(make):
+    learn = make(width=8)
+    batch = learn.dls.train.one_batch()
+    learn.dls = DataLoaders([batch] * 3, [batch], device="cpu")
+    learn.fit(1, 1e-3)
+    assert "no-foreground" not in names(learn)
