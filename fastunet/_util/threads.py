@@ -1,6 +1,5 @@
 """Work done by threads, its results in order."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +12,13 @@ _NOT_AT_ONCE = 0.5  # seconds: what is done by then needs no bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Cores that this process may use: by its affinity, and by the limit of its container."""
+    from joblib import cpu_count  # it takes a while
+
+    return cpu_count()
 
 
 def map_in_order(
@@ -44,11 +50,11 @@ def in_threads(
     label: str = "",
     progress: bool = True,  # a bar where there is a terminal, nothing in a log file
 ) -> Generator[Result, None, None]:
-    """`map_in_order` by as many threads as there are cores, with a progress bar."""
+    """`map_in_order` by as many threads as there are `cores`, with a progress bar."""
     from tqdm import tqdm
 
     total = len(items) if isinstance(items, Sequence) else None
     hide = hide_bars() if progress and (total is None or total > 50) else True
-    threads = os.cpu_count() or 1
+    threads = cores()
     with closing(map_in_order(work, items, threads, ahead=8 * threads)) as results:
         yield from tqdm(results, label, total, leave=False, disable=hide, delay=_NOT_AT_ONCE)

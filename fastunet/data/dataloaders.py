@@ -15,6 +15,7 @@ from fastcore.foundation import L
 from fasttransform import Pipeline, Transform
 
 from fastunet._util.options import takes
+from fastunet._util.threads import cores
 from fastunet.checks.bad_pairs import Skipped
 from fastunet.checks.resolution import Resolution
 from fastunet.data.arguments import check_objects, device_of
@@ -143,7 +144,7 @@ class ImageMaskDataLoaders(DataLoaders):
             train = [pair for pair in train for _ in reader.tiles(pair)]
             valid = [tile for pair in data.parts["valid"] for tile in reader.tiles(pair)]
         if num_workers is None:  # threads of a CPU that trains have better to do
-            num_workers = 0 if kept and device.type == "cpu" else min(8, os.cpu_count() or 1)
+            num_workers = 0 if kept and device.type == "cpu" else min(8, cores())
         if processes is None:  # the Python code of others would hold the lock of threads
             processes = isinstance(augment, Albumentations)
         block = DataBlock(

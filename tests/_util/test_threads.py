@@ -1,11 +1,14 @@
 """Work done by threads comes back in order, and no more of it is done than is asked for."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from fastunet._util.threads import in_threads, map_in_order
+from fastunet._util.threads import cores, in_threads, map_in_order
 
 
 def slower_at_first(number: int) -> int:
@@ -56,3 +59,11 @@ def test_as_many_threads_as_cores_do_the_work_of_any_iterable():
     assert next(results) == 0
     results.close()
     assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="there is no affinity here")
+def test_cores_are_those_that_the_process_may_use():
+    assert 1 <= cores() <= (os.cpu_count() or 1)
+    code = "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); "
+    code += "from fastunet._util.threads import cores; print(cores())"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "1\n"
