@@ -43,6 +43,7 @@ from fastunet.models.forward_check import check_network
 from fastunet.models.network import HasPrior
 from fastunet.models.normalisation import normalisation_of
 from fastunet.models.parameter_groups import split_parameters
+from fastunet.optimizer import AdamW
 from fastunet.precision import Precision
 from fastunet.preprocess import Preprocess
 
@@ -357,7 +358,7 @@ def segmentation_learner(
         lr=lr,
         path=path,
         cbs=[AutoPrecision(precision, channels_last), Guard(), *L(cbs)],
-        **{"splitter": split_parameters, **kwargs},
+        **{"splitter": split_parameters, "opt_func": AdamW, **kwargs},
     )
     learn.save_best, learn.monitor = save_best, monitor
     if model is not arch and arch != "unet" and pretrained and frozen:

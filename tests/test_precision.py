@@ -28,7 +28,8 @@ def test_a_cpu_gets_bfloat16_only_if_it_computes_in_it_and_is_faster_so(
 def test_which_format_is_faster_is_measured_without_random_numbers(monkeypatch):
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    assert precision._seconds(torch.bfloat16) > 0 and precision._seconds(torch.float32) > 0
+    assert precision._seconds(torch.bfloat16) > 0
+    assert precision._seconds(torch.float32) > 0
     assert torch.equal(torch.get_rng_state(), before)
     seconds = {torch.bfloat16: 0.8, torch.float32: 1.0}
     monkeypatch.setattr(precision, "_seconds", seconds.__getitem__)
