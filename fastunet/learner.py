@@ -4,15 +4,19 @@ import inspect
 import io
 import math
 import os
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from fastai.callback.core import CancelEpochException
 from fastai.callback.fp16 import AMPMode, MixedPrecision
+from fastai.callback.schedule import SuggestionMethod
 from fastai.data.core import DataLoaders
 from fastai.learner import Learner, mk_metric
 from fastai.torch_core import rank_distrib
@@ -26,7 +30,9 @@ from fastunet.callback.best_model import KeepBest
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.guard import Guard
 from fastunet.callback.lookup import find_callback
+from fastunet.callback.rate_finder import LEAST, batches_within, plot_rates
 from fastunet.callback.time_budget import Schedule, fit_for
+from fastunet.callback.trial import trial
 from fastunet.data.augment import Augment
 from fastunet.data.dataloaders import renormalised
 from fastunet.data.transforms import RandomView
@@ -62,6 +68,7 @@ class SegmentationLearner(Learner):
     monitor: str | None = None  # the value that says which epoch is the best; None: first metric
     threshold: float = 0.5  # binary: foreground is what is more probable than this
     model: nn.Module
+    model_dir: str | Path
     loss_func: SegmentationLoss
     epoch: int
 
@@ -87,10 +94,53 @@ class SegmentationLearner(Learner):
             self.epoch = epoch
             self._with_events(self._do_epoch, "epoch", CancelEpochException)
 
+    def fit_one_cycle(
+        self,
+        n_epoch: int,
+        lr_max: float | slice | Literal["auto"] | None = None,  # "auto" asks `lr_find`; None: `lr`
+        *args,  # as in `Learner.fit_one_cycle`
+        **kwargs,
+    ) -> None:
+        """As `Learner.fit_one_cycle`."""
+        rate = self.lr_find(show_plot=False).valley if lr_max == "auto" else lr_max
+        super().fit_one_cycle(n_epoch, rate, *args, **kwargs)
+
+    def lr_find(
+        self,
+        start_lr: float = 1e-7,
+        end_lr: float = 10,
+        num_it: int = 100,  # batches
+        stop_div: bool = True,  # stop where the loss diverges
+        show_plot: bool = True,  # the curve, with the suggestions marked
+        suggest_funcs=SuggestionMethod.Valley,  # one or more of `SuggestionMethod`, or None
+        seconds: float | None = None,  # time for it: where more batches would take longer, fewer
+    ) -> Any:  # the suggested rates, by the names of the functions: `.valley`; or None
+        """As `Learner.lr_find`, without a trace in weights, optimizer and random numbers.
+
+        Raises `TrainingError` where fewer than 20 batches fit into `seconds`.
+        """
+        if seconds is not None:
+            num_it = batches_within(self, num_it, seconds)
+            if num_it < LEAST:
+                raise TrainingError(
+                    f"lr_find: {num_it} batches fit into {seconds:.0f} s; {LEAST} are the fewest "
+                    "that say something. Give it more time, or take smaller batches or images."
+                )
+        with trial(self), TemporaryDirectory(prefix="fastunet-") as scratch:
+            model_dir, self.model_dir = self.model_dir, scratch  # where fastai writes the weights
+            try:
+                found = super().lr_find(start_lr, end_lr, num_it, stop_div, False, suggest_funcs)
+            finally:
+                self.model_dir = model_dir
+        if show_plot:
+            suggestions = found._asdict() if found else {}
+            plot_rates(self.recorder.lrs[:-5], self.recorder.losses[:-5], suggestions)
+        return found
+
     def fit_minutes(
         self,
         minutes: float,  # wall clock: measuring the first steps, training and validation
-        lr_max: float | slice | None = None,  # as in `fit_one_cycle`
+        lr_max: float | slice | Literal["auto"] | None = None,  # as in `fit_one_cycle`
         **kwargs,  # as in `fit_one_cycle`
     ) -> Schedule:
         """`fit_one_cycle` that ends when `minutes` are over; its schedule follows the clock.
@@ -100,7 +150,11 @@ class SegmentationLearner(Learner):
         """
         if not 0 < minutes < math.inf:
             raise TrainingError(f"minutes={minutes}: there is no time to train.")
-        return fit_for(self, 60 * minutes, lr_max, **kwargs)
+        ends = time.perf_counter() + 60 * minutes
+        rate = lr_max
+        if rate == "auto":
+            rate = self.lr_find(show_plot=False, seconds=0.25 * 60 * minutes).valley
+        return fit_for(self, ends - time.perf_counter(), rate, **kwargs)
 
     @property
     def metrics(self) -> L:

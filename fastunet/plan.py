@@ -204,8 +204,10 @@ class FitOptions(Options):
     panel = _TRAINING
     epochs: Count | None = option(None, "Passes over the training part.", shown=str(EPOCHS))
     minutes: Minutes | None = option(None, "Wall-clock time of the whole command, instead.")
-    lr: Rate = option(3e-3, 'Peak learning rate, or "find" to ask lr_find.')
-    lr_batches: Count = option(100, "Batches that lr_find takes.", typed=False)
+    lr: Rate = option(3e-3, 'Peak learning rate, or "auto" to ask lr_find.')
+    lr_batches: Count = option(
+        100, "Batches that lr_find takes; fewer where minutes= leaves no time.", typed=False
+    )
     precision: Precision = option(
         "auto", "Number format of the training; auto is what is fast on the device."
     )

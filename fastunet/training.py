@@ -10,7 +10,6 @@ is a bundle of the best epoch so far, and `checkpoints/` is where the run goes o
 
 import hashlib
 import io
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,8 +30,8 @@ from fastunet.callback.best_bundle import SaveBestBundle
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.clock import ClockRecord, fit_again
 from fastunet.callback.epoch_log import EpochLog
-from fastunet.callback.random_numbers import same_random_numbers
-from fastunet.callback.time_budget import TimeBudget, measure
+from fastunet.callback.rate_finder import LEAST, batches_within
+from fastunet.callback.time_budget import TimeBudget
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
 from fastunet.choices import Precision
@@ -57,6 +56,7 @@ from fastunet.scan.decoded import DecodedFiles
 
 _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
+_TO_FIND = 0.25  # of the time, for lr_find at most
 _LEAST = 1.0  # seconds of training, however little was asked for
 _PRECISIONS: dict[torch.dtype, Precision] = {
     torch.bfloat16: "bf16",
@@ -253,37 +253,32 @@ def decided(
 # --- learning rate and fit ------------------------------------------------------------------------
 
 
-def find_lr(plan: Plan, learn: SegmentationLearner, picture: Path) -> float:
-    """Ask fastai's learning-rate finder; its curve goes into `picture`. Returns the suggestion."""
-    model_dir = learn.model_dir
-    with (
-        tempfile.TemporaryDirectory(prefix="fastunet-") as scratch,
-        same_random_numbers(learn.dls),
-    ):
-        learn.model_dir = scratch  # where fastai keeps the weights from before
-        try:
-            rate = float(learn.lr_find(num_it=plan.fit.lr_batches).valley)
-        finally:
-            learn.model_dir = model_dir
+def find_lr(
+    learn: SegmentationLearner,
+    batches: int,
+    picture: Path,  # where the curve goes
+) -> float:
+    """Ask `lr_find` for a learning rate. Returns its suggestion."""
+    rate = learn.lr_find(num_it=batches).valley
     save_figure(picture)
     say(f"lr_find: {rate:.2g} (the curve is in {picture})")
     return rate
 
 
 def _peak_rate(plan: Plan, learn: SegmentationLearner, picture: Path, started: float) -> float:
-    if plan.fit.lr != "find":
+    if plan.fit.lr != "auto":
         return plan.fit.lr
+    batches = wanted = plan.fit.lr_batches
     if plan.fit.minutes:
         left = started + 60 * plan.fit.minutes - time.perf_counter()
-        with same_random_numbers(learn.dls):
-            needed = plan.fit.lr_batches * measure(learn, limit=0.05 * left).train
-        if needed > left / 3:
+        batches = batches_within(learn, wanted, _TO_FIND * left)
+        if batches < min(wanted, LEAST):
             say(
-                f"lr_find: left out, since its {plan.fit.lr_batches} batches would take "
-                f"{needed:.0f} of the {left:.0f} s that are left. The default rate is taken."
+                f"lr_find: left out, since only {batches} batches fit into a quarter of the "
+                f"{left:.0f} s that are left. The default rate of {learn.lr:.2g} is taken."
             )
             return float(learn.lr)
-    return find_lr(plan, learn, picture)
+    return find_lr(learn, batches, picture)
 
 
 def _fit(

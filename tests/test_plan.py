@@ -28,7 +28,7 @@ WHOLE = {
     "arch": "resnet18",
     "pretrained": False,
     "minutes": 2,
-    "lr": "find",
+    "lr": "auto",
     "threads": 2,
 }
 

@@ -27,9 +27,9 @@ def trained(plan: Plan, out) -> tuple[dict[str, torch.Tensor], Plan]:
     "how",
     [
         {"size": 32, "epochs": 2},
-        {"size": 32, "epochs": 1, "lr": "find", "lr_batches": 10},
+        {"size": 32, "epochs": 1, "lr": "auto", "lr_batches": 10},
         {"patch": 16, "minutes": 0.08},
-        {"size": 32, "minutes": 0.1, "lr": "find", "lr_batches": 6},
+        {"size": 32, "minutes": 0.1, "lr": "auto", "lr_batches": 6},
         {"size": 32, "epochs": 1, "arch": "test_resnet", "pretrained": False, "width": None},
     ],
     ids=["epochs", "lr_find", "the clock", "the clock and lr_find", "an encoder"],

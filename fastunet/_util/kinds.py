@@ -91,7 +91,7 @@ def _parse_classes(text: str) -> list[str] | dict[str, list[str]]:
 
 
 def _parse_rate(text: str) -> float | str:
-    return text if text == "find" else float(text)
+    return text if text == "auto" else float(text)
 
 
 def _path(value: Any) -> Path:
@@ -121,10 +121,10 @@ Number = Annotated[float, _number("a number was expected", _is_number)]
 Positive = Annotated[float, _number("a number above 0 was expected, 0.5 for half", _is_positive)]
 Minutes = Annotated[float, _number("there is no time to train", _is_positive)]
 Rate = Annotated[
-    float | Literal["find"],
+    float | Literal["auto"],
     Kind(
-        'a rate above 0, such as 0.003, or "find" was expected',
-        clean_if(lambda value: value == "find" or _is_positive(value)),
+        'a rate above 0, such as 0.003, or "auto" was expected',
+        clean_if(lambda value: value == "auto" or _is_positive(value)),
         _parse_rate,
     ),
 ]

@@ -35,7 +35,7 @@ def _refused_rates(rates: np.ndarray) -> str:
     worst = rates[~np.isfinite(rates) | (rates <= 0) | (rates >= _TOO_HIGH)][0]
     return (
         f"The learning rate is {worst:g}; a small number above 0, such as 0.003, was "
-        "expected. lr_find (--lr find) suggests one."
+        "expected. lr_find (--lr auto) suggests one."
     )
 
 

@@ -135,7 +135,7 @@ def _at(learn: Learner, rate: float) -> str:
 
 
 def _lower(learn: Learner) -> str:
-    advice = "Choose a lower learning rate: lr_find (--lr find) suggests one."
+    advice = "Choose a lower learning rate: lr_find (--lr auto) suggests one."
     precision = find_callback(learn, AutoPrecision)
     if precision and precision.dtype == torch.float16:
         advice += ' Or precision="bf16" or "fp32" (--precision): float16 ends at 65504.'

@@ -23,7 +23,7 @@ from fastcore.foundation import L
 from fastunet._util.warn import warn
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.guard import Guard
-from fastunet.callback.random_numbers import same_random_numbers
+from fastunet.callback.trial import trial
 
 _WARM_UP, _TIMED = 3, 8  # batches
 _FEW = 30  # batches in all, with which nothing is learned
@@ -78,15 +78,14 @@ def measure(
     learn: Learner,
     limit: float = math.inf,  # seconds that measuring should take at most
 ) -> Timing:
-    """Time the learner's own loop on its own data; weights and statistics stay as they were.
+    """Time the learner's own loop on its own data; it leaves no trace.
 
     It trains at a rate of 0 and skips validation: callbacks that judge a fit are taken off for it.
     """
     timer = StepTimer(limit)
     judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | Guard)]
-    before = {name: value.clone() for name, value in learn.model.state_dict().items()}
     epochs = math.ceil((_WARM_UP + _TIMED) / len(learn.dls.train))
-    with learn.removed_cbs(judges), learn.no_logging(), learn.no_bar():
+    with trial(learn), learn.removed_cbs(judges), learn.no_logging(), learn.no_bar():
         learn.fit(epochs, lr=0.0, cbs=timer)
         batch = learn.dls.valid.one_batch()
         for _ in range(2):  # the first time warms up
@@ -94,8 +93,6 @@ def measure(
             learn.validate(dl=[batch])
             _wait_for(batch[0].device)
             valid = time.perf_counter() - start
-    learn.model.load_state_dict(before)
-    learn.opt.clear_state()
     steps = [end - start for start, end in pairwise(timer.ends)]
     return Timing(median(steps[min(_WARM_UP, len(steps)) - 1 :]), valid)
 
@@ -250,8 +247,7 @@ def fit_for(
     before = checkpoint.told_by(TimeBudget) if checkpoint else {}
     a_pass = before.get("planned", len(learn.dls.train))
     ends = time.perf_counter() + seconds
-    with same_random_numbers(learn.dls):
-        timing = measure(learn, limit=0.05 * seconds)
+    timing = measure(learn, limit=0.05 * seconds)
     plan = schedule(timing, ends - time.perf_counter(), a_pass, len(learn.dls.valid))
     if plan.epochs * plan.batches < _FEW and not before:
         warn(

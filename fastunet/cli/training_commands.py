@@ -55,10 +55,11 @@ def demo(
             "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to "
             "compare."
         )
-        plan = Plan.of(data=data, bs=8, minutes=seconds / 60, lr="find", lr_batches=50)
+        plan = Plan.of(data=data, bs=8, minutes=seconds / 60, lr="auto", lr_batches=50)
         training.train(plan, folder, started, _command_line())
+    curve = "lr_find.png, " if (out / "lr_find.png").is_file() else ""
     say(
-        f"\nIn {out}/: results.png, lr_find.png, history.csv, and the model (bundle.json, "
+        f"\nIn {out}/: results.png, {curve}history.csv, and the model (bundle.json, "
         "model.safetensors).\nLook at results.png, then type:\n"
         f"  fastunet predict {quoted(out)} {quoted(data / 'images' / '000.png')} --overlay\n"
         "  fastunet train YOUR-DATA"
@@ -162,7 +163,7 @@ def lr_find(
     training.begin(plan)
     dls = training.load(plan)
     make_folder(out.parent)
-    rate = training.find_lr(plan, training.learner(plan, dls), out)
+    rate = training.find_lr(training.learner(plan, dls), plan.fit.lr_batches, out)
     more = given.again("train", without=("data",))
     say(f"Next: fastunet train {quoted(plan.files.data)} --lr {rate:.2g} {more}".rstrip())
 

@@ -20,7 +20,7 @@ TYPES = {name: kind for group in GROUPS.values() for name, kind in types_of(grou
         ("fold", "1/5", (0, 5)),
         ("classes", "soil, sugar beet", ["soil", "sugar beet"]),
         ("classes", "a=0,b=1,b=#ff0000", {"a": ["0"], "b": ["1", "#ff0000"]}),
-        ("lr", "find", "find"),
+        ("lr", "auto", "auto"),
         ("lr", "1e-3", 0.001),
         ("cache", "none", None),
         ("cache", "disk", "disk"),

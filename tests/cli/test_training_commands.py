@@ -93,7 +93,7 @@ def test_train_by_the_clock_with_a_test_part_void_and_names(run, tmp_path, write
 
 def test_a_run_that_asked_lr_find_can_be_replaced(run, write_pairs, in_tmp):
     write_pairs(6)
-    words = ("train", "data", "--lr", "find", "--epochs", 1, "--out", "r", *FAST)
+    words = ("train", "data", "--lr", "auto", "--epochs", 1, "--out", "r", *FAST)
     assert run(*words)[0] == 0
     assert (in_tmp / "r/lr_find.png").is_file()
     assert {entry.name for entry in (in_tmp / "r").iterdir() if entry.is_dir()} == {"evaluation"}
@@ -168,7 +168,7 @@ def test_a_learning_rate_is_not_looked_for_where_there_is_no_time(write_pairs, i
     from fastunet.plan import Plan
     from fastunet.runs.run_folder import RunFolder
 
-    hurried = {"minutes": 0.05, "lr": "find", "lr_batches": 100_000}
+    hurried = {"minutes": 0.004, "lr": "auto"}
     plan = Plan.of(data=write_pairs(8), size=32, bs=2, width=4, **hurried)
     with RunFolder.claim("r") as folder:
         training.train(plan, folder)
