@@ -74,7 +74,7 @@ def until_the_first(self):
                               "mean": sum(numbers) / len(numbers)}), flush=True)
         os._exit(0)
 DataLoader.__iter__ = until_the_first
-runpy.run_module("fastunet.cli", run_name="__main__")
+runpy.run_module("fastunet", run_name="__main__")
 """
 
 

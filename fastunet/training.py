@@ -23,6 +23,7 @@ import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
 
+from fastunet._util import processes
 from fastunet._util.files import write_atomically
 from fastunet._util.load import OtherPrograms
 from fastunet._util.options import flat
@@ -84,23 +85,26 @@ def train(
     At every moment the best epoch so far is a bundle in `folder.best`. Where the folder has
     checkpoints the training goes on from the last one. Returns the evaluation on the test part
     where there is one, else on the validation part.
+
+    Where a launcher has started several processes all of them train; the first one writes.
     """
-    started = time.perf_counter() if started is None else started
     programs = OtherPrograms()
+    processes.begin()
+    own_start = time.perf_counter() if started is None else started
+    started = processes.from_first(lambda: own_start)
     begin(plan)
     dls = load(plan, pairs, files)
-    write_atomically(folder.work / "command.txt", (command + "\n").encode())
-    save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
-    if dls.skipped:
-        save_skipped(dls.skipped, folder.work / SKIPPED)
-        say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
+    if processes.is_first():
+        _save_data(dls, folder, command)
     if plan.fit.threads is None and dls.device.type == "cpu":
         _share_the_cores(programs)
     learn = learner(plan, dls, folder.work)
-    folder.check_space(_bytes_needed(learn.model))
+    if processes.is_first():
+        folder.check_space(_bytes_needed(learn.model))
     rate = _peak_rate(plan, learn, folder.work / "lr_find.png", started)
     plan = decided(plan, learn, rate)
-    plan.save(folder.work / PLAN)
+    if processes.is_first():
+        plan.save(folder.work / PLAN)
     training = {
         "command": command,
         "arch": plan.model.arch,
@@ -111,9 +115,30 @@ def train(
     }
     learn.guard.folder = folder.work
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
-    replace(plan, clock=clock).save(folder.work / PLAN)
+    processes.end()
+    plan = replace(plan, clock=clock)
+    return processes.result_of_first(partial(_finish, plan, learn, folder, training, facts))
 
-    scores = score(learn)
+
+def _save_data(dls: ImageMaskDataLoaders, folder: RunFolder, command: str) -> None:
+    """Write down which images are trained on, and which are left out."""
+    write_atomically(folder.work / "command.txt", (command + "\n").encode())
+    save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
+    if dls.skipped:
+        save_skipped(dls.skipped, folder.work / SKIPPED)
+        say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
+
+
+def _finish(
+    plan: Plan,
+    learn: SegmentationLearner,
+    folder: RunFolder,
+    training: dict,  # what was done, for the bundle
+    facts: dict,  # what there is to say of the fit
+) -> Evaluation:
+    """Evaluate, write what a run leaves, put it in its place and tell of it."""
+    plan.save(folder.work / PLAN)
+    dls, scores = learn.dls, score(learn)
     final = scores.get("test", scores["valid"])
     learn.show_results(max_n=4)
     save_figure(folder.work / "results.png")
@@ -218,14 +243,27 @@ def learner(
     )
     learn.remove_cb(ProgressCallback)
     learn.add_cb(EpochLog())
+    if processes.count() > 1:
+        from fastunet.callback.data_parallel import DataParallel
+
+        learn.auto_precision.precision = _precision(learn, plan.fit.precision)
+        learn.add_cb(DataParallel())
     count = sum(p.numel() for p in learn.model.parameters())
     dtype = training_dtype(learn.model, dls.device, plan.fit.precision)
     of_width = f" of width {_width(learn)}" if arch == "unet" else ""
     where = f"{dls.device.type}, {str(dtype).removeprefix('torch.')}"
     if dls.device.type == "cpu":
         where += f", {torch.get_num_threads()} threads"
+    if processes.count() > 1:
+        where += f", {processes.count()} processes"
     say(f"Network: {arch}{of_width}, {count:,} parameters; {where}")
     return learn
+
+
+def _precision(learn: SegmentationLearner, asked: Precision) -> Precision:
+    """The number format that the first process finds fast, where none is asked for."""
+    dtype = partial(training_dtype, learn.model, learn.dls.device, asked)
+    return _PRECISIONS[processes.from_first(dtype)]
 
 
 def _width(learn: SegmentationLearner) -> int | None:
@@ -262,7 +300,7 @@ def decided(
         "width": _width(learn),
         "epochs": None if asked["minutes"] else asked["epochs"] or EPOCHS,
         "lr": rate,
-        "precision": _PRECISIONS[training_dtype(learn.model, dls.device, asked["precision"])],
+        "precision": _precision(learn, asked["precision"]),
         "device": dls.device.type,
         "threads": torch.get_num_threads(),
     }
@@ -279,7 +317,8 @@ def find_lr(
 ) -> float:
     """Ask `lr_find` for a learning rate. Returns its suggestion."""
     rate = learn.lr_find(num_it=batches).valley
-    save_figure(picture)
+    if processes.is_first():
+        save_figure(picture)
     say(f"lr_find: {rate:.2g} (the curve is in {picture})")
     return rate
 
@@ -289,7 +328,7 @@ def _peak_rate(plan: Plan, learn: SegmentationLearner, picture: Path, started: f
         return plan.fit.lr
     batches = wanted = plan.fit.lr_batches
     if plan.fit.minutes:
-        left = started + 60 * plan.fit.minutes - time.perf_counter()
+        left = started + 60 * plan.fit.minutes - processes.clock()
         batches = batches_within(learn, wanted, _TO_FIND * left)
         if batches < min(wanted, LEAST):
             say(
@@ -313,10 +352,14 @@ def _fit(
     monitor = learn.monitor or (learn.metrics[0].name if learn.metrics else "valid_loss")
     best = SaveBestBundle(folder.work / BEST, monitor, {**facts, "best_by": monitor})
     checkpoint = Checkpoint(folder.work / CHECKPOINTS, plan.fit.checkpoint_minutes, resume=True)
-    callbacks = [CSVLogger(fname="history.csv"), best, checkpoint]
+    callbacks = [best, checkpoint]
+    if processes.is_first():
+        callbacks.insert(0, CSVLogger(fname="history.csv"))
     clock, minutes = plan.clock, plan.fit.minutes
     if plan.fit.compile and minutes and 60 * minutes < WORTH_IT:
         say(f"torch.compile: left out, since it pays from {WORTH_IT / 60:.0f} minutes on.")
+    elif plan.fit.compile and processes.count() > 1:
+        say("torch.compile: left out, since several processes train.")
     elif plan.fit.compile:
         callbacks.append(Compiled())
     if checkpoint.resumed:
@@ -332,8 +375,9 @@ def _fit(
         if before and not anew:
             seconds = max(before["left"], 0.01)
         else:
-            until = partial(_training_ends, learn, started, 60 * minutes)
-            seconds = max(until() - time.perf_counter(), _LEAST)
+            ends = partial(_training_ends, learn, started, 60 * minutes)
+            until = partial(processes.from_first, ends)
+            seconds = max(until() - processes.clock(), _LEAST)
         say(f"Training for {seconds:.0f} of the {60 * minutes:.0f} s {at_a_rate}")
         record = ClockRecord()
         schedule = learn.fit_minutes(seconds / 60, rate, cbs=[*callbacks, record], until=until)

@@ -64,7 +64,7 @@ def place(made, in_tmp) -> Path:
 
 
 def start(*words: str) -> subprocess.Popen:
-    return process_of("-m", "fastunet.cli", "train", "data", *OPTIONS, *words)
+    return process_of("-m", "fastunet", "train", "data", *OPTIONS, *words)
 
 
 def process_of(*words: str) -> subprocess.Popen:
@@ -242,7 +242,7 @@ class Training:
         if self.how == "processes":
             self.folder.mkdir(exist_ok=True)
             return process_of("train.py", str(self.folder), "2")
-        train = ("-m", "fastunet.cli", "train")
+        train = ("-m", "fastunet", "train")
         if (self.folder / "run.json").exists():
             return process_of(*train, "--resume", str(self.folder))
         cache = ("--cache", "none") if self.how == "threads" else ()

@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from fastunet._util.processes import from_first, is_first
 from fastunet.callback.best_model import SaveBestModel
 from fastunet.inference.bundle import Bundle
 
@@ -27,7 +28,10 @@ class SaveBestBundle(SaveBestModel):
         scores.pop("train_loss", None)
         metrics = {"split": "valid", "resolution": "network input", **scores}
         training = {**self.facts, "epoch": self.epoch, "epochs": self.n_epoch}
-        self.last_saved_path = self.learn.save_bundle(self.bundle_folder, metrics, training)
+        if is_first():
+            self.learn.save_bundle(self.bundle_folder, metrics, training)
+        self.last_saved_path = self.bundle_folder
 
     def _load_best(self) -> None:
-        self.model.load_state_dict(Bundle.load(self.bundle_folder).weights)
+        weights = from_first(lambda: Bundle.load(self.bundle_folder).weights)
+        self.model.load_state_dict(weights)

@@ -23,10 +23,12 @@ from fastai.callback.tracker import (
 )
 from fastai.callback.training import GradientAccumulation
 from fastai.learner import Recorder
-from fastai.torch_core import rank_distrib, to_device
+from fastai.torch_core import to_device
 
+from fastunet._util import processes
 from fastunet._util.files import make_folder, write_atomically
 from fastunet._util.interrupts import uninterrupted
+from fastunet._util.processes import from_first
 from fastunet.callback.checkpoint_file import file_name, files_in, newest, write
 from fastunet.callback.plain import PlainCallback
 from fastunet.callback.random_numbers import random_states, set_random_states
@@ -78,7 +80,8 @@ class Checkpoint(PlainCallback):
     ):
         super().__init__()
         self.folder, self.minutes, self.keep = Path(folder), minutes, keep
-        self.resumed = newest(self.folder) if resume else None  # the state to go on from
+        # the state to go on from
+        self.resumed = from_first(lambda: newest(self.folder)) if resume else None
         if not resume and files_in(self.folder):
             raise OutputError(
                 f"{folder} holds checkpoints of an earlier fit. Pass resume=True to go on with it, "
@@ -143,17 +146,25 @@ class Checkpoint(PlainCallback):
 
     def after_batch(self):
         late = time.monotonic() - self._written >= 60 * self.minutes
+        self._agree()
         if self._waiting or (late and self.training):
             self._save(self.epoch, self._batches)
 
     def after_epoch(self):
         if any(vars(cb).get("new_best") for cb in self._savers().values()):
             self.best_file = file_name(self._number, self.epoch + 1, 0)
+        self._agree()
         self._save(self.epoch + 1, 0)
+
+    def _agree(self) -> None:
+        """A signal that reached one process of a distributed run stops all, after this batch."""
+        if processes.count() > 1:
+            signal = processes.highest(max(self._waiting, default=0))
+            self._waiting[:] = [signal] if signal else []
 
     def _save(self, epoch: int, batches: int) -> None:
         """Write where the fit goes on. Ends it, where a signal waits."""
-        if not rank_distrib():  # the first process writes
+        if processes.is_first():
             name = file_name(self._number, epoch, batches)
             write(self.folder / name, self._state(epoch, batches))
             for old in files_in(self.folder)[: -self.keep]:

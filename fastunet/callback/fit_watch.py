@@ -10,6 +10,7 @@ from fastunet.callback.fit_settings import planned_rates
 from fastunet.callback.not_finite import logits_of
 from fastunet.labels import VOID
 from fastunet.metrics.confusion import Confusion
+from fastunet.metrics.learner_metrics import own_samples
 
 _GRADIENTS = 10  # batches between looks at the gradients, after as many in a row
 
@@ -73,7 +74,10 @@ class FitWatch:
         """Count predictions, where no metric does."""
         if self._counts_itself and len(learn.yb):
             threshold = getattr(learn, "threshold", 0.5)
-            self._confusion.update_from_logits(logits_of(learn), learn.yb[0], threshold=threshold)
+            own = own_samples(learn)
+            self._confusion.update_from_logits(
+                logits_of(learn), learn.yb[0], own.stop, threshold, own.start or 0
+            )
 
     def after_train(self) -> None:
         """Read what lies on the device."""

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from fastai.learner import Learner
 
+from fastunet._util.processes import from_first
 from fastunet.callback.time_budget import measure
 
 LEAST = 20  # batches; the curve of fewer says nothing
@@ -17,6 +18,7 @@ def batches_within(
     seconds: float,  # for them, and for measuring how long one takes
 ) -> int:
     """How many of the batches fit into the time."""
+    seconds = from_first(lambda: seconds)
     step = measure(learn, limit=0.1 * seconds).train
     return max(0, min(wanted, int(0.85 * seconds / step)))
 

@@ -21,6 +21,7 @@ from fastai.data.core import DataLoaders
 from fastai.learner import Learner
 from fastcore.foundation import L
 
+from fastunet._util.processes import clock, count, from_first
 from fastunet._util.warn import warn
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.guard import Guard
@@ -63,14 +64,14 @@ class StepTimer(Callback):
         self.limit = limit
 
     def before_fit(self):
-        self.ends, self.start = [], time.perf_counter()
+        self.ends, self.start = [], clock()
 
     def before_validate(self):
         raise CancelValidException
 
     def after_batch(self):
         _wait_for(self.loss.device)
-        self.ends.append(time.perf_counter())
+        self.ends.append(clock())
         late = self.ends[-1] - self.start > self.limit and len(self.ends) >= 3
         if late or len(self.ends) >= _WARM_UP + _TIMED:
             raise CancelTrainException
@@ -91,12 +92,14 @@ def measure(
         learn.fit(epochs, lr=0.0, cbs=timer)
         batch = learn.dls.valid.one_batch()
         for _ in range(2):  # the first time warms up
-            start = time.perf_counter()
+            start = clock()
             learn.validate(dl=[batch])
             _wait_for(batch[0].device)
-            valid = time.perf_counter() - start
+            valid = clock() - start
     steps = [end - start for start, end in pairwise(timer.ends)]
-    return Timing(median(steps[min(_WARM_UP, len(steps)) - 1 :]), valid)
+    train = median(steps[min(_WARM_UP, len(steps)) - 1 :])
+    # a validation batch will be divided among the processes; here each predicts all of it
+    return from_first(lambda: Timing(train, valid / count()))
 
 
 def _wait_for(device: torch.device) -> None:
@@ -129,15 +132,15 @@ def timed_epochs(dls: DataLoaders, batches: int):
     The loader says that there are so many, and has more: the clock ends the epoch.
     """
     whole = dls.train
-    count = batches * whole.bs
+    images = batches * whole.bs
 
     def indices() -> list[int]:
         drawn: list[int] = []
-        while len(drawn) < _SPARE * count:
+        while len(drawn) < _SPARE * images:
             drawn += whole.get_idxs()
-        return drawn[: _SPARE * count]
+        return drawn[: _SPARE * images]
 
-    dls.train = whole.new(n=count, get_idxs=indices)
+    dls.train = whole.new(n=images, get_idxs=indices)
     dls.train.whole = whole
     try:
         yield
@@ -172,7 +175,8 @@ class TimeBudget(Callback):
         self.planned, self.until = planned, until
 
     def before_fit(self):
-        self.start = self._now = self._asked = time.perf_counter()
+        self._begun = time.perf_counter()  # by this process's own clock
+        self.start = self._now = self._asked = clock()
         self._asking = 0.0  # seconds, since the last epoch
         self.left = self.ends - self.start  # seconds
         self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
@@ -182,15 +186,15 @@ class TimeBudget(Callback):
     @property
     def elapsed(self) -> float:
         """Seconds since the fit began."""
-        return time.perf_counter() - self.start
+        return time.perf_counter() - self._begun
 
     def before_epoch(self):
-        late = time.perf_counter() + self._batch / 2 + self._pause > self.ends
+        late = clock() + self._batch / 2 + self._pause > self.ends
         if late and self.epoch > 0:
             raise CancelFitException
 
     def before_train(self):
-        now = time.perf_counter()
+        now = clock()
         if not self.batches:
             self._first = self.position
             self._epochs = self.n_epoch - self.epoch  # that are to come
@@ -209,7 +213,7 @@ class TimeBudget(Callback):
             return
         if self.iter % _WAIT == _WAIT - 1:
             _wait_for(self.loss.device)
-        now = time.perf_counter()
+        now = clock()
         self.trained += now - self._now
         self._now = now
         self.batches += 1
@@ -225,12 +229,12 @@ class TimeBudget(Callback):
         self.recorder.cancel_train = False  # the epoch is whole: its loss is recorded
 
     def after_epoch(self):
-        now = time.perf_counter()
+        now = clock()
         if self.until and now - self._asked > _OFTEN * (self.ends - self.start):
             self.ends = self.until()
-            self._asked = time.perf_counter()
+            self._asked = clock()
             self._asking = self._asked - now
-        self.left = self.ends - time.perf_counter()
+        self.left = self.ends - clock()
 
     @property
     def _batch(self) -> float:
@@ -257,9 +261,10 @@ def fit_for(
     checkpoint = next((cb for cb in L(cbs) if isinstance(cb, Checkpoint)), None)
     before = checkpoint.told_by(TimeBudget) if checkpoint else {}
     a_pass = before.get("planned", len(learn.dls.train))
-    ends = time.perf_counter() + seconds
+    seconds = from_first(lambda: seconds)
+    ends = clock() + seconds
     timing = measure(learn, limit=0.05 * seconds)
-    plan = schedule(timing, ends - time.perf_counter(), a_pass, len(learn.dls.valid))
+    plan = schedule(timing, ends - clock(), a_pass, len(learn.dls.valid))
     if plan.epochs * plan.batches < _FEW and not before:
         warn(
             f"Only about {plan.epochs * plan.batches} batches of {learn.dls.train.bs} images fit "

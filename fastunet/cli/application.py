@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from fastunet import __version__
+from fastunet._util import processes
 from fastunet._util.system_errors import explain
 from fastunet._util.terminal import as_typed, hide_bars, printable, say
 from fastunet.errors import FastunetError, FastunetWarning
@@ -32,11 +33,17 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ):
     if version:
         say(__version__)
         raise typer.Exit
+    if processes.launched() > 1 and context.invoked_subcommand != "train":
+        raise FastunetError(
+            f"{processes.launched()} processes were started, and only fastunet train shares its "
+            "work among them. Start this command without a launcher."
+        )
 
 
 def main() -> None:
@@ -46,6 +53,8 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_, **__: (
         f"fastunet: warning: {one_line(str(message))}\n"
     )
+    if not processes.is_first():
+        processes.silence()
     if hide_bars():
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     try:
@@ -60,8 +69,11 @@ def main() -> None:
     except FastunetError as error:
         _stop(str(error))
     except Exception as error:
+        if processes.was_left(error):
+            _stop("Another process of this run has ended, and so it cannot go on.")
         message = explain(error)
         if message is None:
+            processes.speak_of_errors()
             raise
         _stop(message)
 
@@ -114,5 +126,6 @@ def one_line(message: str) -> str:
 
 
 def _stop(message: str) -> None:
-    say(f"fastunet: error: {one_line(message)}", file=sys.stderr)
+    if processes.first_to_tell():
+        say(f"fastunet: error: {one_line(message)}", file=sys.stderr)
     sys.exit(2)

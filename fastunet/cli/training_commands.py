@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fastunet._util import processes
 from fastunet._util.terminal import say
 from fastunet.cli.flags import Given, Replace, takes_flags
 from fastunet.cli.inputs import data_files
@@ -105,17 +106,20 @@ def train(
     says all that was decided; with --plan it is done again, on a CPU bit for
     bit. A run of so many minutes is repeated batch by batch, unless an option
     changes: then the clock decides anew. A run that was stopped, however that
-    came, goes on with --resume.
+    came, goes on with --resume. On several GPUs or machines:
+    torchrun --nproc-per-node 8 -m fastunet train cells
 
     Example: fastunet train cells --minutes 10 --out cells-unet
     """
     started = _start_of_process()
+    processes.speak_of_errors()
+    processes.begin()
     if resume is not None:
         if out or plan or overwrite or given.options.keys() - {"minutes"}:
             raise OptionError(
                 "--resume goes on with the run's own plan; only --minutes may change."
             )
-        asked = Plan.load(stopped_run(resume) / PLAN)
+        asked = processes.from_first(lambda: Plan.load(stopped_run(resume) / PLAN))
         if "minutes" in given.options and (asked.fit.minutes is None or asked.clock):
             raise OptionError(f"--minutes: the run in {resume} does not go by the clock.")
         asked = asked.but(**given.options)
@@ -125,8 +129,9 @@ def train(
     else:
         asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
         claim = _claim(out, asked.files.data, overwrite)
-    with _told(claim) as folder:
-        asked.from_anywhere().save(folder.work / PLAN)
+    with _on_all_processes(_told(claim)) as folder:
+        if processes.is_first():
+            asked.from_anywhere().save(folder.work / PLAN)
         with _reading_ahead(asked) as (pairs, files):
             quiet_plots()
             from fastunet import training
@@ -198,6 +203,17 @@ def _told(claim: AbstractContextManager[RunFolder]) -> Iterator[RunFolder]:
             if folder.can_resume or isinstance(stop, KeyboardInterrupt):
                 say(f"fastunet: {folder.what_is_left()}", file=sys.stderr)
             raise
+
+
+@contextmanager
+def _on_all_processes(claim: AbstractContextManager[RunFolder]) -> Iterator[RunFolder]:
+    """The folder of a run, held by the first process; the others know where it is."""
+    if not processes.is_first():
+        yield RunFolder.held_elsewhere(*processes.from_first(lambda: (Path(), Path(), "")))
+        return
+    with claim as folder:
+        processes.from_first(lambda: (folder.path, folder.work, folder.command))
+        yield folder
 
 
 @contextmanager

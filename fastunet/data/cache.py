@@ -15,6 +15,7 @@ import psutil
 
 from fastunet._util.cache_folder import cache_folder
 from fastunet._util.files import atomic_file, make_folder
+from fastunet._util.processes import on_this_machine
 from fastunet.errors import ImageReadError
 from fastunet.io.images import read_npy
 
@@ -32,7 +33,8 @@ def room_in_memory(
     freed: int = 0,  # bytes that become free meanwhile
 ) -> int:
     """Bytes that may be kept in memory: a share of what is free, so that training can work."""
-    return int(MEMORY_SHARE * (psutil.virtual_memory().available + freed))
+    free = psutil.virtual_memory().available + freed
+    return int(MEMORY_SHARE * free / on_this_machine())
 
 
 def room_on_disk() -> int:

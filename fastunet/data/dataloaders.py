@@ -15,6 +15,7 @@ from fastcore.foundation import L
 from fasttransform import Pipeline, Transform
 
 from fastunet._util.options import takes
+from fastunet._util.processes import on_this_machine
 from fastunet._util.threads import cores
 from fastunet.checks.bad_pairs import Skipped
 from fastunet.checks.resolution import Resolution
@@ -144,7 +145,9 @@ class ImageMaskDataLoaders(DataLoaders):
             train = [pair for pair in train for _ in reader.tiles(pair)]
             valid = [tile for pair in data.parts["valid"] for tile in reader.tiles(pair)]
         if num_workers is None:  # threads of a CPU that trains have better to do
-            num_workers = 0 if kept and device.type == "cpu" else min(8, cores())
+            num_workers = (
+                0 if kept and device.type == "cpu" else min(8, max(1, cores() // on_this_machine()))
+            )
         if processes is None:  # the Python code of others would hold the lock of threads
             processes = isinstance(augment, Albumentations)
         block = DataBlock(

@@ -9,6 +9,7 @@ import torch
 from fastai.data.core import TfmdDL
 from fastai.data.transforms import Normalize
 
+from fastunet._util.processes import part_of
 from fastunet._util.threads import map_in_order
 from fastunet.data.transforms import ImageTensor, NormalisePixels, drawing
 from fastunet.errors import TrainingError
@@ -41,6 +42,7 @@ class PairDL(TfmdDL):
         super().__init__(dataset, *args, **kwargs)
         self.threads = threads
         self.skip = 0  # batches of the next epoch that are not made
+        self.share = (0, 1)  # which part of each batch is made, of how many
 
     def new(self, dataset=None, cls=None, **kwargs):
         return super().new(dataset, cls, **{"threads": self.threads, **kwargs})
@@ -72,9 +74,13 @@ class PairDL(TfmdDL):
         yield from map_in_order(self._made, rest, self.threads, ahead=2 * self.threads)
 
     def _made(self, seeded: tuple[Sequence[int], Sequence[int]]):
-        """A batch of the items, their views drawn from the seeds."""
+        """A batch of the items, their views drawn from the seeds; or this process's part of it.
+
+        A part without an image has the batch's first for a stand-in, since no network takes none.
+        """
+        pairs = list(zip(*seeded, strict=True))
         items = []
-        for index, seed in zip(*seeded, strict=True):
+        for index, seed in pairs[part_of(len(pairs), *self.share)] or pairs[:1]:
             drawing.rng = random.Random(seed)
             items.append(self.do_item(index))
         drawing.rng = random

@@ -66,15 +66,16 @@ class Confusion:
         self,
         logits: Tensor,  # (B, C, H, W), one channel for binary
         target: Tensor,  # (B, H, W) class indices
-        first: int | None = None,  # count the first so many images only; None: all
+        first: int | None = None,  # count images before this one; None: all
         threshold: float = 0.5,  # binary: foreground is what is more probable than this
+        start: int = 0,  # count from this image on
     ) -> None:
         """Add a batch; the same logits a second time are passed over."""
         if self._seen is not None and self._seen() is logits:
             return
         self._seen = weakref.ref(logits)
-        plain = logits.detach().as_subclass(Tensor)[:first]
-        truth = target.as_subclass(Tensor)[:first]
+        plain = logits.detach().as_subclass(Tensor)[start:first]
+        truth = target.as_subclass(Tensor)[start:first]
         scores = activate(plain.float()) if plain.shape[1] == 1 else plain
         self.update(decide(scores, threshold), truth, max(2, plain.shape[1]))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from fastunet.errors import TrainingError
 from fastunet.labels import VOID
 from fastunet.logits import decide
-from fastunet.metrics.learner_metrics import finest_logits, own_samples
+from fastunet.metrics.learner_metrics import finest_logits, true_samples
 
 # a word in a metric's name -> ours that says the same
 _OURS = {
@@ -48,11 +48,11 @@ class ForeignMetric(Metric):
         self.seen = False
 
     def accumulate(self, learn):
-        first = own_samples(learn)
-        logits = finest_logits(learn)[:first].detach()
+        samples = true_samples(learn)
+        logits = finest_logits(learn)[samples].detach()
         if self.decides and logits.shape[1] == 1:
             logits = _about_threshold(logits, getattr(learn, "threshold", 0.5))
-        target = learn.yb[0][:first].as_subclass(Tensor)
+        target = learn.yb[0][samples].as_subclass(Tensor)
         counts = target != VOID
         if counts.any():
             self.seen = True

@@ -27,7 +27,8 @@ class _ConfusionMetric(Metric):
 
     def accumulate(self, learn):
         logits, threshold = finest_logits(learn), getattr(learn, "threshold", 0.5)
-        self.confusion.update_from_logits(logits, learn.yb[0], own_samples(learn), threshold)
+        own = own_samples(learn)
+        self.confusion.update_from_logits(logits, learn.yb[0], own.stop, threshold, own.start or 0)
 
 
 class _ClassMean(_ConfusionMetric):
@@ -132,10 +133,7 @@ class ClassIoU(_ConfusionMetric):
 
 
 class LossTerm(Metric):
-    """The mean over the validation images of one term of a `CombinedLoss`, before weighting.
-
-    In a distributed run each process shows that of its own images.
-    """
+    """The mean over the validation images of one term of a `CombinedLoss`, before weighting."""
 
     def __init__(
         self,
@@ -188,15 +186,24 @@ def finest_logits(learn: Learner) -> Tensor:
     return learn.pred[0] if isinstance(learn.pred, list) else learn.pred
 
 
-def own_samples(learn: Learner) -> int | None:
-    """How many samples of the batch are its own; None: all.
+def own_samples(learn: Learner) -> slice:
+    """Which samples of the batch this process counts, where counts are added up.
+
+    With `DataParallel` every process has the whole batch: each counts the part that it predicted.
+    """
+    part = getattr(learn, "own_part", None)
+    return true_samples(learn) if part is None else part
+
+
+def true_samples(learn: Learner) -> slice:
+    """Which samples of the batch are no repeats.
 
     fastai's `DistributedDL` gives each rank an equal run of the samples, and repeats the first ones
     after the last to make the runs equal: what lies behind its `n` samples is a repeat.
     """
     loader = learn.dl
     if not hasattr(loader, "n_padded"):
-        return None
+        return slice(None)
     size = len(learn.yb[0])
     start = loader.rank * loader.n_padded // loader.world_size + loader.i - size
-    return min(max(loader.n - start, 0), size)
+    return slice(min(max(loader.n - start, 0), size))

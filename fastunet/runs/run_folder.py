@@ -108,6 +108,13 @@ class RunFolder:
                     yield folder
                     return
 
+    @classmethod
+    def held_elsewhere(cls, path: Path, work: Path, command: str) -> "RunFolder":
+        """The folder that another process of a distributed run holds: to be read, not written."""
+        folder = cls(path, command)
+        folder.work = work
+        return folder
+
     @property
     def command(self) -> str:
         """What the user typed when the run began."""

@@ -136,7 +136,7 @@ def test_the_command_line_takes_the_answer(photos, run, in_tmp):
 
 def test_training_from_the_command_line_says_where_nothing_tells(photos, in_tmp):
     photos("stored", plain=True)
-    command = "-m fastunet.cli train data --epochs 1 --size 32 --width 2"
+    command = "-m fastunet train data --epochs 1 --size 32 --width 2"
     done = subprocess.run(
         [sys.executable, *command.split()], capture_output=True, text=True, check=True
     )

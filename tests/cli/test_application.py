@@ -114,7 +114,7 @@ def test_a_bundle_that_is_cut_short_is_one_clear_line(run, write_pairs, in_tmp):
 def test_unpaired_files_are_warned_of_in_one_line(write_pairs, in_tmp):
     spoil(write_pairs(4), "images/lonely.png", HALF)
     words = ("train", "data", "--epochs", "1", "--out", "r", *FAST)
-    command = [sys.executable, "-m", "fastunet.cli", *words]
+    command = [sys.executable, "-m", "fastunet", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr.splitlines() == [
         "fastunet: warning: Images without a mask are left out (1): images/lonely.png"
@@ -205,7 +205,7 @@ def test_a_place_that_takes_no_file_is_found_before_the_work(
 
 
 def fastunet(*words, **how):
-    command = [sys.executable, "-m", "fastunet.cli", *map(str, words)]
+    command = [sys.executable, "-m", "fastunet", *map(str, words)]
     return subprocess.run(command, text=True, check=False, **how)
 
 
@@ -226,7 +226,7 @@ def in_terminal(*words, **environment):
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 90, 0, 0))
-    command = [sys.executable, "-m", "fastunet.cli", *map(str, words)]
+    command = [sys.executable, "-m", "fastunet", *map(str, words)]
     child = subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, **environment}
     )

@@ -197,7 +197,7 @@ def test_a_full_disk_is_one_line(write_pairs, write_bundle, in_tmp, sink):
     words = ("predict", "b", "data/images", "--out", "p")
     with open(sink, "w") as full:  # noqa: PTH123
         done = subprocess.run(
-            [sys.executable, "-m", "fastunet.cli", *words],
+            [sys.executable, "-m", "fastunet", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

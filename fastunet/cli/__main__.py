@@ -1,5 +1,0 @@
-"""`python -m fastunet.cli`."""
-
-from fastunet.cli import main
-
-main()
