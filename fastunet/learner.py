@@ -71,6 +71,7 @@ class SegmentationLearner(Learner):
     model_dir: str | Path
     loss_func: SegmentationLoss
     epoch: int
+    _saves: bool = True  # not while it looks for a learning rate
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -127,11 +128,12 @@ class SegmentationLearner(Learner):
                     "that say something. Give it more time, or take smaller batches or images."
                 )
         with trial(self), TemporaryDirectory(prefix="fastunet-") as scratch:
-            model_dir, self.model_dir = self.model_dir, scratch  # where fastai writes the weights
+            model_dir, self.model_dir = self.model_dir, scratch  # where fastai makes a folder
+            self._saves = False  # `trial` puts the weights back
             try:
                 found = super().lr_find(start_lr, end_lr, num_it, stop_div, False, suggest_funcs)
             finally:
-                self.model_dir = model_dir
+                self.model_dir, self._saves = model_dir, True
         if show_plot:
             suggestions = found._asdict() if found else {}
             plot_rates(self.recorder.lrs[:-5], self.recorder.losses[:-5], suggestions)
@@ -287,7 +289,7 @@ class SegmentationLearner(Learner):
         if not isinstance(file, str | Path):
             return super().save(file, **kwargs)
         path = join_path_file(file, self.path / self.model_dir, ext=".pth")
-        if rank_distrib():  # the first process writes
+        if rank_distrib() or not self._saves:  # the first process writes
             return path
         content = io.BytesIO()
         super().save(content, **kwargs)

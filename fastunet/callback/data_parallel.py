@@ -1,5 +1,6 @@
 """Several processes train one network, each on its part of every batch, as one process would."""
 
+import warnings
 from collections.abc import Callable
 
 from fastai.callback.mixup import MixHandler
@@ -47,11 +48,13 @@ class DataParallel(PlainCallback):
         self._share(processes.rank(), processes.count())
         self._restore_norms = share_batch_norm(self.model)
         device = next(self.model.parameters()).device
-        self._wrapped = DistributedDataParallel(
-            self.model,
-            device_ids=[device] if device.type == "cuda" else None,
-            broadcast_buffers=False,  # they are the same
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # a name that newer versions change
+            self._wrapped = DistributedDataParallel(
+                self.model,
+                device_ids=[device] if device.type == "cuda" else None,
+                broadcast_buffers=False,  # they are the same
+            )
 
     def before_batch(self):
         if self._wrapped is not None and self.training:
@@ -70,7 +73,7 @@ class DataParallel(PlainCallback):
 
         deep = isinstance(self.pred, list | tuple)  # supervision: logits of several depths
         self.learn.pred = [whole(one) for one in self.pred] if deep else whole(self.pred)
-        self.learn.yb = tuple(whole(one) for one in self.yb)
+        self.learn.yb = tuple(whole(one.byte()).to(one.dtype) for one in self.yb)  # 0 to 255
         self.learn.own_part = own
 
     def after_loss(self):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -31,20 +32,32 @@ def share_batch_norm(
     return undo
 
 
+class _AddedUp(torch.autograd.Function):
+    """The sum over all processes; each one's gradient is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx, own: Tensor) -> Tensor:
+        total = own.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return _AddedUp.forward(ctx, gradient)
+
+
 def _forward(norm: _BatchNorm, x: Tensor) -> Tensor:  # (B, C, ...)
     if not norm.training:
         return type(norm).forward(norm, x)
-    from torch.distributed.nn.functional import all_reduce  # not in all builds of PyTorch
-
     wide = x.float()
     dims = [0, *range(2, x.ndim)]
     count = wide.new_full((1,), x.numel() / x.shape[1])
-    total = all_reduce(torch.cat([wide.sum(dims), count]))
+    total = _AddedUp.apply(torch.cat([wide.sum(dims), count]))
     count = total[-1].detach()
     mean = total[:-1] / count
     shape = [1, -1] + [1] * (x.ndim - 2)
     centred = wide - mean.view(shape)
-    variance = all_reduce(centred.square().sum(dims)) / count
+    variance = _AddedUp.apply(centred.square().sum(dims)) / count
     _track(norm, mean.detach(), variance.detach() * count / (count - 1).clamp(min=1), count)
     y = centred * (variance + norm.eps).rsqrt().view(shape)
     if norm.affine:
