@@ -44,6 +44,7 @@ from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
 from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
+from fastunet.losses.combined import LOSSES
 from fastunet.models.unet import UNet
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import PairList
@@ -193,6 +194,7 @@ def learner(
         frozen=False,
         weights=plan.model.weights,
         precision=plan.fit.precision,
+        loss_func=LOSSES.get(plan.fit.loss),  # "combined" is none of them, but the default
         monitor=plan.fit.monitor,
         path=path,
         **width,
