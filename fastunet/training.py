@@ -11,7 +11,7 @@ is a bundle of the best epoch so far, and `checkpoints/` is where the run goes o
 import hashlib
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from fastunet.callback.clock import ClockRecord, fit_again
 from fastunet.callback.epoch_log import EpochLog
 from fastunet.callback.rate_finder import LEAST, batches_within
 from fastunet.callback.time_budget import TimeBudget
+from fastunet.callback.tracker import Tracker
+from fastunet.callback.tracking_services import check_installed
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
 from fastunet.choices import Precision
@@ -103,10 +105,13 @@ def train(
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
     learn.guard.folder = folder.work
+    tracker = _tracker(plan, folder)
+    learn.add_cb(tracker)
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
     replace(plan, clock=clock).save(folder.work / PLAN)
 
     scores = score(learn)
+    tracker.finish(_numbers(scores))
     final = scores.get("test", scores["valid"])
     learn.show_results(max_n=4)
     save_figure(folder.work / "results.png")
@@ -145,6 +150,8 @@ def begin(plan: Plan) -> None:
         from fastunet.models.timm_encoders import check_name  # timm takes a while
 
         check_name(arch)
+    for service in plan.fit.track or ():
+        check_installed(service)
     device = device_of(plan.fit.device, default_device())
     if device.type == "cuda" and not torch.cuda.is_available():
         raise OptionError('device="cuda": there is none here; leave it out, or say device="cpu".')
@@ -250,6 +257,17 @@ def decided(
         "threads": torch.get_num_threads(),
     }
     return Plan.of(**asked | chosen, clock=plan.clock)
+
+
+def _tracker(plan: Plan, folder: RunFolder) -> Tracker:
+    """Who reports the run to the services that were asked for, if any."""
+    return Tracker(
+        *(plan.fit.track or ()),
+        folder=folder.work,
+        name=folder.path.resolve().name,
+        config={name: value for name, value in plan.options.items() if value is not None},
+        keep_open=True,
+    )
 
 
 # --- learning rate and fit ------------------------------------------------------------------------
@@ -366,6 +384,19 @@ def score(learn: SegmentationLearner) -> dict[str, Evaluation]:
     if parts["test"]:
         scores["test"] = evaluate(learn.segmenter(), parts["test"], "test")
     return scores
+
+
+def _numbers(scores: Mapping[str, Evaluation]) -> dict[str, float]:
+    """The scores of each part and the ends of their intervals, by one name each."""
+    found = {}
+    for part, one in scores.items():
+        for name, value in one.overall.items():
+            found[f"{part}/{name}"] = value
+            ends = one.intervals[name] or ()
+            found |= {
+                f"{part}/{name}_{end}": v for end, v in zip(("low", "high"), ends, strict=False)
+            }
+    return found
 
 
 def seconds_after(

@@ -2,6 +2,7 @@
 
 import gc
 import io
+import math
 import random
 import time
 import warnings
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 STEPS = 8  # of a trial, as Optuna counts them
 _LOOKS = (2, 4)  # after so many of them a trial is compared with others
+_LATE = 1.3  # times its time, after which a trial is too slow to be compared with others
 _ENOUGH = 0.7  # of a trial's time: with less it is not comparable
 
 
@@ -109,7 +111,7 @@ def spread(pairs: list[Pair], count: int) -> list[Pair]:
 
 
 class Compare(PlainCallback):
-    """Tell Optuna how a trial does after a quarter and a half of it; end it where others did better.
+    """Tell Optuna how a trial does after a quarter and a half; end it where others did better.
 
     It is measured at the images' own size, so that trials of any network size can be compared.
     """
@@ -121,14 +123,19 @@ class Compare(PlainCallback):
         trial: "Trial",
         pairs: list[Pair],  # by which it is measured
         ends: float,  # by `time.perf_counter`: there is no more time
+        late: float,  # by `time.perf_counter`: others trained for less
     ):
         super().__init__()
-        self.optuna_trial, self.measured_on, self.ends = trial, pairs, ends
+        self.optuna_trial, self.measured_on = trial, pairs
+        self.ends, self.late = ends, late
         self.looked, self.pruned = 0, False
 
     def after_batch(self):  # noqa: D102
-        if self.training and time.perf_counter() > self.ends:
-            raise OutOfTime
+        now = time.perf_counter()
+        if now > self.ends:
+            raise OutOfTime("There is no time left.")
+        if now > self.late:
+            raise TrainingError("It is too slow: one epoch takes longer than a trial may.")
 
     def after_epoch(self):  # noqa: D102
         step = max((one for one in _LOOKS if one <= STEPS * self.pct_train), default=0)
@@ -170,9 +177,10 @@ def train_trial(
             rate = training.find_lr(learn, plan.fit.lr_batches, path / "lr_find.png")
         rest = ends - scoring - time.perf_counter()
         if rest < (_ENOUGH * seconds if not least else 0):
-            raise OutOfTime
-        compare = Compare(trial, few, ends - scoring)
+            raise OutOfTime("There is no time left.")
         begun = time.perf_counter()
+        late = math.inf if least or plan.fit.epochs else begun + _LATE * seconds
+        compare = Compare(trial, few, math.inf if least else ends - scoring, late)
         if plan.fit.epochs:
             learn.fit_one_cycle(plan.fit.epochs, rate, cbs=compare)
         else:

@@ -146,6 +146,8 @@ def run_search(
         with going.told_what_is_left():
             going.run()
         made = going.result()
+        if made.trials:
+            write_atomically(folder.path / "tune.png", made.to_png())
         if made.best is None:
             raise TrainingError(
                 f"No trial could be finished: {going.last_note}. Give it more time "
@@ -226,14 +228,16 @@ class _Search:
     def __post_init__(self):
         optuna, seed = _optuna(), self.search.base.split.seed
         storage = optuna.storages.RDBStorage(f"sqlite:///{self.folder.database.absolute()}")
-        done = sum(len(storage.get_all_trials(one.study_id)) for one in storage.get_all_studies())
         self.study: Study = optuna.create_study(
             storage=storage,
             study_name="fastunet",
             direction="maximize",
-            sampler=optuna.samplers.TPESampler(n_startup_trials=_AT_RANDOM, seed=seed + done),
             pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=2, reduction_factor=2),
             load_if_exists=True,
+        )
+        self.study.sampler = optuna.samplers.TPESampler(
+            n_startup_trials=_AT_RANDOM,
+            seed=seed + len(self.study.trials),  # a search that goes on tries others
         )
         self.states = optuna.trial.TrialState
         for trial in self.study.trials:
