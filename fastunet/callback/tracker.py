@@ -95,16 +95,16 @@ class Tracker(PlainCallback):
         if self._runs and self.steps % self.every == 0:
             hyper = self.opt.hypers[-1]
             momentum = {"batch/momentum": hyper["mom"]} if "mom" in hyper else {}
-            values = {"batch/loss": self.loss, "batch/rate": hyper["lr"], **momentum}
+            values = {"batch/loss": self.loss.detach(), "batch/rate": hyper["lr"], **momentum}
             self._log({name: float(value) for name, value in values.items()})
 
     def after_epoch(self):
         if not self._fits:
             return
-        self.epochs += 1
         names = self.recorder.metric_names[1:]
         values = dict(zip(names, self.recorder.values[-1], strict=False))
         self._log({"epoch": float(self.epochs), **_finite(values)})
+        self.epochs += 1
         self._draw()
 
     def after_fit(self):
