@@ -140,7 +140,7 @@ def _course(rows: Sequence[TrialRow], axis: Axes) -> None:
         axis.step(
             [row.number for row in finished], best, _ORANGE, where="post", label="best so far"
         )
-    axis.legend()
+        axis.legend()
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set(xlabel="trial (0 is the default)", ylabel="Dice", title="Trial by trial")
 

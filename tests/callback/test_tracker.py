@@ -1,4 +1,4 @@
-"""What tracking services have of a fit, read back by their own means; and that they cost nothing."""
+"""What tracking services have of a fit, read by their own means; the training is the same."""
 
 import numpy as np
 import pytest
