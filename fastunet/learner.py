@@ -141,9 +141,13 @@ class SegmentationLearner(Learner):
         self,
         minutes: float,  # wall clock: measuring the first steps, training and validation
         lr_max: float | slice | Literal["auto"] | None = None,  # as in `fit_one_cycle`
+        until: Callable[[], float] | None = None,  # says anew when it ends; asked now and then
         **kwargs,  # as in `fit_one_cycle`
     ) -> Schedule:
         """`fit_one_cycle` that ends when `minutes` are over; its schedule follows the clock.
+
+        What must follow within the same time may take longer or shorter than was thought, on a
+        machine that others use too: `until` gives the end by `time.perf_counter`.
 
         Returns what was planned after the first steps: epochs, batches per epoch, seconds. Warns
         where only a few batches fit into the time.
@@ -154,7 +158,7 @@ class SegmentationLearner(Learner):
         rate = lr_max
         if rate == "auto":
             rate = self.lr_find(show_plot=False, seconds=0.25 * 60 * minutes).valley
-        return fit_for(self, ends - time.perf_counter(), rate, **kwargs)
+        return fit_for(self, ends - time.perf_counter(), rate, until=until, **kwargs)
 
     @property
     def metrics(self) -> L:

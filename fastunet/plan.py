@@ -243,6 +243,10 @@ class FitOptions(Options):
     precision: Precision = option(
         "auto", "Number format of the training; auto is what is fast on the device."
     )
+    compile: Flag = option(
+        False,
+        "Train the network compiled: a tenth to a quarter faster after a minute of compiling.",
+    )
     checkpoint_minutes: Minutes = option(
         10, "Minutes between checkpoints, from which a run goes on; each epoch ends with one."
     )
@@ -260,7 +264,9 @@ class FitOptions(Options):
         None, "Where it runs: cpu, cuda or mps.", shown="the fastest there is"
     )
     threads: Count | None = option(
-        None, "CPU threads; as many again give the same weights again.", shown="as PyTorch chooses"
+        None,
+        "CPU threads; as many again give the same weights again.",
+        shown="all cores, or as many as others leave",
     )
 
 

@@ -13,6 +13,7 @@ import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.torch_core import default_device, set_seed
 
 from fastunet._util.files import write_atomically
+from fastunet._util.load import OtherPrograms
 from fastunet._util.options import flat
 from fastunet._util.terminal import say
 from fastunet._util.text import listing, plural
 from fastunet.callback.best_bundle import SaveBestBundle
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.clock import ClockRecord, fit_again
+from fastunet.callback.compiled import WORTH_IT, Compiled
 from fastunet.callback.epoch_log import EpochLog
 from fastunet.callback.rate_finder import LEAST, batches_within
 from fastunet.callback.time_budget import TimeBudget
@@ -37,6 +40,7 @@ from fastunet.callback.tracking_services import check_installed
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
 from fastunet.choices import Precision
+from fastunet.cpu_threads import fastest_threads
 from fastunet.data.arguments import device_of
 from fastunet.data.cache import MemoryCache, room_in_memory
 from fastunet.data.dataloaders import ImageMaskDataLoaders
@@ -60,6 +64,7 @@ from fastunet.scan.decoded import DecodedFiles
 _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 _TO_FIND = 0.25  # of the time, for lr_find at most
+_SHARED = 0.25  # cores that others use, from which it may pay to take fewer
 _LEAST = 1.0  # seconds of training, however little was asked for
 _PRECISIONS: dict[torch.dtype, Precision] = {
     torch.bfloat16: "bf16",
@@ -84,6 +89,7 @@ def train(
     where there is one, else on the validation part.
     """
     started = time.perf_counter() if started is None else started
+    programs = OtherPrograms()
     begin(plan)
     dls = load(plan, pairs, files)
     write_atomically(folder.work / "command.txt", (command + "\n").encode())
@@ -91,6 +97,8 @@ def train(
     if dls.skipped:
         save_skipped(dls.skipped, folder.work / SKIPPED)
         say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
+    if plan.fit.threads is None and dls.device.type == "cpu":
+        share_the_cores(programs)
     learn = learner(plan, dls, folder.work)
     folder.check_space(_bytes_needed(learn.model))
     rate = _peak_rate(plan, learn, folder.work / "lr_find.png", started)
@@ -158,6 +166,17 @@ def begin(plan: Plan) -> None:
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
+
+
+def share_the_cores(programs: OtherPrograms) -> None:
+    """Take fewer threads where other programs make all of them slower."""
+    threads, busy = torch.get_num_threads(), programs.cores()
+    if threads == 1 or busy < _SHARED:
+        return
+    fastest = fastest_threads(threads)
+    torch.set_num_threads(fastest)
+    if fastest < threads:
+        say(f"Threads: {fastest} of {threads}: others use {busy:.1f} cores, and fewer are faster")
 
 
 def load(
@@ -316,6 +335,10 @@ def _fit(
     checkpoint = Checkpoint(folder.work / CHECKPOINTS, plan.fit.checkpoint_minutes, resume=True)
     callbacks = [CSVLogger(fname="history.csv"), best, checkpoint]
     clock, minutes = plan.clock, plan.fit.minutes
+    if plan.fit.compile and minutes and 60 * minutes < WORTH_IT:
+        say(f"torch.compile: left out, since it pays from {WORTH_IT / 60:.0f} minutes on.")
+    elif plan.fit.compile:
+        callbacks.append(Compiled())
     if checkpoint.resumed:
         say(f"The run goes on after {plural(checkpoint.epochs_done, 'epoch')}.")
     at_a_rate = f"at a peak learning rate of {rate:.2g}"
@@ -325,14 +348,15 @@ def _fit(
         say(f"Training for {batches} batches {at_a_rate}, as the clock had them before")
         fit_again(learn, clock, rate, callbacks)
     elif minutes:
+        until: Callable[[], float] | None = None
         if before and not anew:
             seconds = max(before["left"], 0.01)
         else:
-            rest = seconds_after(learn, min(3.0, _TO_SEE * 60 * minutes))
-            seconds = max(started + 60 * minutes - rest - time.perf_counter(), _LEAST)
+            until = partial(_training_ends, learn, started, 60 * minutes)
+            seconds = max(until() - time.perf_counter(), _LEAST)
         say(f"Training for {seconds:.0f} of the {60 * minutes:.0f} s {at_a_rate}")
         record = ClockRecord()
-        schedule = learn.fit_minutes(seconds / 60, rate, cbs=[*callbacks, record])
+        schedule = learn.fit_minutes(seconds / 60, rate, cbs=[*callbacks, record], until=until)
         clock = record.clock(schedule.batches)
     else:
         epochs = plan.fit.epochs or EPOCHS
@@ -397,6 +421,11 @@ def _numbers(scores: Mapping[str, Evaluation]) -> dict[str, float]:
                 f"{part}/{name}_{end}": v for end, v in zip(("low", "high"), ends, strict=False)
             }
     return found
+
+
+def _training_ends(learn: SegmentationLearner, started: float, seconds: float) -> float:
+    """When the training must end for all to be done in time, by `time.perf_counter`."""
+    return started + seconds - seconds_after(learn, min(3.0, _TO_SEE * seconds))
 
 
 def seconds_after(

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -28,6 +29,7 @@ from fastunet.callback.trial import trial
 _WARM_UP, _TIMED = 3, 8  # batches
 _FEW = 30  # batches in all, with which nothing is learned
 _SPARE = 4  # times the batches of an epoch that its loader has, in case they are faster
+_OFTEN = 0.15  # of the time passes before it is asked again when the fit ends
 _WAIT = 10  # batches between waits for a GPU, which works behind the clock
 
 
@@ -163,13 +165,15 @@ class TimeBudget(Callback):
         validation: float,  # seconds that one should take, until the first has been seen
         batches: int,  # of one pass over the training part
         planned: int,  # batches an epoch
+        until: Callable[[], float] | None = None,  # says anew when it ends; asked now and then
     ):
         super().__init__()
         self.ends, self.validation, self.whole_pass = ends, validation, batches
-        self.planned = planned
+        self.planned, self.until = planned, until
 
     def before_fit(self):
-        self.start = self._now = time.perf_counter()
+        self.start = self._now = self._asked = time.perf_counter()
+        self._asking = 0.0  # seconds, since the last epoch
         self.left = self.ends - self.start  # seconds
         self.trained, self.batches = 0.0, 0  # seconds, and what was done in them
         self.position, self._goal = 0.0, 0.0  # in the schedule: now, and at the end of the epoch
@@ -191,7 +195,8 @@ class TimeBudget(Callback):
             self._first = self.position
             self._epochs = self.n_epoch - self.epoch  # that are to come
         else:
-            self._pauses.append(now - self._now)
+            self._pauses.append(now - self._now - self._asking)
+            self._asking = 0.0
             needed = self.whole_pass * self._batch + self._pause
             fitting = math.ceil((self.ends - now) / needed)
             self._epochs = max(1, min(self.n_epoch - self.epoch, fitting))
@@ -220,6 +225,11 @@ class TimeBudget(Callback):
         self.recorder.cancel_train = False  # the epoch is whole: its loss is recorded
 
     def after_epoch(self):
+        now = time.perf_counter()
+        if self.until and now - self._asked > _OFTEN * (self.ends - self.start):
+            self.ends = self.until()
+            self._asked = time.perf_counter()
+            self._asking = self._asked - now
         self.left = self.ends - time.perf_counter()
 
     @property
@@ -236,6 +246,7 @@ def fit_for(
     seconds: float,  # for measuring, training and validation
     lr_max: float | slice | None = None,  # as in `fit_one_cycle`
     cbs=None,
+    until: Callable[[], float] | None = None,  # says anew, by `time.perf_counter`, when it ends
     **kwargs,  # as in `fit_one_cycle`
 ) -> Schedule:
     """`Learner.fit_one_cycle` for so long. Returns what was planned after the first steps.
@@ -257,7 +268,8 @@ def fit_for(
         )
     if checkpoint and before:
         plan = replace(plan, epochs=checkpoint.epochs_done + plan.epochs, batches=a_pass)
-    budget = TimeBudget(ends, len(learn.dls.valid) * timing.valid, a_pass, plan.batches)
+    validation = len(learn.dls.valid) * timing.valid
+    budget = TimeBudget(ends, validation, a_pass, plan.batches, until)
     with timed_epochs(learn.dls, plan.batches):
         learn.fit_one_cycle(plan.epochs, lr_max, cbs=[*L(cbs), budget], **kwargs)
     return plan

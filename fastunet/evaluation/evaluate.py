@@ -26,6 +26,7 @@ from fastunet.evaluation.bootstrap import Bootstrap
 from fastunet.evaluation.result import Evaluation
 from fastunet.evaluation.scorer import Scorer
 from fastunet.inference import Segmenter
+from fastunet.inference.side_by_side import SideBySide
 from fastunet.io.library_messages import gathered_messages
 from fastunet.labels import VOID
 from fastunet.metrics.threshold import ThresholdCurve
@@ -138,14 +139,21 @@ def best_threshold(
 def _predictions(
     segmenter: Segmenter, pairs: Sequence[Pair], label: str, progress: bool
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(H, W) truth and (C, H, W) probabilities of each pair; threads decode ahead."""
+    """(H, W) truth and (C, H, W) probabilities of each pair; threads read and predict ahead."""
     orientation = segmenter.preprocess.orientation
-    read = in_threads(
-        lambda pair: read_pair(pair, segmenter.codec, orientation), pairs, progress=False
-    )
-    bar = tqdm(read, label, len(pairs), leave=False, disable=hide_bars() if progress else True)
-    for image, truth in bar:
-        yield truth, segmenter.probabilities(image)
+    side_by_side = SideBySide(segmenter)
+
+    def work(pair: Pair) -> tuple[np.ndarray, np.ndarray, bool]:
+        image, truth = read_pair(pair, segmenter.codec, orientation)
+        if side_by_side.takes(image):
+            return truth, segmenter.probabilities(image), True
+        return truth, image, False
+
+    with side_by_side.predicting():
+        done = in_threads(work, pairs, progress=False)
+        hide = hide_bars() if progress else True
+        for truth, values, predicted in tqdm(done, label, len(pairs), leave=False, disable=hide):
+            yield truth, values if predicted else side_by_side.alone(values)
 
 
 # --- what is meant -------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import torch
 from fastunet import training
 from fastunet._util.files import write_atomically
 from fastunet._util.kinds import Count, Minutes, checked
+from fastunet._util.load import OtherPrograms
 from fastunet._util.system_errors import is_lack_of_memory
 from fastunet._util.terminal import say
 from fastunet._util.text import plural
@@ -118,6 +119,7 @@ def run_search(
 ) -> Tuned:
     """What `tune` does, and the command line."""
     started = time.perf_counter() if started is None else started
+    programs = OtherPrograms()
     _optuna()
     with claim as folder, tempfile.TemporaryDirectory(prefix="fastunet-") as scratch:
         if plan is None:
@@ -135,6 +137,8 @@ def run_search(
         pairs = find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
         data = TrialData(pairs, KeptFiles(room_in_memory()))
         dls = data.loaders(plan)
+        if plan.fit.threads is None and dls.device.type == "cpu":
+            training.share_the_cores(programs)
         ends = started + left - _REST
         if before is None:
             search = _asked(plan, data, fixed, left / 60, trials, ends, scratch, command)
