@@ -12,12 +12,11 @@ from tracked_runs import (
     wandb_records,
 )
 
-from fastunet.callback import tracking_services
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.plain import PlainCallback
 from fastunet.callback.tracker import Tracker
 from fastunet.data.dataloaders import ImageMaskDataLoaders
-from fastunet.errors import FastunetWarning, OptionError
+from fastunet.errors import FastunetWarning
 from fastunet.inference import Segmenter
 from fastunet.learner import segmentation_learner
 
@@ -203,11 +202,3 @@ def test_looking_for_a_rate_validating_and_predicting_are_not_reported(make_lear
         learn.fit(1)  # the same run goes on
     events = tensorboard_run(in_tmp / "tensorboard")
     assert list(scalars(events, "valid_loss")) == [BATCHES, 2 * BATCHES]
-
-
-def test_a_client_that_is_missing_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setattr(tracking_services, "find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r"fastunet\[wandb\]"):
-        Tracker("wandb")
-    with pytest.raises(OptionError, match="one of tensorboard, wandb, mlflow"):
-        Tracker("neptune")
