@@ -4,8 +4,9 @@ A run folder holds the bundle (`bundle.json`, `model.safetensors`), `plan.json` 
 be repeated), `history.csv`, the pictures, `split.json` (which image was in which part),
 `skipped.json` (which pairs `skip_bad` left out, and why), `diagnoses.json` (what went wrong in the
 training, if anything), `evaluation/` (the scores with their intervals, as JSON, tables and a
-picture), `command.txt`, and `run.json`, which says whether the run is finished; until then `best/`
-is a bundle of the best epoch so far, and `checkpoints/` is where the run goes on if it is stopped.
+picture), `tensorboard/` (where that was asked for), `command.txt`, and `run.json`, which says
+whether the run is finished; until then `best/` is a bundle of the best epoch so far, and
+`checkpoints/` is where the run goes on if it is stopped.
 """
 
 import hashlib

@@ -2,7 +2,6 @@
 
 import time
 
-import optuna
 import pytest
 from fastai.torch_core import set_seed
 
@@ -20,6 +19,8 @@ from fastunet.tuning.one_trial import (
     spread,
     train_trial,
 )
+
+optuna = pytest.importorskip("optuna")
 
 BASE = {"size": 32, "width": 2, "bs": 2, "device": "cpu", "epochs": 4}
 
