@@ -90,10 +90,15 @@ class SegmentationLearner(Learner):
             super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
 
     def _do_fit(self) -> None:
-        """As `Learner._do_fit`, from the epoch where the fit goes on."""
-        for epoch in range(self.epoch, self.n_epoch):
+        """As `Learner._do_fit`, from the epoch where the fit goes on to as many as there are then.
+
+        Where the clock ends a fit there may be more than were planned.
+        """
+        epoch = self.epoch
+        while epoch < self.n_epoch:
             self.epoch = epoch
             self._with_events(self._do_epoch, "epoch", CancelEpochException)
+            epoch += 1
 
     def fit_one_cycle(
         self,

@@ -201,9 +201,7 @@ class TimeBudget(Callback):
         else:
             self._pauses.append(now - self._now - self._asking)
             self._asking = 0.0
-            needed = self.whole_pass * self._batch + self._pause
-            fitting = math.ceil((self.ends - now) / needed)
-            self._epochs = max(1, min(self.n_epoch - self.epoch, fitting))
+            self._epochs = max(1, min(self.n_epoch - self.epoch, self._fitting(now)))
         self._now = now
         self._goal = self.position + (1 - self.position) / self._epochs
         self.learn.pct_train = self.position
@@ -234,7 +232,12 @@ class TimeBudget(Callback):
             self.ends = self.until()
             self._asked = clock()
             self._asking = self._asked - now
+            self.learn.n_epoch = self.epoch + 1 + max(0, self._fitting(self._asked))
         self.left = self.ends - clock()
+
+    def _fitting(self, now: float) -> int:
+        """Epochs that fit into the rest of the time, the last one shortened."""
+        return math.ceil((self.ends - now) / (self.whole_pass * self._batch + self._pause))
 
     @property
     def _batch(self) -> float:

@@ -101,6 +101,17 @@ def test_training_ends_with_the_time_and_its_schedule_with_it(learn, slow):
     assert len(learn.dls.train) == 9  # whole epochs again
 
 
+@pytest.mark.parametrize("ends", [1.5, 4], ids=["earlier", "later"])
+def test_an_end_that_moves_is_followed(learn, ends):
+    measure(learn)
+    start = time.perf_counter()
+    slow = Slow(step=0.02)
+    learn.fit_minutes(2.5 / 60, 1e-2, cbs=slow, until=lambda: start + ends)
+    assert time.perf_counter() - start == pytest.approx(ends, rel=0.2)
+    assert slow.rates[-1] < 2e-3
+    assert len(learn.recorder.values) == len(slow.epochs)
+
+
 def test_a_handful_of_batches_is_said_to_be_no_training(learn):
     with pytest.warns(UserWarning, match=r"Only about \d+ batches of 2 images .* no training"):
         learn.fit_minutes(0.05 / 60)
