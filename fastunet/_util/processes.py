@@ -105,7 +105,7 @@ def silence() -> None:
 
 def speak_of_errors() -> None:
     """From here on an error may be that of this process alone."""
-    if sys.__stderr__ is not None:
+    if not is_first() and sys.__stderr__ is not None:
         sys.stderr = sys.__stderr__
 
 
