@@ -10,6 +10,7 @@ is a bundle of the best epoch so far, and `checkpoints/` is where the run goes o
 
 import hashlib
 import io
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
+from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.torch_core import default_device, set_seed
 
 from fastunet._util.files import write_atomically
@@ -62,6 +64,7 @@ _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Pyt
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 _TO_FIND = 0.25  # of the time, for lr_find at most
 _SHARED = 0.25  # cores that others use, from which it may pay to take fewer
+_TO_SIZE, _SIZING = 0.05, 30.0  # share of the time, and seconds, to measure batch sizes at most
 _LEAST = 1.0  # seconds of training, however little was asked for
 _PRECISIONS: dict[torch.dtype, Precision] = {
     torch.bfloat16: "bf16",
@@ -105,13 +108,14 @@ def train(
         "command": command,
         "arch": plan.model.arch,
         "lr_max": rate,
-        "bs": dls.bs,
+        "bs": learn.dls.bs,
         "seed": plan.split.seed,
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
     learn.guard.folder = folder.work
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
-    replace(plan, clock=clock).save(folder.work / PLAN)
+    fit = replace(plan.fit, micro_batch=learn.micro_batches.size)
+    replace(plan, clock=clock, fit=fit).save(folder.work / PLAN)
 
     scores = score(learn)
     final = scores.get("test", scores["valid"])
@@ -152,9 +156,7 @@ def begin(plan: Plan) -> None:
         from fastunet.models.timm_encoders import check_name  # timm takes a while
 
         check_name(arch)
-    device = device_of(plan.fit.device, default_device())
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise OptionError('device="cuda": there is none here; leave it out, or say device="cpu".')
+    device_of(plan.fit.device, default_device())
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
@@ -178,6 +180,8 @@ def load(
     device = device_of(plan.fit.device, default_device())
     pairs = pairs or find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
     options = flat(plan.mask, plan.split, plan.input)
+    measured = options["bs"] == "auto"
+    options["bs"] = None if measured else options["bs"]  # by `learner`
     options["size"] = options["size"] or default_side(device.type)
     dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device, files=files)
     parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
@@ -189,7 +193,8 @@ def load(
     way = f"resized to {size}"
     if not pre.sees_whole:
         way = f"patches of {size} at {pre.scale:g} of their resolution"
-    say(f"Images:  {channels}, {way}, batches of {dls.bs}")
+    batches = "" if measured else f", batches of {dls.bs}"
+    say(f"Images:  {channels}, {way}{batches}")
     if pre.values != "uint8" or pre.nodata:
         say(f"Values:  {pre.describe()}")
     if dls.resolution.summary:
@@ -225,6 +230,19 @@ def learner(
     if dls.device.type == "cpu":
         where += f", {torch.get_num_threads()} threads"
     say(f"Network: {arch}{of_width}, {count:,} parameters; {where}")
+    learn.micro_batches.size = plan.fit.micro_batch
+    if plan.input.bs == "auto":
+        share = _TO_SIZE * 60 * plan.fit.minutes if plan.fit.minutes else math.inf
+        say(f"Batches: {learn.find_batch_size(min(_SIZING, share))}")
+    if plan.fit.accumulate > len(learn.dls.train):
+        raise OptionError(
+            f"accumulate={plan.fit.accumulate}, but an epoch has {len(learn.dls.train)} batches: "
+            "so many or less were expected."
+        )
+    if plan.fit.accumulate > 1:
+        learn.add_cb(GradientAccumulation(plan.fit.accumulate * learn.dls.train.bs))
+    if plan.fit.clip:
+        learn.add_cb(GradientClip(plan.fit.clip))
     return learn
 
 
@@ -344,6 +362,7 @@ def _fit(
         learn.fit_one_cycle(epochs, rate, cbs=callbacks)
     return clock, {
         "best_by": monitor,
+        "micro_batch": learn.micro_batches.size,
         "best_epoch": best.best_epoch,
         "epochs": len(learn.recorder.values),
         "seconds": round(checkpoint.seconds, 1),

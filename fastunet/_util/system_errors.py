@@ -26,6 +26,7 @@ REASONS = {getattr(errno, name): text for name, text in _REASONS.items() if hasa
 _NO_MEMORY = (
     "can't allocate memory",
     "out of memory",
+    "alloc_failed",  # of cuBLAS and cuDNN
     "insufficient memory",
     "failed to allocate",
     "bad_alloc",
