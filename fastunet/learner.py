@@ -75,6 +75,7 @@ class SegmentationLearner(Learner):
     model_dir: str | Path
     loss_func: SegmentationLoss
     epoch: int
+    _tried: bool = False  # whether the device has been, where it is no CPU
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -97,9 +98,11 @@ class SegmentationLearner(Learner):
 
     def _do_one_batch(self) -> None:
         """As `Learner._do_one_batch`, in parts where memory does not suffice for the whole."""
-        do_batch = super()._do_one_batch
         parts = find_callback(self, MicroBatches)
-        return parts.attempt(do_batch) if parts else do_batch()
+        if parts:
+            parts.attempt(super()._do_one_batch)
+        else:
+            super()._do_one_batch()
 
     def find_batch_size(
         self,

@@ -4,6 +4,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from fastai.torch_core import num_distrib
@@ -47,6 +48,8 @@ class MicroBatches(PlainCallback):
         self.size = size
         self.may_shrink = True  # else a lack of memory is raised as it is
         self.gradients_wait = False  # those of earlier batches, for a step that is to come
+        self._complete = False  # the gradients of this batch are
+        self._waiting: list[tuple[nn.Parameter, Tensor | None]] = []  # put aside for it
         self._model: nn.Module | None = None  # the network, while another stands for it
 
     def after_pred(self):
@@ -182,7 +185,8 @@ def _joined(outputs: list):
 @contextmanager
 def _statistics_kept(model: nn.Module) -> Iterator[None]:
     """Within, normalisation in training leaves its running statistics as they are."""
-    norms = [m for m in model.modules() if getattr(m, "num_batches_tracked", None) is not None]
+    norms: list[Any] = [m for m in model.modules() if hasattr(m, "num_batches_tracked")]
+    norms = [norm for norm in norms if norm.num_batches_tracked is not None]
     before = [(norm, norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -170,7 +170,7 @@ class ImageMaskDataLoaders(DataLoaders):
 
 def _batch_size(asked: int | str | None, count: int, preprocess: Preprocess) -> int:
     """As asked; raises `SplitError` where the training part does not fill such a batch."""
-    bs = min(16, count, max(2, count // 4)) if asked in (None, "auto") else asked
+    bs = min(16, count, max(2, count // 4)) if asked is None or isinstance(asked, str) else asked
     if not 1 <= bs <= count:
         what = "images" if preprocess.sees_whole else "patches"
         raise SplitError(
