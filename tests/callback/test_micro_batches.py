@@ -106,7 +106,7 @@ def test_one_image_that_is_too_much_is_an_error_that_says_what_to_do(make):
     learn = make(1000)
     learn.model.most = 0
     with (
-        pytest.raises(TrainingError, match="Out of memory with 1 images .* smaller images"),
+        pytest.raises(TrainingError, match=r"Out of memory with 1 images .* smaller images"),
         pytest.warns(FastunetWarning),
     ):
         learn.fit(1, 1e-3)
