@@ -1,6 +1,7 @@
 from .callback.auto_precision import AutoPrecision as AutoPrecision
 from .callback.best_model import SaveBestModel as SaveBestModel
 from .callback.checkpoint import Checkpoint as Checkpoint
+from .callback.tracker import Tracker as Tracker
 from .causes.autopsy import autopsy as autopsy
 from .checks.audit import audit as audit
 from .checks.report import Audit as Audit
@@ -56,5 +57,6 @@ from .pairs.stated_split import split_as_stated as split_as_stated
 from .pairs.stated_split import split_by_list as split_by_list
 from .pairs.table import pairs_from_table as pairs_from_table
 from .preprocess import Preprocess as Preprocess
+from .tuning.tune import tune as tune
 
 __version__: str

@@ -5,6 +5,11 @@ from typing import Literal
 Cache = Literal["auto", "ram", "disk"]
 """Where decoded pixels are kept: in memory, in the user's cache folder, or whichever has room."""
 
+Loss = Literal[
+    "combined", "ce", "dice", "focal", "topk", "tversky", "focal_tversky", "lovasz", "boundary"
+]
+"""What is minimised: "combined" is cross-entropy plus soft Dice; the others are of `LOSSES`."""
+
 Orientation = Literal["upright", "stored"]
 """Whether masks lie on photos as viewers show them, or on their pixels as they are stored."""
 
@@ -16,6 +21,9 @@ Preset = Literal["none", "light", "scene", "free"]
 
 Scaling = Literal["auto", "dtype", "percentile"]
 """What is full brightness in images of several types or ranges; see `Preprocess.infer`."""
+
+TrackingService = Literal["tensorboard", "wandb", "mlflow"]
+"""Where a training is reported to; see `Tracker`."""
 
 Unknown = Literal["error", "void"]
 """What becomes of mask values that are not among the classes."""

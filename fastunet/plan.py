@@ -5,7 +5,7 @@ Light to import: neither PyTorch nor fastai.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
 from importlib.metadata import version
 from numbers import Integral, Real
@@ -38,7 +38,16 @@ from fastunet._util.kinds import (
 )
 from fastunet._util.options import Options, flat, option, types_of, unknown_options
 from fastunet._util.options import takes as takes
-from fastunet.choices import Cache, Orientation, Precision, Preset, Scaling, Unknown
+from fastunet.choices import (
+    Cache,
+    Loss,
+    Orientation,
+    Precision,
+    Preset,
+    Scaling,
+    TrackingService,
+    Unknown,
+)
 from fastunet.errors import OptionError
 
 Views = Annotated[
@@ -53,6 +62,25 @@ Views = Annotated[
 ]
 
 Kept = Annotated[Cache | None, choice(Cache, or_none=True)]
+
+
+def _services(value: object) -> tuple[str, ...]:
+    """One name, or several."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Iterable) or not {*names} <= {*get_args(TrackingService)}:
+        raise ValueError
+    return tuple(dict.fromkeys(names))
+
+
+Services = Annotated[
+    Sequence[TrackingService],
+    Kind(
+        f"some of {', '.join(get_args(TrackingService))} were expected",
+        _services,
+        metavar="|".join(get_args(TrackingService)),
+        repeats=True,
+    ),
+]
 
 _DATA, _SEEN, _SPLIT = "What the data are", "What the network sees", "The split"
 _NETWORK, _TRAINING = "The network", "The training"
@@ -213,6 +241,10 @@ class FitOptions(Options):
     lr_batches: Count = option(
         100, "Batches that lr_find takes; fewer where minutes= leaves no time.", typed=False
     )
+    loss: Loss = option(
+        "combined",
+        "What is minimised; combined is cross-entropy plus soft Dice (ce and dice).",
+    )
     precision: Precision = option(
         "auto", "Number format of the training; auto is what is fast on the device."
     )
@@ -238,6 +270,11 @@ class FitOptions(Options):
         None,
         'What says which epoch is the best and kept, such as "valid_loss" or "mean_iou".',
         shown="dice",
+    )
+    track: Services | None = option(
+        None,
+        "Report losses, scores and pictures of predictions to TensorBoard, Weights & Biases "
+        "(offline, unless WANDB_MODE says otherwise) or MLflow. May be repeated.",
     )
     device: Text | None = option(
         None, "Where it runs: cpu, cuda or mps.", shown="the fastest there is"

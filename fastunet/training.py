@@ -4,15 +4,16 @@ A run folder holds the bundle (`bundle.json`, `model.safetensors`), `plan.json` 
 be repeated), `history.csv`, the pictures, `split.json` (which image was in which part),
 `skipped.json` (which pairs `skip_bad` left out, and why), `diagnoses.json` (what went wrong in the
 training, if anything), `evaluation/` (the scores with their intervals, as JSON, tables and a
-picture), `command.txt`, and `run.json`, which says whether the run is finished; until then `best/`
-is a bundle of the best epoch so far, and `checkpoints/` is where the run goes on if it is stopped.
+picture), `tensorboard/` (where that was asked for), `command.txt`, and `run.json`, which says
+whether the run is finished; until then `best/` is a bundle of the best epoch so far, and
+`checkpoints/` is where the run goes on if it is stopped.
 """
 
 import hashlib
 import io
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,8 @@ from fastunet.callback.compiled import WORTH_IT, Compiled
 from fastunet.callback.epoch_log import EpochLog
 from fastunet.callback.rate_finder import LEAST, batches_within
 from fastunet.callback.time_budget import TimeBudget
+from fastunet.callback.tracker import Tracker
+from fastunet.callback.tracking_services import check_installed
 from fastunet.checks.bad_pairs import save_skipped
 from fastunet.checks.resolution import default_side
 from fastunet.choices import Precision
@@ -50,6 +53,7 @@ from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
 from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
+from fastunet.losses.combined import LOSSES
 from fastunet.models.unet import UNet
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import PairList
@@ -98,7 +102,7 @@ def train(
         save_skipped(dls.skipped, folder.work / SKIPPED)
         say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
     if plan.fit.threads is None and dls.device.type == "cpu":
-        _share_the_cores(programs)
+        share_the_cores(programs)
     learn = learner(plan, dls, folder.work)
     folder.check_space(_bytes_needed(learn.model))
     rate = _peak_rate(plan, learn, folder.work / "lr_find.png", started)
@@ -113,11 +117,14 @@ def train(
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
     learn.guard.folder = folder.work
+    tracker = _tracker(plan, folder)
+    learn.add_cb(tracker)
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
     fit = replace(plan.fit, micro_batch=learn.micro_batches.size)
     replace(plan, clock=clock, fit=fit).save(folder.work / PLAN)
 
     scores = score(learn)
+    tracker.finish(_numbers(scores))
     final = scores.get("test", scores["valid"])
     learn.show_results(max_n=4)
     save_figure(folder.work / "results.png")
@@ -156,13 +163,15 @@ def begin(plan: Plan) -> None:
         from fastunet.models.timm_encoders import check_name  # timm takes a while
 
         check_name(arch)
+    for service in plan.fit.track or ():
+        check_installed(service)
     device_of(plan.fit.device, default_device())
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
 
 
-def _share_the_cores(programs: OtherPrograms) -> None:
+def share_the_cores(programs: OtherPrograms) -> None:
     """Take fewer threads where other programs make all of them slower."""
     threads, busy = torch.get_num_threads(), programs.cores()
     if threads == 1 or busy < _SHARED:
@@ -217,6 +226,7 @@ def learner(
         frozen=False,
         weights=plan.model.weights,
         precision=plan.fit.precision,
+        loss_func=LOSSES.get(plan.fit.loss),  # "combined" is none of them, but the default
         monitor=plan.fit.monitor,
         path=path,
         **width,
@@ -285,6 +295,17 @@ def decided(
         "threads": torch.get_num_threads(),
     }
     return Plan.of(**asked | chosen, clock=plan.clock)
+
+
+def _tracker(plan: Plan, folder: RunFolder) -> Tracker:
+    """Who reports the run to the services that were asked for, if any."""
+    return Tracker(
+        *(plan.fit.track or ()),
+        folder=folder.work,
+        name=folder.path.resolve().name,
+        config={name: value for name, value in plan.options.items() if value is not None},
+        keep_open=True,
+    )
 
 
 # --- learning rate and fit ------------------------------------------------------------------------
@@ -407,6 +428,19 @@ def score(learn: SegmentationLearner) -> dict[str, Evaluation]:
     if parts["test"]:
         scores["test"] = evaluate(learn.segmenter(), parts["test"], "test")
     return scores
+
+
+def _numbers(scores: Mapping[str, Evaluation]) -> dict[str, float]:
+    """The scores of each part and the ends of their intervals, by one name each."""
+    found = {}
+    for part, one in scores.items():
+        for name, value in one.overall.items():
+            found[f"{part}/{name}"] = value
+            ends = one.intervals[name] or ()
+            found |= {
+                f"{part}/{name}_{end}": v for end, v in zip(("low", "high"), ends, strict=False)
+            }
+    return found
 
 
 def _training_ends(learn: SegmentationLearner, started: float, seconds: float) -> float:

@@ -3,10 +3,12 @@
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from fastunet.choices import Loss, TrackingService
 from fastunet.errors import FastunetError, OptionError
 from fastunet.plan import (
     GROUPS,
@@ -53,7 +55,7 @@ def test_an_option_is_in_one_group_and_says_what_it_is():
         ({"cache": "tape"}, "cache='tape'; one of auto, ram, disk, none"),
         ({"strict": "yes"}, "strict='yes'; True or False"),
         ({"unknown": None}, "unknown=None; one of error, void"),
-        ({"clases": ["a"]}, r"unknown option: 'clases' \(did you mean classes\?\)"),
+        ({"clases": ["a"]}, r"unknown option: 'clases' \(did you mean classes"),
         ({"size": 64, "patch": 32}, "size= and patch= were both given"),
         ({"epochs": 1, "minutes": 1}, "epochs= and minutes= were both given"),
         ({"scale": 0.5}, "scale= goes with patch="),
@@ -135,3 +137,19 @@ def test_a_file_that_is_no_plan_says_why(text, message):
 def test_what_only_python_can_hold_is_not_written():
     with pytest.raises(OptionError, match=r"groups=.* cannot be written to a plan"):
         Plan.of(data="cells", groups=lambda pair: "a").to_json()
+
+
+def test_losses_are_those_that_there_are_and_services_those_that_can_be_asked():
+    from fastunet.callback.tracking_services import SERVICES
+    from fastunet.losses.combined import LOSSES
+
+    assert {*get_args(Loss)} == {"combined", *LOSSES}
+    assert {*get_args(TrackingService)} == {*SERVICES}
+    plan = Plan.of(data="cells", loss="lovasz", track=["mlflow", "wandb", "mlflow"])
+    assert plan.fit.track == ("mlflow", "wandb")
+    assert Plan.of(data="cells", track="wandb").fit.track == ("wandb",)
+    assert Plan.from_json(plan.to_json()) == plan
+    with pytest.raises(OptionError, match="some of tensorboard, wandb, mlflow"):
+        Plan.of(data="cells", track="neptune")
+    with pytest.raises(OptionError, match="one of combined, ce, dice"):
+        Plan.of(data="cells", loss="mse")

@@ -107,6 +107,11 @@ class SaveBestModel(PlainCallback, SaveModelCallback):
         self.learn.load(self.fname, with_opt=self.with_opt, weights_only=True)
 
     @property
+    def keeps(self) -> bool:
+        """Whether it keeps the best epoch of the fit that goes on."""
+        return self._seen is not None
+
+    @property
     def best_score(self) -> float:
         """The best value of `monitor`; nan where no epoch had one."""
         return float(self.best) if self.best_epoch is not None else math.nan

@@ -5,7 +5,20 @@ from fastunet.cli.application import main as main
 from fastunet.cli.data_commands import audit
 from fastunet.cli.model_commands import autopsy, compare, encoders, evaluate, export, predict
 from fastunet.cli.training_commands import demo, lr_find, train
+from fastunet.cli.tune_commands import tune
 
-_COMMANDS = (demo, audit, train, lr_find, evaluate, autopsy, compare, predict, export, encoders)
+_COMMANDS = (
+    demo,
+    audit,
+    train,
+    tune,
+    lr_find,
+    evaluate,
+    autopsy,
+    compare,
+    predict,
+    export,
+    encoders,
+)
 for _command in _COMMANDS:
     app.command()(_command)

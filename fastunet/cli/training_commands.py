@@ -45,7 +45,7 @@ def demo(
     trains a U-Net, measures it on pictures it has not been trained on, and
     writes all of it to one folder. An earlier demo there is written over.
     """
-    started = _start_of_process()
+    started = start_of_process()
     with _told(_claim(out, out, overwrite=True)) as folder:
         quiet_plots()
         from fastunet import samples, training
@@ -56,7 +56,7 @@ def demo(
             "compare."
         )
         plan = Plan.of(data=data, bs=8, minutes=seconds / 60, lr="auto", lr_batches=50)
-        training.train(plan, folder, started, _command_line())
+        training.train(plan, folder, started, command_line())
     curve = "lr_find.png, " if (out / "lr_find.png").is_file() else ""
     say(
         f"\nIn {out}/: results.png, {curve}history.csv, and the model (bundle.json, "
@@ -109,7 +109,7 @@ def train(
 
     Example: fastunet train cells --minutes 10 --out cells-unet
     """
-    started = _start_of_process()
+    started = start_of_process()
     if resume is not None:
         if out or plan or overwrite or given.options.keys() - {"minutes"}:
             raise OptionError(
@@ -176,16 +176,17 @@ def quoted(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def _command_line() -> str:
+def command_line() -> str:
+    """What the user typed."""
     return shlex.join(["fastunet", *sys.argv[1:]])
 
 
 def _claim(out: Path | None, data: Path, overwrite: bool) -> AbstractContextManager[RunFolder]:
     """The folder of a new run."""
     if out:
-        return RunFolder.claim(out, overwrite, _command_line())
+        return RunFolder.claim(out, overwrite, command_line())
     name = data.stem if data.is_file() else data.resolve().name
-    return RunFolder.claim_next(Path("runs"), name, _command_line())
+    return RunFolder.claim_next(Path("runs"), name, command_line())
 
 
 @contextmanager
@@ -225,7 +226,7 @@ def _reading_ahead(plan: Plan) -> Iterator[tuple["PairList | None", "DecodedFile
         gc.enable()
 
 
-def _start_of_process() -> float:
+def start_of_process() -> float:
     """When the command was typed, by `time.perf_counter`; now within a program that runs longer."""
     import psutil
 

@@ -20,6 +20,7 @@ SPLIT = "split.json"
 PLAN = "plan.json"  # what was done, to be repeated
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there where something did
+TENSORBOARD = "tensorboard"  # event files, where they were asked for
 FORMAT = 1
 MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
 
@@ -37,6 +38,7 @@ _FILES: Owned = {  # that a run writes
     BEST: _BUNDLE,
     CHECKPOINTS: (CHECKPOINT_FILES,),
     "evaluation": _EVALUATION,
+    TENSORBOARD: ("events.out.tfevents.*",),
 }
 
 

@@ -57,7 +57,7 @@ def test_larger_batches_are_taken_while_they_pay_and_an_epoch_has_eight(data):
 
 
 def test_where_they_do_not_pay_it_ends_with_the_smallest(data):
-    learn = segmentation_learner(loaders(data, bs=2), Slow(each=0.02), precision="fp32")
+    learn = segmentation_learner(loaders(data, bs=2), Slow(each=0.1), precision="fp32")
     found = measure_batch_sizes(learn, 20)
     assert found.chosen == 4
     assert list(found.rates) == [4, 8]

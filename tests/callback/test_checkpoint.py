@@ -20,6 +20,8 @@ from fastai.torch_core import set_seed
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.checkpoint_file import files_in, read
 from fastunet.callback.clock import ClockRecord, fit_again
+from fastunet.callback.early_stopping import StopEarly
+from fastunet.callback.ema import EMA
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.errors import OutputError, TrainingError
 from fastunet.learner import segmentation_learner
@@ -167,6 +169,28 @@ class GivenScores(Callback):
 )
 def test_the_best_model_from_before_the_end_is_loaded(make, saver):
     check_resumed(make, lambda: [GivenScores(), *saver()], Kill(1, 3))
+
+
+@pytest.mark.parametrize(
+    "kill",
+    [Kill(1, 3), Kill(1, 0, training=False), Kill(2, 0)],
+    ids=["mid-epoch", "validation", "a first batch"],
+)
+@pytest.mark.parametrize("minutes", [0, 10], ids=["each batch", "each epoch"])
+def test_the_average_of_the_weights_goes_on(make, kill, minutes):
+    check_resumed(make, lambda: [EMA(0.9)], kill, minutes)
+
+
+@pytest.mark.parametrize(
+    ("kill", "minutes"), [(Kill(1, 3), 0), (Kill(1, 5), 10)], ids=["each batch", "each epoch"]
+)
+def test_a_fit_that_stops_early_stops_there_again(make, kill, minutes):
+    def early():
+        given = GivenScores()
+        given.scores = (0.9, 0.3, 0.2)
+        return [given, StopEarly(2)]
+
+    check_resumed(make, early, kill, minutes)
 
 
 def test_a_best_model_that_the_last_checkpoint_does_not_know_is_taken_back(make):

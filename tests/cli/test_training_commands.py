@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from tracked_runs import scalars, tensorboard_run
 
 FAST = ("--size", "32", "--bs", "2", "--width", "4")
 
@@ -204,3 +205,29 @@ def test_a_training_that_fails_says_where_its_best_epoch_is(run, write_pairs, in
     assert "r/best" in err
     assert run("predict", "r/best", "data/images/00.png")[0] == 0
     assert run("evaluate", "r/best", "data")[1].startswith("valid: 1 image")
+
+
+def test_a_run_minimises_the_loss_that_was_asked_for(run, write_pairs, in_tmp):
+    root = write_pairs(8)
+    assert run("train", root, "--epochs", 1, "--out", "r", "--loss", "lovasz", *FAST)[0] == 0
+    with (in_tmp / "r/history.csv").open() as file:
+        [row] = csv.DictReader(file)
+    assert "dice_loss" not in row
+    assert json.loads((in_tmp / "r/plan.json").read_text())["fit"]["loss"] == "lovasz"
+
+
+def test_a_tracked_run_has_its_options_scores_and_pictures_in_its_folder(run, write_pairs, in_tmp):
+    pytest.importorskip("tensorboard")
+    root = write_pairs(8)
+    words = ("train", root, "--epochs", 1, "--out", "r", "--track", "tensorboard", *FAST)
+    assert run(*words)[0] == 0
+    assert run(*words, "--overwrite")[0] == 0  # the events are a run's own files
+    events = tensorboard_run(in_tmp / "r/tensorboard")
+    document = json.loads((in_tmp / "r/bundle.json").read_text())["metrics"]
+    low, _ = document["intervals"]["dice"]
+    assert scalars(events, "valid/dice")[3] == pytest.approx(document["dice"], abs=1e-5)
+    assert scalars(events, "valid/dice_low")[3] == pytest.approx(low, abs=1e-5)
+    assert events.Images("predictions")
+    code, _, err = run(*words[:2], "--track", "neptune")
+    assert code == 2
+    assert "some of tensorboard, wandb, mlflow were expected" in err
