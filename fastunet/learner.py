@@ -25,11 +25,15 @@ from fastcore.xtras import join_path_file
 from torch import nn
 
 from fastunet._util.files import write_atomically
+from fastunet._util.terminal import say
 from fastunet.callback.auto_precision import AutoPrecision
+from fastunet.callback.batch_size import BatchSizes, measure_batch_sizes
 from fastunet.callback.best_model import KeepBest
 from fastunet.callback.checkpoint import Checkpoint
+from fastunet.callback.device_trial import try_device
 from fastunet.callback.guard import Guard
 from fastunet.callback.lookup import find_callback
+from fastunet.callback.micro_batches import MicroBatches
 from fastunet.callback.rate_finder import LEAST, batches_within, plot_rates
 from fastunet.callback.time_budget import Schedule, fit_for
 from fastunet.callback.trial import trial
@@ -72,10 +76,11 @@ class SegmentationLearner(Learner):
     loss_func: SegmentationLoss
     epoch: int
     _saves: bool = True  # not while it looks for a learning rate
+    _tried: bool = False  # whether the device has been, where it is no CPU
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.add_cb(KeepBest())
+        self.add_cbs([KeepBest(), MicroBatches()])
 
     @property
     def monitored(self) -> str:
@@ -85,9 +90,36 @@ class SegmentationLearner(Learner):
     def fit(self, n_epoch, lr=None, wd=None, cbs=None, reset_opt=False, start_epoch=0) -> None:
         """As `Learner.fit`."""
         self._adapt_loss()
+        if not self._tried and next(self.model.parameters()).device.type != "cpu":
+            self._tried = True
+            try_device(self)
         checkpoint = next((cb for cb in L(cbs) if isinstance(cb, Checkpoint)), None)
         with checkpoint.stopped_in_order() if checkpoint else nullcontext():
             super().fit(n_epoch, lr, wd, cbs, reset_opt, start_epoch)
+
+    def _do_one_batch(self) -> None:
+        """As `Learner._do_one_batch`, in parts where memory does not suffice for the whole."""
+        parts = find_callback(self, MicroBatches)
+        if parts:
+            parts.attempt(super()._do_one_batch)
+        else:
+            super()._do_one_batch()
+
+    def find_batch_size(
+        self,
+        seconds: float = 30.0,  # that it may take, about
+    ) -> BatchSizes:  # what was measured; `chosen` is the size
+        """Measure which batch size trains fastest, and take it, in these very loaders.
+
+        A few steps with 4, 8, 16, ... images, as long as more of them a second come of it and
+        memory suffices; no trace is left in weights, optimizer and random numbers. What
+        `bs="auto"` does.
+        """
+        found = measure_batch_sizes(self, seconds)
+        for loader in self.dls.loaders:
+            loader.bs = found.chosen
+        self.dls.measures_bs = False
+        return found
 
     def _do_fit(self) -> None:
         """As `Learner._do_fit`, from the epoch where the fit goes on to as many as there are then.
@@ -426,6 +458,8 @@ def segmentation_learner(
         **{"splitter": split_parameters, "opt_func": AdamW, **kwargs},
     )
     learn.save_best, learn.monitor = save_best, monitor
+    if getattr(dls, "measures_bs", False):
+        say(f"Batch size: {learn.find_batch_size()}")
     if model is not arch and arch != "unet" and pretrained and frozen:
         learn.freeze()
     return learn

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args
 
 from fastunet._util.files import read_small, write_atomically
 from fastunet._util.kinds import (
+    BatchSize,
     Classes,
     Count,
     File,
@@ -185,7 +186,11 @@ class InputOptions(Options):
         shown="scene",
     )
     cache: Kept = option("auto", "Where decoded pixels are kept.")
-    bs: Whole | None = option(None, "Batch size.", shown="16, fewer for few images")
+    bs: BatchSize | None = option(
+        None,
+        'Batch size; "auto" measures which is the fastest that memory holds.',
+        shown="16, fewer for few images",
+    )
     strict: Flag = option(False, "Refuse data in which the audit finds an error.", panel=_DATA)
     skip_bad: Flag = option(
         False, "Leave out, and list, pairs that cannot be read or do not fit together.", panel=_DATA
@@ -247,6 +252,17 @@ class FitOptions(Options):
         False,
         "Train the network compiled: a tenth to a quarter faster after a minute of compiling.",
     )
+    accumulate: Count = option(
+        1, "Batches whose gradients make one step, as if they were one large batch."
+    )
+    clip: Positive | None = option(
+        None, "Largest norm of the gradients of a step; larger ones are scaled down to it."
+    )
+    micro_batch: Count | None = option(
+        None,
+        "Images that the network sees at once; a larger batch goes through it in parts.",
+        shown="the batch, halved where memory is short",
+    )
     checkpoint_minutes: Minutes = option(
         10, "Minutes between checkpoints, from which a run goes on; each epoch ends with one."
     )
@@ -288,13 +304,15 @@ _ONE_OF_TWO = {
     ("split", "fold"): "one of them says who validates",
 }
 _REPLACES = {  # options that an earlier plan has for another choice, by the option that is new
-    "size": ("patch", "scale"),
-    "patch": ("size",),
+    "size": ("patch", "scale", "micro_batch"),
+    "patch": ("size", "micro_batch"),
+    "bs": ("micro_batch",),
     "epochs": ("minutes",),
     "minutes": ("epochs",),
     "fold": ("split", "test_pct"),
     "split": ("fold", "test_pct"),
-    "arch": ("width", "weights"),
+    "arch": ("width", "weights", "micro_batch"),
+    "width": ("micro_batch",),
 }
 
 

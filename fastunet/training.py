@@ -11,6 +11,7 @@ whether the run is finished; until then `best/` is a bundle of the best epoch so
 
 import hashlib
 import io
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
+from fastai.callback.training import GradientAccumulation, GradientClip
 from fastai.torch_core import default_device, set_seed
 
 from fastunet._util import processes
@@ -67,6 +69,7 @@ _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Pyt
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 _TO_FIND = 0.25  # of the time, for lr_find at most
 _SHARED = 0.25  # cores that others use, from which it may pay to take fewer
+_TO_SIZE, _SIZING = 0.05, 30.0  # share of the time, and seconds, to measure batch sizes at most
 _LEAST = 1.0  # seconds of training, however little was asked for
 _PRECISIONS: dict[torch.dtype, Precision] = {
     torch.bfloat16: "bf16",
@@ -113,7 +116,7 @@ def train(
         "command": command,
         "arch": plan.model.arch,
         "lr_max": rate,
-        "bs": dls.bs,
+        "bs": learn.dls.bs,
         "seed": plan.split.seed,
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
@@ -122,7 +125,7 @@ def train(
     learn.add_cb(tracker)
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
     processes.end()
-    plan = replace(plan, clock=clock)
+    plan = replace(plan, clock=clock, fit=replace(plan.fit, micro_batch=learn.micro_batches.size))
     return processes.result_of_first(
         partial(_finish, plan, learn, folder, training, facts, tracker)
     )
@@ -189,9 +192,7 @@ def begin(plan: Plan) -> None:
         check_name(arch)
     for service in plan.fit.track or ():
         check_installed(service)
-    device = device_of(plan.fit.device, default_device())
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise OptionError('device="cuda": there is none here; leave it out, or say device="cpu".')
+    device_of(plan.fit.device, default_device())
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
@@ -215,6 +216,8 @@ def load(
     device = device_of(plan.fit.device, default_device())
     pairs = pairs or find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
     options = flat(plan.mask, plan.split, plan.input)
+    measured = options["bs"] == "auto"
+    options["bs"] = None if measured else options["bs"]  # by `learner`
     options["size"] = options["size"] or default_side(device.type)
     dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device, files=files)
     parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
@@ -226,7 +229,8 @@ def load(
     way = f"resized to {size}"
     if not pre.sees_whole:
         way = f"patches of {size} at {pre.scale:g} of their resolution"
-    say(f"Images:  {channels}, {way}, batches of {dls.bs}")
+    batches = "" if measured else f", batches of {dls.bs}"
+    say(f"Images:  {channels}, {way}{batches}")
     if pre.values != "uint8" or pre.nodata:
         say(f"Values:  {pre.describe()}")
     if dls.resolution.summary:
@@ -270,6 +274,21 @@ def learner(
     if processes.count() > 1:
         where += f", {processes.count()} processes"
     say(f"Network: {arch}{of_width}, {count:,} parameters; {where}")
+    learn.micro_batches.size = plan.fit.micro_batch
+    if plan.input.bs == "auto" and processes.count() > 1:
+        raise OptionError('bs="auto" measures one process; name the batch of all together, bs=16.')
+    if plan.input.bs == "auto":
+        share = _TO_SIZE * 60 * plan.fit.minutes if plan.fit.minutes else math.inf
+        say(f"Batches: {learn.find_batch_size(min(_SIZING, share))}")
+    if plan.fit.accumulate > len(learn.dls.train):
+        raise OptionError(
+            f"accumulate={plan.fit.accumulate}, but an epoch has {len(learn.dls.train)} batches: "
+            "so many or less were expected."
+        )
+    if plan.fit.accumulate > 1:
+        learn.add_cb(GradientAccumulation(plan.fit.accumulate * learn.dls.train.bs))
+    if plan.fit.clip:
+        learn.add_cb(GradientClip(plan.fit.clip))
     return learn
 
 
@@ -412,6 +431,7 @@ def _fit(
         learn.fit_one_cycle(epochs, rate, cbs=callbacks)
     return clock, {
         "best_by": monitor,
+        "micro_batch": learn.micro_batches.size,
         "best_epoch": best.best_epoch,
         "epochs": len(learn.recorder.values),
         "seconds": round(checkpoint.seconds, 1),

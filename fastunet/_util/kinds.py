@@ -117,6 +117,15 @@ Text = Annotated[str, Kind("a text was expected", clean_if(lambda v: isinstance(
 Flag = Annotated[bool, Kind("True or False was expected", clean_if(lambda v: v in (True, False)))]
 Whole = Annotated[int, _whole("a whole number was expected", lambda value: True)]
 Count = Annotated[int, _whole("a whole number above 0 was expected", lambda value: value > 0)]
+BatchSize = Annotated[
+    int | Literal["auto"],
+    Kind(
+        'a whole number or "auto" was expected',
+        clean_if(lambda value: value == "auto" or isinstance(value, Integral)),
+        lambda text: text if text == "auto" else int(text),
+        metavar="<int>|auto",
+    ),
+]
 Number = Annotated[float, _number("a number was expected", _is_number)]
 Positive = Annotated[float, _number("a number above 0 was expected, 0.5 for half", _is_positive)]
 Minutes = Annotated[float, _number("there is no time to train", _is_positive)]

@@ -26,11 +26,14 @@ REASONS = {getattr(errno, name): text for name, text in _REASONS.items() if hasa
 _NO_MEMORY = (
     "can't allocate memory",
     "out of memory",
+    "alloc_failed",  # of cuBLAS and cuDNN
     "insufficient memory",
     "failed to allocate",
     "bad_alloc",
     "can't start new thread",
 )
+# oneDNN, which computes convolutions on CPUs, gives no other reason; these are whole messages
+_OF_ONEDNN = ("could not create a primitive", "could not execute a primitive")
 
 
 def reason(error: OSError) -> str:
@@ -43,7 +46,8 @@ def is_lack_of_memory(error: BaseException) -> bool:
         return True
     of_opencv = type(error).__module__ == "cv2"
     text = str(error).lower()
-    return (isinstance(error, RuntimeError) or of_opencv) and any(s in text for s in _NO_MEMORY)
+    told = text in _OF_ONEDNN or any(said in text for said in _NO_MEMORY)
+    return (isinstance(error, RuntimeError) or of_opencv) and told
 
 
 def explain(

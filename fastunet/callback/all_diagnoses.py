@@ -56,7 +56,8 @@ def exploding_gradients(fit: FitRecord) -> Diagnosis | None:
         f"the norm of the gradients grew from {first.norm:.3g} in the first batch to "
         f"{worst.norm:.3g} in batch {worst.batch + 1}, and the loss from {first.loss:.3g} to "
         f"{worst.loss:.3g}, at a peak learning rate of {fit.rate:.3g}.",
-        f"Take a lower learning rate, such as lr={fit.rate / 10:.1g}; lr_find suggests one.",
+        f"Take a lower learning rate, such as lr={fit.rate / 10:.1g}; lr_find suggests one. "
+        "Or limit the gradients: clip=1.0.",
         {
             "batch": worst.batch,
             "norm": worst.norm,

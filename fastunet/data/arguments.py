@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from fastunet._util.warn import warn
+from fastunet.device import problem_with
 from fastunet.errors import OptionError
 from fastunet.masks.codec import MaskCodec
 from fastunet.preprocess import Preprocess
@@ -30,9 +32,22 @@ def device_of(
     device: Any,  # a name, a device, or None
     default: torch.device,
 ) -> torch.device:
-    """Where the batches go. Raises `OptionError` for a device that PyTorch does not know."""
+    """Where the batches go: the device that was asked for, or the default, if it works; or the CPU.
+
+    Raises `OptionError` for a device that PyTorch does not know, and for one that was asked for
+    and does not work; warns where the default does not.
+    """
     try:
-        return torch.device(device) if device is not None else default
+        chosen = torch.device(device) if device is not None else default
     except (RuntimeError, TypeError) as error:
         expected = '"cpu", "cuda" or "mps" was expected'
         raise OptionError(f"device={device!r} is unknown; {expected}.") from error
+    problem = problem_with(str(chosen))
+    if problem is None:
+        return chosen
+    if device is not None:
+        raise OptionError(
+            f'device="{device}" does not work here ({problem}). Leave it out, or say device="cpu".'
+        )
+    warn(f'{chosen} does not work here ({problem}); the CPU is taken. device="cpu" says so, too.')
+    return torch.device("cpu")

@@ -52,6 +52,7 @@ class ImageMaskDataLoaders(DataLoaders):
     pairs: dict[str, list[Pair]]
     skipped: Sequence[Skipped] = ()
     resolution: Resolution
+    measures_bs: bool = False  # bs="auto": the learner is still to find the batch size
 
     def add_tfms(self, tfms, event, loaders=None):
         """As in fastai; a `Normalize` (`unet_learner` adds one) takes the place of ours."""
@@ -118,6 +119,7 @@ class ImageMaskDataLoaders(DataLoaders):
     ) -> "ImageMaskDataLoaders":
         """DataLoaders from pairs: those of `find_pairs`, (image, mask) paths, or a DataFrame.
 
+        With `bs="auto"` the batch size is that of no `bs`, until a `segmentation_learner` measures.
         With `patch` an epoch shows as many random patches as cover the training images once, and
         validation goes over the whole images tile by tile.
 
@@ -165,12 +167,13 @@ class ImageMaskDataLoaders(DataLoaders):
         )
         dls = cls(*made.loaders, device=device)
         dls.pairs, dls.skipped, dls.resolution = data.parts, data.skipped, data.resolution
+        dls.measures_bs = input.bs == "auto"
         return dls
 
 
-def _batch_size(asked: int | None, count: int, preprocess: Preprocess) -> int:
+def _batch_size(asked: int | str | None, count: int, preprocess: Preprocess) -> int:
     """As asked; raises `SplitError` where the training part does not fill such a batch."""
-    bs = min(16, count, max(2, count // 4)) if asked is None else asked
+    bs = min(16, count, max(2, count // 4)) if asked is None or isinstance(asked, str) else asked
     if not 1 <= bs <= count:
         what = "images" if preprocess.sees_whole else "patches"
         raise SplitError(

