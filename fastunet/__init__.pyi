@@ -1,6 +1,8 @@
 from .callback.auto_precision import AutoPrecision as AutoPrecision
 from .callback.best_model import SaveBestModel as SaveBestModel
 from .callback.checkpoint import Checkpoint as Checkpoint
+from .callback.early_stopping import StopEarly as StopEarly
+from .callback.ema import EMA as EMA
 from .callback.tracker import Tracker as Tracker
 from .causes.autopsy import autopsy as autopsy
 from .checks.audit import audit as audit
@@ -46,6 +48,7 @@ from .models.timm_encoders import available_encoders as available_encoders
 from .models.timm_unet import TimmUNet as TimmUNet
 from .models.trace import trace_shapes as trace_shapes
 from .models.unet import UNet as UNet
+from .optimizer import AdamW as AdamW
 from .pairs.find import find_pairs as find_pairs
 from .pairs.groups import propose_groups as propose_groups
 from .pairs.pair import Pair as Pair

@@ -10,6 +10,9 @@ Loss = Literal[
 ]
 """What is minimised: "combined" is cross-entropy plus soft Dice; the others are of `LOSSES`."""
 
+OptimizerName = Literal["cautious", "adamw"]
+"""What makes steps of gradients: AdamW, or AdamW that is cautious; see `fastunet.optimizer`."""
+
 Orientation = Literal["upright", "stored"]
 """Whether masks lie on photos as viewers show them, or on their pixels as they are stored."""
 

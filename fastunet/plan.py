@@ -41,6 +41,7 @@ from fastunet._util.options import takes as takes
 from fastunet.choices import (
     Cache,
     Loss,
+    OptimizerName,
     Orientation,
     Precision,
     Preset,
@@ -240,6 +241,12 @@ class FitOptions(Options):
     lr: Rate = option(3e-3, 'Peak learning rate, or "auto" to ask lr_find.')
     lr_batches: Count = option(
         100, "Batches that lr_find takes; fewer where minutes= leaves no time.", typed=False
+    )
+    optimizer: OptimizerName = option(
+        "cautious", "AdamW, or the cautious one, which learns faster (benchmarks/recipe.py)."
+    )
+    patience: Count | None = option(
+        None, "Epochs without a better one after which the training ends early.", shown="never"
     )
     loss: Loss = option(
         "combined",

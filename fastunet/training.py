@@ -36,6 +36,7 @@ from fastunet.callback.best_bundle import SaveBestBundle
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.clock import ClockRecord, fit_again
 from fastunet.callback.compiled import WORTH_IT, Compiled
+from fastunet.callback.early_stopping import StopEarly
 from fastunet.callback.epoch_log import EpochLog
 from fastunet.callback.rate_finder import LEAST, batches_within
 from fastunet.callback.time_budget import TimeBudget
@@ -56,6 +57,7 @@ from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.losses.combined import LOSSES
 from fastunet.models.unet import UNet
+from fastunet.optimizer import OPTIMIZERS
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import PairList
 from fastunet.pairs.split import save_split
@@ -253,6 +255,7 @@ def learner(
         frozen=False,
         weights=plan.model.weights,
         precision=plan.fit.precision,
+        opt_func=OPTIMIZERS[plan.fit.optimizer],
         loss_func=LOSSES.get(plan.fit.loss),  # "combined" is none of them, but the default
         monitor=plan.fit.monitor,
         path=path,
@@ -399,6 +402,8 @@ def _fit(
     if processes.is_first():
         callbacks.insert(0, CSVLogger(fname="history.csv"))
     clock, minutes = plan.clock, plan.fit.minutes
+    if plan.fit.patience:
+        callbacks.append(StopEarly(plan.fit.patience))
     if plan.fit.compile and minutes and 60 * minutes < WORTH_IT:
         say(f"torch.compile: left out, since it pays from {WORTH_IT / 60:.0f} minutes on.")
     elif plan.fit.compile and processes.count() > 1:

@@ -4,6 +4,7 @@ from copy import deepcopy
 from functools import partial
 
 import pytest
+import timm.optim
 import torch
 from fastai.optimizer import Adam
 from torch import nn
@@ -65,13 +66,25 @@ def test_it_takes_the_steps_of_pytorch_exactly(network):
     torch.testing.assert_close(ours, trained(network, pytorch), rtol=0, atol=0)
 
 
-def test_it_goes_on_from_its_state(network):
+def test_the_cautious_one_takes_the_steps_of_timm(network):
+    def theirs(network):
+        options = {"betas": (0.9, 0.99), "eps": 1e-5, "weight_decay": 0.01, "caution": True}
+        return timm.optim.AdamWLegacy(network.parameters(), 0.01, **options)
+
+    ours = trained(network, lambda network: AdamW.cautious(list(network.parameters()), 0.01))
+    torch.testing.assert_close(ours, trained(network, theirs), rtol=1e-4, atol=1e-5)
+    bold = trained(network, lambda network: AdamW(list(network.parameters()), 0.01))
+    assert not torch.allclose(ours, bold, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [AdamW, AdamW.cautious], ids=["AdamW", "cautious"])
+def test_it_goes_on_from_its_state(network, kind):
     def restored(network, optimizer):
-        fresh = of_fastai(AdamW, network)
+        fresh = of_fastai(kind, network)
         fresh.load_state_dict(deepcopy(optimizer.state_dict()))
         return fresh
 
-    make = partial(of_fastai, AdamW)
+    make = partial(of_fastai, kind)
     again = trained(network, make, through=restored)
     torch.testing.assert_close(again, trained(network, make), rtol=0, atol=0)
 
@@ -108,5 +121,5 @@ def test_closures_are_refused(network):
 
 def test_learners_train_with_it_unless_told_otherwise(write_pairs):
     dls = ImageMaskDataLoaders.from_folder(write_pairs(4), size=16, bs=2)
-    assert segmentation_learner(dls, width=4).opt_func is AdamW
+    assert segmentation_learner(dls, width=4).opt_func == AdamW.cautious
     assert segmentation_learner(dls, width=4, opt_func=Adam).opt_func is Adam
