@@ -7,6 +7,7 @@ the same number of steps on the same images; the score is that of the best epoch
 part (Dice, or mean IoU of several classes), at the network's resolution. The table shows the mean
 difference to the default with the same seed, its 95 % interval (Student's t over the seeds), and
 the processor's time. Each run is a row of the CSV; rows that are there are not run again.
+Needs `pip install schedulefree`.
 """
 
 import argparse

@@ -67,6 +67,15 @@ def test_a_stopped_run_goes_on_bit_for_bit(run, stopped, after):
     assert run("train", "--resume", "r")[2].count("finished: there is nothing to resume") == 1
 
 
+def test_accumulated_gradients_and_parts_of_batches_go_on(run, stopped):
+    steps = ("--accumulate", 2, "--clip", 0.5, "--micro-batch", 1)
+    words = ("--epochs", 2, "--checkpoint-minutes", 1e-6, *steps)
+    stopped(*words, after=3)
+    assert run("train", "--resume", "r")[0] == 0
+    assert run("train", "data", *SMALL, *words, "--out", "whole")[0] == 0
+    check_same("r", "whole")
+
+
 def test_a_run_that_replaces_another_goes_on_beside_it(run, stopped):
     assert run("train", "data", *SMALL, "--epochs", 1, "--out", "r")[0] == 0
     old = weights("r")

@@ -31,8 +31,13 @@ def trained(plan: Plan, out) -> tuple[dict[str, torch.Tensor], Plan]:
         {"patch": 16, "minutes": 0.08},
         {"size": 32, "minutes": 0.1, "lr": "auto", "lr_batches": 6},
         {"size": 32, "epochs": 1, "arch": "test_resnet", "pretrained": False, "width": None},
+        {"size": 32, "epochs": 2, "accumulate": 2, "clip": 0.5, "micro_batch": 1},
+        {"size": 32, "epochs": 1, "bs": "auto"},
     ],
-    ids=["epochs", "lr_find", "the clock", "the clock and lr_find", "an encoder"],
+    ids=[
+        *("epochs", "lr_find", "the clock", "the clock and lr_find", "an encoder"),
+        *("batches in parts", "a measured batch size"),
+    ],
 )
 def test_a_plan_that_was_written_repeats_its_run_bit_for_bit(write_pairs, in_tmp, how):
     write_pairs(10, size=(40, 48))
@@ -41,6 +46,16 @@ def test_a_plan_that_was_written_repeats_its_run_bit_for_bit(write_pairs, in_tmp
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert unchanged.to_json() == written.to_json()
+
+
+def test_a_run_may_end_early(write_pairs, in_tmp, capsys):
+    write_pairs(8)
+    plan = Plan.of(data="data", size=32, epochs=60, patience=1, **SMALL)
+    with RunFolder.claim(in_tmp / "a") as folder:
+        training.train(plan, folder)
+    rows = (in_tmp / "a/history.csv").read_text().splitlines()
+    assert "Stopped early: 1 epoch without a better one." in capsys.readouterr().out
+    assert len(rows) < 60
 
 
 def test_a_plan_holds_what_was_decided(write_pairs, in_tmp):

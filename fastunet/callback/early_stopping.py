@@ -3,6 +3,7 @@
 from fastai.callback.core import Callback, CancelFitException
 
 from fastunet._util.terminal import say
+from fastunet._util.text import plural
 from fastunet.callback.best_model import SaveBestModel
 
 
@@ -23,5 +24,5 @@ class StopEarly(Callback):
         keepers = [cb for cb in self.learn.cbs if isinstance(cb, SaveBestModel) and cb.keeps]
         best = [cb.best_epoch for cb in keepers if cb.best_epoch is not None]
         if best and self.epoch - 1 - max(best) >= self.patience:
-            say(f"Stopped early: none of the last {self.patience} epochs was the best.")
+            say(f"Stopped early: {plural(self.patience, 'epoch')} without a better one.")
             raise CancelFitException
