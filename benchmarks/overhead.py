@@ -20,6 +20,7 @@ from benchmarks.train_step import OneBatch, cpu_name
 from fastunet import ImageMaskDataLoaders, samples, segmentation_learner
 from fastunet.losses import CombinedLoss
 from fastunet.models.unet import UNet
+from fastunet.optimizer import AdamW
 from fastunet.precision import autocast
 
 WIDTH, SIZE, BATCH, RATE = 16, 128, 16, 1e-3
@@ -28,7 +29,9 @@ FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 def learner_steps(precision: str, batch, dls):
     """A function that trains a Learner so many steps."""
-    learn = segmentation_learner(dls, width=WIDTH, precision=precision, save_best=False)
+    learn = segmentation_learner(
+        dls, width=WIDTH, precision=precision, save_best=False, opt_func=AdamW
+    )
     learn.remove_cb(ProgressCallback)
     learn.logger = lambda _: None
 
