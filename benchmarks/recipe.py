@@ -207,18 +207,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=150, help="training steps of a run")
     parser.add_argument("--size", type=int, default=64, help="network input, pixels")
+    parser.add_argument("--sets", nargs="+", default=[*SETS], choices=SETS)
+    parser.add_argument("--parts", nargs="+", help="some of the parts; default: all")
     parser.add_argument("--out", type=Path, default=RESULTS, help="CSV of all runs")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     known = parts(args.steps)
     for seed in range(args.seeds) if args.data else ():
-        for name in SETS:
-            for part, how in known.items():
+        for name in args.sets:
+            for part in args.parts or known:
                 key = dict(zip(KEY, (name, part, seed, args.steps, args.size), strict=True))
                 done = [{k: row[k] for k in KEY} for row in read(args.out)]
                 if {k: str(v) for k, v in key.items()} in done:
                     continue
-                result = run(how, args.data / name, seed, args.steps, args.size)
+                result = run(known[part], args.data / name, seed, args.steps, args.size)
                 print(seed, name, part, f"{result['score']:.4f}", flush=True)
                 facts = {"machine": cpu_name(), "torch": torch.__version__, "date": date.today()}
                 append(args.out, {**result, **key, **facts})

@@ -10,7 +10,7 @@ Loss = Literal[
 ]
 """What is minimised: "combined" is cross-entropy plus soft Dice; the others are of `LOSSES`."""
 
-OptimizerName = Literal["cautious", "adamw"]
+OptimizerName = Literal["adamw", "cautious"]
 """What makes steps of gradients: AdamW, or AdamW that is cautious; see `fastunet.optimizer`."""
 
 Orientation = Literal["upright", "stored"]

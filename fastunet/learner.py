@@ -419,8 +419,7 @@ def segmentation_learner(
     yours stays as it is. Untrained networks of ours start with a bias that predicts each class as
     often as the training masks show it.
 
-    The optimizer is a cautious AdamW; `opt_func=AdamW` takes the usual one, any of fastai's or
-    PyTorch's do too.
+    The optimizer is AdamW; `opt_func=AdamW.cautious` may learn faster, and any of fastai's do too.
 
     Losses of other libraries see logits and truth as they want them, without void (`AdaptedLoss`),
     and so do metrics (`adapt_metrics`); without any there are Dice, IoU, accuracy, and each term of
@@ -458,7 +457,7 @@ def segmentation_learner(
         lr=lr,
         path=path,
         cbs=[AutoPrecision(precision, channels_last), Guard(), *L(cbs)],
-        **{"splitter": split_parameters, "opt_func": AdamW.cautious, **kwargs},
+        **{"splitter": split_parameters, "opt_func": AdamW, **kwargs},
     )
     learn.save_best, learn.monitor = save_best, monitor
     if getattr(dls, "measures_bs", False):

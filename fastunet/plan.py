@@ -243,7 +243,7 @@ class FitOptions(Options):
         100, "Batches that lr_find takes; fewer where minutes= leaves no time.", typed=False
     )
     optimizer: OptimizerName = option(
-        "cautious", "AdamW, or the cautious one, which learns faster (benchmarks/recipe.py)."
+        "adamw", "AdamW, or the cautious one, which may learn faster (benchmarks/recipe.py)."
     )
     patience: Count | None = option(
         None, "Epochs without a better one after which the training ends early.", shown="never"

@@ -121,5 +121,5 @@ def test_closures_are_refused(network):
 
 def test_learners_train_with_it_unless_told_otherwise(write_pairs):
     dls = ImageMaskDataLoaders.from_folder(write_pairs(4), size=16, bs=2)
-    assert segmentation_learner(dls, width=4).opt_func == AdamW.cautious
+    assert segmentation_learner(dls, width=4).opt_func is AdamW
     assert segmentation_learner(dls, width=4, opt_func=Adam).opt_func is Adam
