@@ -62,6 +62,7 @@ def main() -> None:
             _run()
     except (KeyboardInterrupt, SystemExit):
         if signals:
+            exec("")  # else Python, stopped in an `exec` (a dataclass has some), ends by SIGINT
             sys.exit(128 + signals[0])
         raise
     except BrokenPipeError:  # `fastunet encoders | head`

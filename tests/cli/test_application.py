@@ -26,6 +26,24 @@ def test_any_command_that_is_stopped_ends_at_once_and_quietly(run, in_tmp, monke
     assert signal.getsignal(number) is before
 
 
+STOPPED_IN_EXEC = """
+import signal, sys
+from fastunet.checks import audit
+from fastunet.cli import main
+
+audit.audit = lambda *_, **__: exec("signal.raise_signal(signal.SIGTERM)", globals())
+sys.argv[1:] = ["audit", "data"]
+main()
+"""
+
+
+def test_a_command_that_is_stopped_while_a_dataclass_is_made_ends_by_that_signal(in_tmp):
+    (in_tmp / "stopped.py").write_text(STOPPED_IN_EXEC)  # as `python -m fastunet` runs it
+    command = [sys.executable, "-m", "stopped"]
+    ended = subprocess.run(command, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (143, b"")
+
+
 # --- mistakes -------------------------------------------------------------------------------------
 
 
