@@ -73,6 +73,7 @@ def test_two_processes_make_the_run_of_one(data):
     assert "processes" not in alone
 
 
+@pytest.mark.slow
 def test_a_mistake_is_told_once(data):
     done = run(2, "train", "nowhere", "--out", "r")
     assert done.returncode

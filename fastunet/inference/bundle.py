@@ -126,14 +126,17 @@ class Bundle:
             raise BundleError(found)
         if not os.path.lexists(json_path) or (folder != path and path.name != JSON_NAME):
             raise BundleError(f"{path} is not a bundle: a folder with a {JSON_NAME} was expected.")
-        text = read_small(json_path, MAX_JSON, BundleError)
+        text, unchanged = read_small(json_path, MAX_JSON, BundleError), 0
         while True:
             try:
                 return cls._read(folder, text, before_reading)
             except (BundleError, ArchitectureError):
+                # the bundle may have been replaced between the JSON and the weights, by one that
+                # was replaced by the first again
                 before, text = text, read_small(json_path, MAX_JSON, BundleError)
-                if text == before:
-                    raise  # else the bundle was replaced between the JSON and the weights
+                unchanged = unchanged + 1 if text == before else 0
+                if unchanged == 2:
+                    raise
 
     @classmethod
     def _read(cls, folder: Path, text: bytes, before_reading: BeforeReading | None) -> "Bundle":

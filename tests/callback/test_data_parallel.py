@@ -26,10 +26,8 @@ def trained(data: Path, processes: int) -> list[dict]:
     return [torch.load(f"{out}-{number}.pt") for number in range(processes)]
 
 
-@pytest.mark.parametrize(
-    "processes",
-    [2, pytest.param(3, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("processes", [2, 3, 4])
 def test_losses_scores_and_weights_are_those_of_one_process(write_pairs, processes):
     data = write_pairs(18)  # 13 to train on, 5 to validate
     (alone,) = trained(data, 1)

@@ -65,6 +65,7 @@ def test_trials_that_are_repeated_score_the_same(data):
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_the_whole_command_ends_within_its_minutes(data, run):
     started = time.perf_counter()
     words = [f"--{name}={value}" for name, value in SMALL.items()]
@@ -87,6 +88,7 @@ def test_the_test_part_is_not_looked_at_and_the_table_says_so(tmp_path, write_pa
     assert (bundle["metrics"]["split"], bundle["metrics"]["images"]) == ("valid", 4)
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on(data, in_tmp):
     words = [f"--{name}={value}" for name, value in SMALL.items()]
     command = [sys.executable, "-m", "fastunet", "tune"]
