@@ -166,7 +166,9 @@ def lr_find(
 
     check_outputs([Output(out, "the curve")], data_files(plan.files), overwrite)
     training.begin(plan)
-    dls = training.load(plan)
+    data = training.look_at(plan)
+    plan, _ = training.fill_in(plan, data)
+    dls = training.load(plan, data)
     make_folder(out.parent)
     rate = training.find_lr(training.learner(plan, dls), plan.fit.lr_batches, out)
     more = given.again("train", without=("data",))
