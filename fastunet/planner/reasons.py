@@ -28,6 +28,13 @@ def save_reasons(reasons: Sequence[Reason], path: Path) -> None:
     write_atomically(path, (json.dumps(listed, indent=1, ensure_ascii=False) + "\n").encode())
 
 
+def load_reasons(path: Path) -> tuple[Reason, ...]:
+    """Read them; none where there is no such file."""
+    if not path.is_file():
+        return ()
+    return tuple(Reason(**one) for one in json.loads(path.read_text(encoding="utf-8")))
+
+
 def _short(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "x".join(map(str, value))
