@@ -1,6 +1,6 @@
 """Never worse: a new model takes an old one's place only where it is better beyond chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def on_the_same_split(plan: Plan, old: Path, pairs: Sequence[Pair]) -> Plan:
 def judge(
     old: Path,  # a bundle
     new: Evaluation,  # of the new model
-    parts: Mapping[str, Sequence[Pair]],
+    pairs: Sequence[Pair],  # that the new one was evaluated on
 ) -> Verdict:
     """Evaluate the old model as the new one was, and compare.
 
@@ -89,7 +89,7 @@ def judge(
             f"{old} knows the classes {listing(model.classes)}; these data have "
             f"{listing(new.classes)}. Only models of the same classes can be compared."
         )
-    pairs = list(parts[new.split])
+    pairs = list(pairs)
     if new.split == "valid" and model.codec.task == "binary":  # as that of the new one was chosen
         model.threshold = best_threshold(model, pairs, "all")
     of_old = evaluate(model, pairs, new.split)

@@ -28,5 +28,8 @@ Scaling = Literal["auto", "dtype", "percentile"]
 TrackingService = Literal["tensorboard", "wandb", "mlflow"]
 """Where a training is reported to; see `Tracker`."""
 
+MOST_FOLDS = 20
+"""Parts of a cross-validation, at most."""
+
 Unknown = Literal["error", "void"]
 """What becomes of mask values that are not among the classes."""

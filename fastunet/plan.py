@@ -39,6 +39,7 @@ from fastunet._util.kinds import (
 from fastunet._util.options import Options, flat, option, types_of, unknown_options
 from fastunet._util.options import takes as takes
 from fastunet.choices import (
+    MOST_FOLDS,
     Cache,
     Loss,
     OptimizerName,
@@ -141,12 +142,20 @@ class SplitOptions(Options):
         'What stays in one part: "auto" (found from the names), or a regular expression '
         "whose group is the key, such as '^(.*)_[0-9]+$'.",
     )
+    folds: Count | None = option(
+        None,
+        "Few images: score each by a model that has not seen it, in so many parts, and train the "
+        "model that is kept on all; 1: do not.",
+        shown="1; some where images are few and time is not",
+    )
     fold: Fold | None = option(None, "Cross-validation: 2/5 validates on the second of five parts.")
     split: Split | None = option(None, "The split.json of another run, to repeat its split.")
 
     def __post_init__(self):
         super().__post_init__()
         refuse_both(flat(self), "split", "fold")
+        if (self.folds or 1) > MOST_FOLDS:
+            raise OptionError(f"folds={self.folds}; {MOST_FOLDS} at most were expected.")
         if self.test_pct and (self.split is not None or self.fold is not None):
             raise OptionError(
                 "test_pct= draws a test part, which split= and fold= do not. Name its images in "
@@ -316,6 +325,9 @@ _ONE_OF_TWO = {
     ("size", "patch"): "the network sees one of them",
     ("epochs", "minutes"): "one of them says how long",
     ("split", "fold"): "one of them says who validates",
+    ("split", "folds"): "with folds all images are validated on in turn",
+    ("fold", "folds"): "with folds all images are validated on in turn",
+    ("better_than", "folds"): "the old model may have been trained on what it would be judged by",
 }
 _REPLACES = {  # options that an earlier plan has for another choice, by the option that is new
     "size": ("patch", "scale", "micro_batch"),
@@ -323,8 +335,10 @@ _REPLACES = {  # options that an earlier plan has for another choice, by the opt
     "bs": ("micro_batch",),
     "epochs": ("minutes",),
     "minutes": ("epochs",),
-    "fold": ("split", "test_pct"),
-    "split": ("fold", "test_pct"),
+    "fold": ("split", "test_pct", "folds"),
+    "folds": ("split", "fold"),
+    "split": ("fold", "test_pct", "folds"),
+    "better_than": ("folds",),
     "arch": ("width", "weights", "micro_batch"),
     "width": ("micro_batch",),
 }
@@ -340,8 +354,9 @@ def refuse_contradictions(
     values: Mapping[str, Any],  # options by name; those that are left out have no value
 ) -> None:
     """Raise `OptionError` where options leave open what is meant."""
+    some = {**values, "folds": None} if values.get("folds") == 1 else values
     for one, other in _ONE_OF_TWO:
-        refuse_both(values, one, other)
+        refuse_both(some, one, other)
     if values.get("scale", 1) != 1 and values.get("patch") is None:
         raise OptionError("scale= goes with patch=; size= sets the resolution by itself.")
 

@@ -10,12 +10,13 @@ whether the run is finished; until then `best/` is a bundle of the best epoch so
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from fastai.callback.progress import CSVLogger
+from fastai.torch_core import set_seed
 
 from fastunet._util import processes
 from fastunet._util.files import write_atomically
@@ -31,10 +32,10 @@ from fastunet.callback.early_stopping import StopEarly
 from fastunet.callback.rate_finder import LEAST, batches_within
 from fastunet.callback.time_budget import TimeBudget
 from fastunet.callback.tracker import Tracker
-from fastunet.checks.bad_pairs import save_skipped
-from fastunet.data.dataloaders import ImageMaskDataLoaders
+from fastunet.checks.bad_pairs import Skipped, save_skipped
+from fastunet.cross_validation import OF_TIME, cross_validate, held_out_of, trained_on_all
 from fastunet.evaluation.result import Evaluation
-from fastunet.finish import bytes_needed, finish, training_ends
+from fastunet.finish import HeldOut, bytes_needed, finish, training_ends
 from fastunet.from_plan import (
     begin,
     decided,
@@ -48,7 +49,7 @@ from fastunet.from_plan import (
 )
 from fastunet.learner import SegmentationLearner
 from fastunet.pairs.find import find_pairs
-from fastunet.pairs.pair import PairList
+from fastunet.pairs.pair import Pair, PairList
 from fastunet.pairs.split import save_split
 from fastunet.plan import EPOCHS, Clock, Plan
 from fastunet.planner.reasons import save_reasons
@@ -96,9 +97,11 @@ def train(
     if plan.fit.threads is None and device(plan).type == "cpu":
         share_the_cores(programs)
     plan, reasons = fill_in(plan, data, started)
-    dls = load(plan, data)
+    cross_validates = (plan.split.folds or 1) > 1
+    dls = load(plan, trained_on_all(data) if cross_validates else data)
     if processes.is_first():
-        _save_data(dls, folder, command)
+        parts = dls.pairs | {"valid": []} if cross_validates else dls.pairs
+        _save_data(parts, dls.skipped, folder, command)
         if reasons:
             save_reasons(reasons, folder.work / REASONS)
     learn = learner(plan, dls, folder.work)
@@ -116,22 +119,39 @@ def train(
         "seed": plan.split.seed,
         "images": {part: len(pairs) for part, pairs in dls.pairs.items()},
     }
+    held_out = HeldOut(dls.pairs["valid"])
+    if cross_validates:
+        seconds = None
+        if plan.fit.minutes:
+            seconds = OF_TIME * (started + 60 * plan.fit.minutes - processes.clock())
+        folds = cross_validate(plan, data, folder.work, rate, seconds)
+        held_out = held_out_of(learn, folds)
+        set_seed(plan.split.seed)
+        learn.monitor = "train_loss"  # what is validated on is trained on
+        training["folds"] = len(folds)
     learn.guard.folder = folder.work
     tracker = _tracker(plan, folder)
     learn.add_cb(tracker)
-    clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
+    ends = partial(training_ends, learn, held_out, plan, started)
+    clock, facts = _fit(plan, learn, rate, folder, training, ends, anew)
     processes.end()
     plan = replace(plan, clock=clock, fit=replace(plan.fit, micro_batch=learn.micro_batches.size))
-    return processes.result_of_first(partial(finish, plan, learn, folder, training, facts, tracker))
+    done = partial(finish, plan, learn, held_out, folder, training, facts, tracker)
+    return processes.result_of_first(done)
 
 
-def _save_data(dls: ImageMaskDataLoaders, folder: RunFolder, command: str) -> None:
+def _save_data(
+    parts: Mapping[str, Sequence[Pair]],
+    skipped: Sequence[Skipped],
+    folder: RunFolder,
+    command: str,
+) -> None:
     """Write down which images are trained on, and which are left out."""
     write_atomically(folder.work / "command.txt", (command + "\n").encode())
-    save_split(dls.pairs, folder.work / SPLIT, [one.pair for one in dls.skipped])
-    if dls.skipped:
-        save_skipped(dls.skipped, folder.work / SKIPPED)
-        say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
+    save_split(parts, folder.work / SPLIT, [one.pair for one in skipped])
+    if skipped:
+        save_skipped(skipped, folder.work / SKIPPED)
+        say(f"Skipped: {len(skipped)} pairs; why is in {folder.path / SKIPPED}")
 
 
 def _tracker(plan: Plan, folder: RunFolder) -> Tracker:
@@ -170,7 +190,7 @@ def _fit(
     rate: float,
     folder: RunFolder,
     facts: dict,  # for the bundle of the best epoch
-    started: float,
+    ends: Callable[[], float],  # when the training must end, by `time.perf_counter`
     anew: bool,
 ) -> tuple[Clock | None, dict]:
     """Train as long as was asked for. Returns what the clock decided, and what there is to say."""
@@ -202,8 +222,6 @@ def _fit(
         if before and not anew:
             seconds = max(before["left"], 0.01)
         else:
-            judges = plan.fit.better_than is not None
-            ends = partial(training_ends, learn, started, 60 * minutes, judges)
             until = partial(processes.from_first, ends)
             seconds = max(until() - processes.clock(), _LEAST)
         say(f"Training for {seconds:.0f} of the {60 * minutes:.0f} s {at_a_rate}")

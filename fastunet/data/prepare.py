@@ -1,7 +1,7 @@
 """From pairs to what training needs to know: good pairs, classes, parts and the network's input."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Understood:
     orientation: Orientation  # how turned photos enter the network
     skipped: Sequence[Skipped]  # pairs that were left out
     files: DecodedFiles  # what was decoded on the way
+    present: Present | None = None  # the codes of each mask, to balance other splits by
+    drawn: bool = False  # chance decided who validates
 
     @property
     def shown(self) -> list[Pair]:
@@ -56,8 +58,8 @@ class Understood:
 class Prepared(Understood):
     """The same with the network's input: what its loaders are made of."""
 
-    preprocess: Preprocess
-    resolution: Resolution  # what the network's size leaves of the masks
+    preprocess: Preprocess = field(kw_only=True)
+    resolution: Resolution = field(kw_only=True)  # what the network's size leaves of the masks
 
 
 def understand(
@@ -97,7 +99,8 @@ def understand(
         skipped += unknown_values
         warn_of_skipped(skipped, len(every))
     parts = _parts(every, pairs, skipped, split, present)
-    return Understood(parts, codec, orientation, skipped, files)
+    drawn = _is_drawn(every, split)
+    return Understood(parts, codec, orientation, skipped, files, present, drawn)
 
 
 def prepare(
@@ -133,7 +136,7 @@ def prepare(
     )
     if resolution.lost:
         warn(f"{resolution.message} {resolution.advice}")
-    of_data = {field.name: getattr(data, field.name) for field in fields(Understood)}
+    of_data = {one.name: getattr(data, one.name) for one in fields(Understood)}
     return Prepared(**of_data, preprocess=preprocess, resolution=resolution)
 
 

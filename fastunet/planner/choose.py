@@ -30,6 +30,10 @@ _USUAL = (256**2, 192**2)  # pixels of a whole image where nobody says how long;
 _STEP = 32  # pixels: sides are multiples
 _KEPT = 0.97  # of the Dice that masks allow at the images' own size: more detail brings little
 
+_K = 5  # folds
+_FEW_IMAGES = 60  # with less of which the scores of a held-out part say little
+_FOR_FOLDS = 4  # times the views that a training needs, from which there is time for folds
+
 _STEPS = 500  # steps that a training should have at least
 _BATCH, _LEAST_BATCH = 16, 4
 
@@ -194,10 +198,31 @@ def choose_batch(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator
     if machine.seconds is not None:
         seen = machine.speed(plan.model.arch) * machine.seconds / math.prod(sides)
         while bs > _LEAST_BATCH and seen / bs < _STEPS:
-            bs //= 2
+            bs = max(_LEAST_BATCH, bs // 2)
             reason = f"a training should have {_STEPS} steps"
             fact = f"{seen:.0f} {what} can be seen"
     yield Reason("bs", bs, reason, fact)
 
 
-_RULES: tuple[Rule, ...] = (choose_network, choose_views, choose_view_size, choose_batch)
+def choose_folds(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """Where images are few and time is not, each is scored by a model that has not seen it."""
+    taken = (plan.split.folds, plan.split.fold, plan.split.split, plan.fit.better_than)
+    if any(one is not None for one in taken) or not _K <= data.pool < _FEW_IMAGES:
+        return
+    if machine.seconds is None:
+        return
+    sides = plan.input.patch or plan.input.size
+    assert sides is not None
+    seen = machine.speed(plan.model.arch) * machine.seconds / math.prod(sides)
+    if seen >= _FOR_FOLDS * _FEWEST:
+        fact = f"{data.pool} images, and time for {seen:.0f} views"
+        yield Reason("folds", _K, "each image is scored by a model that has not seen it", fact)
+
+
+_RULES: tuple[Rule, ...] = (
+    choose_network,
+    choose_views,
+    choose_view_size,
+    choose_batch,
+    choose_folds,
+)

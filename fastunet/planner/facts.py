@@ -33,6 +33,7 @@ class DataFacts:
     shares: tuple[float, ...]  # of the pixels that count, by class
     widths: tuple[float, ...]  # pixels of the image, by class: of its strips and discs; nan: none
     upright: Upright
+    pool: int = 0  # images that may be dealt into folds; 0: the data have a split of their own
     masks: tuple[tuple[Path, np.ndarray], ...] = field(default=(), repr=False)  # (H, W) indices
 
     @classmethod
@@ -66,6 +67,7 @@ class DataFacts:
             shares=tuple((pixels / max(1, pixels.sum())).tolist()),
             widths=tuple(widths.tolist()),
             upright=told_upright(features),
+            pool=len(data.shown) if data.drawn else 0,
             masks=tuple(zip((pair.mask for pair in some), masks, strict=True)),
         )
 

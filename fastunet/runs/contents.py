@@ -10,6 +10,7 @@ from typing import Literal
 from fastunet._util.files import read_small
 from fastunet._util.folders import remove_empty
 from fastunet._util.lock import LOCK
+from fastunet.choices import MOST_FOLDS
 from fastunet.errors import OutputError
 
 RUN_JSON = "run.json"  # says what the run is and whether it is finished; written first and last
@@ -23,6 +24,8 @@ REASONS = "reasons.json"  # why what nobody had chosen is as it is
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there where something did
 TENSORBOARD = "tensorboard"  # event files, where they were asked for
+FOLDS_CSV = "folds.csv"  # each image's fold, and its score by a model that had not seen it
+FOLD_DONE = "done.txt"  # in a fold's folder: it is trained
 FORMAT = 1
 MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
 
@@ -32,10 +35,10 @@ _HIDDEN = (LOCK, TEMPORARY, ".DS_Store", "Thumbs.db", "desktop.ini")
 Owned = Mapping[str, Sequence[str]]  # the names that are a run's, by folder; "*" and "?" stand open
 _BUNDLE = (BUNDLE_JSON, "model.safetensors", "model-????????.safetensors")
 _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.csv")
-_FILES: Owned = {  # that a run writes
+_FILES: dict[str, Sequence[str]] = {  # that a run writes
     "": (
         *(RUN_JSON, PLAN, REASONS, SPLIT, SKIPPED, *_BUNDLE),
-        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON),
+        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON, FOLDS_CSV),
     ),
     BEST: _BUNDLE,
     CHALLENGER: _BUNDLE,
@@ -43,6 +46,18 @@ _FILES: Owned = {  # that a run writes
     "evaluation": _EVALUATION,
     TENSORBOARD: ("events.out.tfevents.*",),
 }
+for _number in range(1, MOST_FOLDS + 1):
+    _fold = f"folds/{_number}"
+    _FILES |= {
+        _fold: (FOLD_DONE,),
+        f"{_fold}/{BEST}": _BUNDLE,
+        f"{_fold}/{CHECKPOINTS}": (CHECKPOINT_FILES,),
+    }
+
+
+def fold_folder(index: int) -> str:
+    """Where the model of a fold is, below the run's folder; the first index is 0."""
+    return f"folds/{index + 1}"
 
 
 def unfinished(folder: Path) -> str:
