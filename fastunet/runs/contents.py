@@ -20,6 +20,7 @@ SPLIT = "split.json"
 PLAN = "plan.json"  # what was done, to be repeated
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there where something did
+REPORT = "report.html"  # the page of the run
 TENSORBOARD = "tensorboard"  # event files, where they were asked for
 FORMAT = 1
 MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
@@ -33,7 +34,7 @@ _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.
 _FILES: Owned = {  # that a run writes
     "": (
         *(RUN_JSON, PLAN, SPLIT, SKIPPED, *_BUNDLE),
-        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON),
+        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON, REPORT),
     ),
     BEST: _BUNDLE,
     CHECKPOINTS: (CHECKPOINT_FILES,),

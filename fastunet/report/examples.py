@@ -1,0 +1,143 @@
+"""The images that a reader should see: the worst, the median and the best, at full resolution."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from fastunet.labels import VOID
+from fastunet.masks.codec import MaskCodec
+from fastunet.overlay import Colour, class_layer, class_legend, error_layer, picture
+
+Rank = Literal["worst", "median", "best"]
+
+_SIDE = 1024  # pixels: of larger images a window is shown
+_BYTES = 2_700_000  # of all pictures together; as text in the page they are a third more
+_QUALITY = 88
+_LOSSLESS = 101  # for WebP in OpenCV
+_LEGEND = 30  # classes
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image: the picture once, and three layers to lie over it."""
+
+    rank: Rank
+    name: str
+    dice: float
+    size: tuple[int, int]  # height and width of what is shown
+    picture: str  # data URL, as the layers
+    truth: str
+    prediction: str
+    errors: str
+    note: str  # what is not shown of it; "" where all is
+    legend: Sequence[tuple[str, Colour]]
+    more_classes: int  # that the legend has no room for
+
+
+def chosen(
+    dice: np.ndarray,  # (N,) of each image; nan where it has none
+    counts: tuple[int, int, int] = (3, 2, 2),  # of the worst, the median and the best, at most
+) -> list[tuple[Rank, int]]:
+    """Which images are shown: the ranks and indices, the very worst, median and best first."""
+    order = [int(i) for i in dice.argsort(kind="stable") if not np.isnan(dice[i])]
+    middle = sorted(order, key=lambda i: abs(order.index(i) - (len(order) - 1) / 2))
+    wanted: dict[Rank, list[int]] = {"worst": order, "median": middle, "best": order[::-1]}
+    taken: dict[int, Rank] = {}
+    for turn in range(max(counts)):
+        for (rank, candidates), count in zip(wanted.items(), counts, strict=True):
+            free = [i for i in candidates if i not in taken]
+            if turn < count and free:
+                taken[free[0]] = rank
+    return [(rank, index) for index, rank in taken.items()]
+
+
+def draw(
+    rank: Rank,
+    name: str,
+    dice: float,
+    image: np.ndarray,  # (H, W, C)
+    truth: np.ndarray,  # (H, W) class indices
+    prediction: np.ndarray,  # (H, W) class indices
+    codec: MaskCodec,
+    bytes_each: int = _BYTES // 7,  # that the pictures may have
+) -> Example:
+    """The example of an image. Of a large one the window with the most errors is shown."""
+    height, width = truth.shape
+    rows, columns = _window((truth != prediction) & (truth != VOID))
+    image, truth, prediction = (a[rows, columns] for a in (image, truth, prediction))
+    notes = []
+    if truth.shape != (height, width):
+        notes.append(
+            f"the part of {truth.shape[0]} x {truth.shape[1]} pixels with the most errors, from "
+            f"row {rows.start} and column {columns.start}, of {height} x {width}"
+        )
+    layers = [
+        class_layer(truth, codec),
+        class_layer(prediction, codec),
+        error_layer(truth, prediction, codec),
+    ]
+    base, scale = picture(image), 1.0
+    while True:
+        shown = [_webp(_resized(base, scale, cv2.INTER_AREA), _QUALITY)]
+        shown += [_webp(_resized(layer, scale, cv2.INTER_NEAREST), _LOSSLESS) for layer in layers]
+        if sum(map(len, shown)) <= bytes_each or min(truth.shape) * scale < 64:
+            break
+        scale *= 0.8
+    if scale < 1:
+        notes.append(f"at {100 * scale:.0f} % of its resolution")
+    legend = class_legend(codec, [truth, prediction])
+    return Example(
+        rank,
+        name,
+        dice,
+        truth.shape,
+        *map(_as_url, shown),
+        note="Shown is " + ", ".join(notes) + "." if notes else "",
+        legend=legend[:_LEGEND],
+        more_classes=max(0, len(legend) - _LEGEND),
+    )
+
+
+def _window(
+    wrong: np.ndarray,  # (H, W) bool
+) -> tuple[slice, slice]:
+    """The rows and columns of at most `_SIDE` pixels a side that hold the most errors."""
+    height, width = (min(side, _SIDE) for side in wrong.shape)
+    if (height, width) == wrong.shape:
+        return slice(0, height), slice(0, width)
+    sums = cv2.integral(wrong.astype(np.uint8))
+    step = 16  # pixels between the windows that are compared
+    tops = np.arange(0, wrong.shape[0] - height + 1, step)[:, None]
+    lefts = np.arange(0, wrong.shape[1] - width + 1, step)[None]
+    inside = (
+        sums[tops + height, lefts + width]
+        - sums[tops, lefts + width]
+        - sums[tops + height, lefts]
+        + sums[tops, lefts]
+    )
+    row, column = np.unravel_index(int(inside.argmax()), inside.shape)
+    top, left = int(row) * step, int(column) * step
+    return slice(top, top + height), slice(left, left + width)
+
+
+def _resized(pixels: np.ndarray, scale: float, how: int) -> np.ndarray:
+    if scale == 1:
+        return pixels
+    return cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=how)
+
+
+def _webp(
+    pixels: np.ndarray,  # (H, W, 3 or 4) uint8, RGB(A)
+    quality: int,
+) -> bytes:
+    order = [2, 1, 0, 3][: pixels.shape[2]]
+    data = cv2.imencode(".webp", pixels[..., order], [cv2.IMWRITE_WEBP_QUALITY, quality])[1]
+    return data.tobytes()
+
+
+def _as_url(data: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(data).decode()

@@ -1,0 +1,180 @@
+"""All that the page shows, measured and read within the time there is."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from fastunet._util.text import plural
+from fastunet.checks.audit import audit
+from fastunet.checks.report import Audit
+from fastunet.checks.resolution import Resolution, measure_resolution
+from fastunet.data.reader import read_pair
+from fastunet.errors import FastunetError
+from fastunet.evaluation.result import Evaluation
+from fastunet.inference import Segmenter
+from fastunet.pairs.pair import Pair
+from fastunet.report.examples import Example, chosen, draw
+from fastunet.report.mistakes import Mistakes
+from fastunet.report.run_record import RunRecord
+
+_IMAGES = 100  # in which mistakes are counted, at most
+_ON_IMAGES, _ON_DETAIL, _ON_AUDIT = 0.6, 0.75, 0.95  # shares of the time, when each must be done
+_AUDIT = 30.0  # seconds that the audit should take at most
+_HEADER = 0.002  # seconds for the headers of a pair
+_GOLDEN = 0.618034  # multiples of it, without their whole part, are spread evenly
+
+Parts = Mapping[str, Sequence[Pair]]
+
+
+class Clock:
+    """The time that may be used."""
+
+    def __init__(
+        self,
+        seconds: float | None,  # None: as long as it takes
+    ):
+        self._start, self._seconds = time.perf_counter(), seconds
+
+    def left(
+        self,
+        until: float = 1.0,  # this share of the time
+    ) -> float:
+        """Seconds."""
+        if self._seconds is None:
+            return math.inf
+        return until * self._seconds - (time.perf_counter() - self._start)
+
+
+@dataclass
+class Gathered:
+    """What the page is made of. What could not be had is None or empty, and `notes` say why."""
+
+    run: RunRecord
+    segmenter: Segmenter
+    parts: Parts
+    scores: Mapping[str, Evaluation]  # by part
+    evaluation: Evaluation  # the one that counts: of the test part, or else the validation part
+    examples: list[Example] = field(default_factory=list)
+    mistakes: Mistakes | None = None
+    detail: Resolution | None = None
+    audit: Audit | None = None
+    notes: dict[str, str] = field(default_factory=dict)  # by what they are about
+
+
+def gather(
+    run: Path,
+    segmenter: Segmenter,
+    parts: Parts,
+    scores: Mapping[str, Evaluation],
+    seconds: float | None,
+) -> Gathered:
+    """Look at images, masks and files, the most telling first, while there is time."""
+    clock = Clock(seconds)
+    evaluation = scores["test"] if "test" in scores else next(iter(scores.values()))
+    found = Gathered(RunRecord.of(run), segmenter, parts, scores, evaluation)
+    each = _look_at_images(found, clock)
+    _measure_detail(found, clock)
+    _audit(found, clock, each)
+    return found
+
+
+def _look_at_images(found: Gathered, clock: Clock) -> float:
+    """Draw examples and count mistakes. Returns the seconds that reading a pair took."""
+    one, segmenter = found.evaluation, found.segmenter
+    pairs = list(found.parts.get(one.split, ()))
+    if [pair.image.name for pair in pairs] != [_file_name(name) for name in one.names]:
+        found.notes["pictures"] = (
+            f"The images of the {one.split} part are not those that were scored, so that none are "
+            "shown."
+        )
+        return 0.0
+    shown = {index: rank for rank, index in chosen(one.per_image["dice"])}
+    spread = sorted(range(len(pairs)), key=lambda i: i * _GOLDEN % 1)
+    order = list(dict.fromkeys([*shown, *spread]))[: max(len(shown), _IMAGES)]
+    mistakes, reading, slowest = Mistakes(len(segmenter.classes)), [0.0], 0.0
+    for number, index in enumerate(order):
+        if number and clock.left(_ON_IMAGES) < 1.5 * slowest:
+            break
+        start = time.perf_counter()
+        try:
+            image, truth = read_pair(
+                pairs[index], segmenter.codec, segmenter.preprocess.orientation
+            )
+            reading.append(time.perf_counter() - start)
+            prediction = segmenter.classify(segmenter.probabilities(image))
+        except FastunetError as error:
+            found.notes["pictures"] = f"Not all images could be looked at: {error}"
+            break
+        mistakes.add(truth, prediction)
+        if index in shown:
+            dice = float(one.per_image["dice"][index])
+            example = draw(
+                shown[index], one.names[index], dice, image, truth, prediction, segmenter.codec
+            )
+            found.examples.append(example)
+        slowest = max(slowest, time.perf_counter() - start)
+    if len(found.examples) < len(shown) and "pictures" not in found.notes:
+        found.notes["pictures"] = (
+            f"{plural(len(found.examples), 'image is', 'images are')} shown instead of "
+            f"{len(shown)}, since time was short. fastunet report makes the page again."
+        )
+    found.mistakes = mistakes if mistakes.images else None
+    return float(np.mean(reading[1:] or reading))
+
+
+def _file_name(name: str) -> str:
+    """The file of an image by its name in an evaluation, `folder/a.png (mask.png)`."""
+    return name.split(" (")[0].rsplit("/", 1)[-1]
+
+
+def _measure_detail(found: Gathered, clock: Clock) -> None:
+    """What the network's size leaves of the masks."""
+    pairs = found.parts.get("train") or found.parts.get(found.evaluation.split, ())
+    some = pairs if clock.left() == math.inf else pairs[:: max(1, len(pairs) // 20)]
+    if not some or clock.left(_ON_DETAIL) <= 0:
+        return
+    segmenter = found.segmenter
+    try:
+        found.detail = measure_resolution(
+            list(dict.fromkeys(pair.mask for pair in some)),
+            segmenter.codec.read,
+            segmenter.classes,
+            segmenter.preprocess,
+            progress=False,
+        )
+    except FastunetError as error:
+        found.notes["detail"] = str(error)
+
+
+def _audit(
+    found: Gathered,
+    clock: Clock,
+    each: float,  # seconds that reading a pair takes
+) -> None:
+    """The whole audit where there is time, else that of names and headers."""
+    pairs = [pair for part in found.parts.values() for pair in part]
+    time_for = min(_AUDIT, clock.left(_ON_AUDIT))
+    quick = each * len(pairs) > time_for
+    if not pairs or (quick and _HEADER * len(pairs) > time_for):
+        found.notes["audit"] = "The files were not audited, since time was short."
+        return
+    if quick:
+        found.notes["audit"] = (
+            "Only names and headers of the files were looked at, since reading all of them takes "
+            "long. fastunet audit DATA looks at every pixel."
+        )
+    options = found.run.plan.options if found.run.plan else {}
+    asked = ("classes", "void", "instances", "scaling", "orientation")
+    try:
+        found.audit = audit(
+            pairs,
+            **{name: options[name] for name in asked if name in options},
+            quick=quick,
+            progress=False,
+        )
+    except FastunetError as error:
+        found.notes["audit"] = f"The files could not be audited: {error}"
