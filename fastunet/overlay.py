@@ -101,11 +101,15 @@ def class_legend(
     codec: MaskCodec,
     masks: Iterable[np.ndarray],  # (H, W) class indices each
 ) -> list[tuple[str, Colour]]:
-    """The classes that are in the masks and their colours, by index; void last."""
+    """The classes that are painted in the masks and their colours, by index; void last."""
     present = set().union(*(np.unique(mask).tolist() for mask in masks))
     colours = [(int(r), int(g), int(b)) for r, g, b in codec.colours]
     entries = list(zip(codec.classes, colours, strict=True))
-    shown = [entry for index, entry in enumerate(entries) if index in present]
+    shown = [
+        entry
+        for index, entry in enumerate(entries)
+        if index in present and (any(entry[1]) or codec.task == "multiclass")
+    ]
     return [*shown, ("void", VOID_COLOUR)] if VOID in present else shown
 
 

@@ -91,19 +91,17 @@ def _grid(
     height = max(image.shape[0] for image in images)
     width = max(image.shape[1] for image in images)
     wide = min(max(width / _DPI, _LEAST), _MOST)
-    entries = [
-        Patch(facecolor=tuple(np.array(colour) / 255), edgecolor="grey", label=name)
-        for name, colour in legend[:_MAX_LEGEND]
-    ]
-    if more := len(legend) - _MAX_LEGEND:
-        entries += [Patch(facecolor="none", label=f"and {more} more")] if more > 0 else []
-    longest = max((len(entry.get_label()) for entry in entries), default=0)
+    shown = [(name, tuple(np.array(colour) / 255)) for name, colour in legend[:_MAX_LEGEND]]
+    if len(legend) > _MAX_LEGEND:
+        shown.append((f"and {len(legend) - _MAX_LEGEND} more", (0.0, 0.0, 0.0, 0.0)))
+    longest = max((len(name) for name, _ in shown), default=0)
     across = figsize[0] if figsize else wide * columns
     beside = max(1, min(6, int(across / (_SWATCH + _LETTER * longest))))
-    lines = -(-len(entries) // beside)
+    lines = -(-len(shown) // beside)
     figsize = figsize or (across, (wide * height / width + 0.4) * rows + _LINE * lines + 0.2)
     figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.set_axis_off()
+    entries = [Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in shown]
     figure.legend(handles=entries, loc="outside lower center", ncols=beside)
     return figure, axes

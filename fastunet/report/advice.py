@@ -64,17 +64,19 @@ def advices(facts: Facts) -> list[Advice]:
 
 
 def leaks(facts: Facts) -> Iterator[Advice]:
-    """Images that are in two parts."""
+    """Images that are in two parts, or have their like in another."""
     for finding in facts.audit.findings if facts.audit else ():
         if finding.code.endswith("-across-splits"):
-            yield Advice("Keep copies in one part", f"{finding.message} {finding.remedy}", None, True)
+            what = "groups" if finding.code.startswith("group") else "copies"
+            text = f"{finding.message} {finding.remedy}"
+            yield Advice(f"Keep {what} in one part", text, urgent=True)
 
 
 def diagnosed(facts: Facts) -> Iterator[Advice]:
     """What the guard has seen go wrong."""
     for one in facts.run.diagnoses:
         title = one.name.replace("-", " ").capitalize()
-        yield Advice(title, f"In the training {one.message} {one.advice}", None, True)
+        yield Advice(title, f"In the training {one.message} {one.advice}", urgent=True)
 
 
 def no_test_part(facts: Facts) -> Iterator[Advice]:
@@ -134,11 +136,11 @@ def lost_detail(facts: Facts) -> Iterator[Advice]:
         return
     ceiling = float(np.nanmean(dice))
     gain = min(1 - ceiling, 1 - facts.evaluation.dice)
-    try_this = detail.advice or "a larger size=, or patch= at the images' own resolution"
+    what = detail.advice or "Try a larger size=, or patch= at the images' own resolution."
     yield Advice(
         "Show the network more detail",
         f"{detail.summary[0].upper()}{detail.summary[1:]}. A network that made no mistake would "
-        f"come to {ceiling:.3f}. Try {try_this}.",
+        f"come to {ceiling:.3f}. {what}",
         gain,
     )
 
@@ -163,10 +165,27 @@ def longer_training(facts: Facts) -> Iterator[Advice]:
     )
 
 
+def never_found(facts: Facts) -> Iterator[Advice]:
+    """Classes of which not a pixel is right."""
+    one = facts.evaluation
+    rows = [row for row in one.per_class if row.pixels]
+    missing = [row.name for row in rows if row.dice == 0]
+    found = [row.dice for row in rows if row.dice > 0]
+    if one.is_binary or not missing or not found:
+        return
+    yield Advice(
+        f"Find {listing(missing, 3)}",
+        f"{plural(len(missing), 'class is', 'classes are')} never found; the median of the others "
+        f"is {np.median(found):.3f}. Rare classes come late: train longer, or take a loss that "
+        'weighs classes alike (loss="dice").',
+        float(np.median(found)) * len(missing) / len(rows),
+    )
+
+
 def weakest_class(facts: Facts) -> Iterator[Advice]:
     """The class that pulls the mean down."""
     one = facts.evaluation
-    rows = [row for row in one.per_class if not math.isnan(row.dice)]
+    rows = [row for row in one.per_class if row.pixels and row.dice > 0]
     if one.is_binary or len(rows) < 3:
         return
     weakest = min(rows, key=lambda row: row.dice)
@@ -231,27 +250,28 @@ def worst_images(facts: Facts) -> Iterator[Advice]:
 
 
 def small_objects(facts: Facts) -> Iterator[Advice]:
-    """Objects of a size below which most are missed."""
+    """Objects up to a size at which many are missed."""
     one, mistakes = facts.evaluation, facts.mistakes
     if not one.is_binary or mistakes is None:
         return
-    objects, found, pixels, right = mistakes.sizes.cumsum(0).T
-    for row in reversed(range(len(SIDES))):
-        missed = objects[row] - found[row]
-        if objects[row] < _OBJECTS or missed < _MISSED * objects[row]:
-            continue
-        lost = int(pixels[row] - right[row])
-        tp, fn = int(right[-1]), int(pixels[-1] - right[-1])
-        wrong = int(mistakes.distances[:, 1].sum())  # missed and invented
-        gain = 2 * (tp + lost) / (2 * (tp + lost) + wrong - lost) - 2 * tp / (2 * tp + wrong)
-        yield Advice(
-            "Find small objects",
-            f"Of {objects[row]} objects below {SIDES[row]} pixels across {missed} are missed, "
-            f"{100 * lost / max(1, fn):.0f} % of all missed pixels. A larger size=, or patch= at "
-            "the images' own resolution, shows them larger.",
-            gain,
-        )
+    each, found_each = mistakes.sizes[: len(SIDES), :2].T
+    rows = np.flatnonzero(each - found_each > _MISSED * each)
+    if not len(rows):
         return
+    row = int(rows[-1])
+    objects, found, pixels, right = mistakes.sizes[: row + 1].sum(0).tolist()
+    if objects < _OBJECTS or objects - found < _MISSED * objects:
+        return
+    true, tp = mistakes.sizes[:, 2:].sum(0).tolist()
+    wrong, lost = int(mistakes.distances[:, 1].sum()), pixels - right  # missed and invented; missed
+    better = 2 * (tp + lost) / (2 * (tp + lost) + wrong - lost)
+    yield Advice(
+        "Find small objects",
+        f"Of {objects} objects below {SIDES[row]} pixels across {objects - found} are missed, "
+        f"{100 * lost / max(1, true - tp):.0f} % of all missed pixels. A larger size=, or patch= "
+        "at the images' own resolution, shows them larger.",
+        better - 2 * tp / (2 * tp + wrong),
+    )
 
 
 # --- what else is worth to be known ---------------------------------------------------------------
@@ -308,6 +328,7 @@ ADVICES: Sequence[Adviser] = (
     other_threshold,
     lost_detail,
     longer_training,
+    never_found,
     weakest_class,
     taken_for_another,
     worst_images,

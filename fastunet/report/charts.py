@@ -85,7 +85,7 @@ def bar_chart(
     for i, height in enumerate(heights):
         left, right = (_x(x_range[0] + width * j, x_range) for j in (i, i + 1))
         y = _y(height, y_range)
-        bar = '<rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
+        bar = '<rect class="column" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
         if height:
             place = (left + 0.8, y, right - left - 1.6, _HEIGHT - _BOTTOM - y)
             parts.append(Markup(bar).format(*place))
@@ -139,7 +139,9 @@ def _text(x: float, y: float, text: str, anchor: str) -> Markup:
 
 
 def _path(
-    points: Sequence[tuple[float, float]], x_range: tuple[float, float], y_range: tuple[float, float]
+    points: Sequence[tuple[float, float]],
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
 ) -> str:
     words, pen = [], "M"
     for x, y in points:

@@ -19,6 +19,7 @@ _BYTES = 2_700_000  # of all pictures together; as text in the page they are a t
 _QUALITY = 88
 _LOSSLESS = 101  # for WebP in OpenCV
 _LEGEND = 30  # classes
+_HIGH, _DARK, _MOST = 99.5, 100, 20  # percentile; a picture in which it is below; times at most
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,10 @@ def draw(
         class_layer(prediction, codec),
         error_layer(truth, prediction, codec),
     ]
-    base, scale = picture(image), 1.0
+    base, times = _brightened(picture(image))
+    if times > 1:
+        notes.append(f"{times:.1f} times as bright as it is")
+    scale = 1.0
     while True:
         shown = [_webp(_resized(base, scale, cv2.INTER_AREA), _QUALITY)]
         shown += [_webp(_resized(layer, scale, cv2.INTER_NEAREST), _LOSSLESS) for layer in layers]
@@ -90,16 +94,31 @@ def draw(
     if scale < 1:
         notes.append(f"at {100 * scale:.0f} % of its resolution")
     legend = class_legend(codec, [truth, prediction])
+    seen, true, predicted, wrong = map(_as_url, shown)
     return Example(
         rank,
         name,
         dice,
-        truth.shape,
-        *map(_as_url, shown),
+        size=truth.shape,
+        picture=seen,
+        truth=true,
+        prediction=predicted,
+        errors=wrong,
         note="Shown is " + ", ".join(notes) + "." if notes else "",
         legend=legend[:_LEGEND],
         more_classes=max(0, len(legend) - _LEGEND),
     )
+
+
+def _brightened(
+    base: np.ndarray,  # (H, W, 3) uint8
+) -> tuple[np.ndarray, float]:
+    """A dark picture so that something is seen, and by how much it was multiplied."""
+    high = float(np.percentile(base[::4, ::4], _HIGH))
+    if not 0 < high < _DARK:
+        return base, 1.0
+    times = 255 / max(high, 255 / _MOST)
+    return np.clip(base * np.float32(times), 0, 255).astype(np.uint8), times
 
 
 def _window(

@@ -16,13 +16,14 @@ from fastunet.data.reader import read_pair
 from fastunet.errors import FastunetError
 from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
+from fastunet.pairs.groups import relative_names
 from fastunet.pairs.pair import Pair
 from fastunet.report.examples import Example, chosen, draw
 from fastunet.report.mistakes import Mistakes
 from fastunet.report.run_record import RunRecord
 
 _IMAGES = 100  # in which mistakes are counted, at most
-_ON_IMAGES, _ON_DETAIL, _ON_AUDIT = 0.6, 0.75, 0.95  # shares of the time, when each must be done
+_ON_IMAGES, _ON_AUDIT, _ON_DETAIL = 0.6, 0.9, 0.95  # shares of the time, when each must be done
 _AUDIT = 30.0  # seconds that the audit should take at most
 _HEADER = 0.002  # seconds for the headers of a pair
 _GOLDEN = 0.618034  # multiples of it, without their whole part, are spread evenly
@@ -77,21 +78,22 @@ def gather(
     evaluation = scores["test"] if "test" in scores else next(iter(scores.values()))
     found = Gathered(RunRecord.of(run), segmenter, parts, scores, evaluation)
     each = _look_at_images(found, clock)
-    _measure_detail(found, clock)
     _audit(found, clock, each)
+    _measure_detail(found, clock)
     return found
 
 
 def _look_at_images(found: Gathered, clock: Clock) -> float:
     """Draw examples and count mistakes. Returns the seconds that reading a pair took."""
     one, segmenter = found.evaluation, found.segmenter
-    pairs = list(found.parts.get(one.split, ()))
-    if [pair.image.name for pair in pairs] != [_file_name(name) for name in one.names]:
+    by_name = _by_name(found.parts.get(one.split, ()))
+    if not by_name.keys() >= {*one.names}:
         found.notes["pictures"] = (
             f"The images of the {one.split} part are not those that were scored, so that none are "
             "shown."
         )
         return 0.0
+    pairs = [by_name[name] for name in one.names]
     shown = {index: rank for rank, index in chosen(one.per_image["dice"])}
     spread = sorted(range(len(pairs)), key=lambda i: i * _GOLDEN % 1)
     order = list(dict.fromkeys([*shown, *spread]))[: max(len(shown), _IMAGES)]
@@ -126,13 +128,18 @@ def _look_at_images(found: Gathered, clock: Clock) -> float:
     return float(np.mean(reading[1:] or reading))
 
 
-def _file_name(name: str) -> str:
-    """The file of an image by its name in an evaluation, `folder/a.png (mask.png)`."""
-    return name.split(" (")[0].rsplit("/", 1)[-1]
+def _by_name(pairs: Sequence[Pair]) -> dict[str, Pair]:
+    """The pairs by the names that images have in an evaluation, `a.png` or `a.png (mask.png)`."""
+    names = relative_names(pair.image for pair in pairs)
+    with_mask = {f"{names[pair.image]} ({pair.mask.name})": pair for pair in pairs}
+    return {names[pair.image]: pair for pair in pairs} | with_mask
 
 
 def _measure_detail(found: Gathered, clock: Clock) -> None:
-    """What the network's size leaves of the masks."""
+    """What the network's size leaves of the masks, where the audit has not said it."""
+    found.detail = found.audit.resolution if found.audit else None
+    if found.detail is not None:
+        return
     pairs = found.parts.get("train") or found.parts.get(found.evaluation.split, ())
     some = pairs if clock.left() == math.inf else pairs[:: max(1, len(pairs) // 20)]
     if not some or clock.left(_ON_DETAIL) <= 0:
@@ -168,7 +175,7 @@ def _audit(
             "long. fastunet audit DATA looks at every pixel."
         )
     options = found.run.plan.options if found.run.plan else {}
-    asked = ("classes", "void", "instances", "scaling", "orientation")
+    asked = ("classes", "void", "instances", "scaling", "orientation", "size", "patch", "scale")
     try:
         found.audit = audit(
             pairs,

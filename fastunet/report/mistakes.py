@@ -1,6 +1,7 @@
-"""Where a model is wrong: by the size of what was to be found, and by the distance to an outline."""
+"""Where a model is wrong: by the size of the object, and by the distance to an outline."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -56,7 +57,7 @@ class Mistakes:
             differ = (truth[before] != truth[behind]) & known[before] & known[behind]
             outline[before] |= differ
             outline[behind] |= differ
-        away = np.full(truth.shape, np.inf, np.float32)  # in an image of one class
+        away: np.ndarray = np.full(truth.shape, np.inf, np.float32)  # in an image of one class
         if outline.any():
             away = cv2.distanceTransform((~outline).astype(np.uint8), cv2.DIST_L2, 5)
         place = np.searchsorted(DISTANCES, away[known] + 1, side="left")  # it is 1 at the outline
@@ -84,11 +85,11 @@ class Mistakes:
 
 def size_names() -> list[str]:
     """Names of the rows of `Mistakes.sizes`."""
-    between = [f"{low} to {high} px" for low, high in zip(SIDES, SIDES[1:], strict=False)]
+    between = [f"{low} to {high} px" for low, high in pairwise(SIDES)]
     return [f"below {SIDES[0]} px", *between, f"{SIDES[-1]} px and more"]
 
 
 def distance_names() -> list[str]:
     """Names of the rows of `Mistakes.distances`."""
-    between = [f"{low} to {high} px" for low, high in zip(DISTANCES, DISTANCES[1:], strict=False)]
+    between = [f"{low} to {high} px" for low, high in pairwise(DISTANCES)]
     return ["at the outline", *between, f"beyond {DISTANCES[-1]} px"]

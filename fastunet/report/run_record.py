@@ -67,8 +67,7 @@ class RunRecord:
         record = cls(_final_place(folder))
         record.plan = record._read(folder / PLAN, Plan.load, None)
         record.history = record._read(folder / HISTORY, _history, {})
-        bundle = record._read(folder / BUNDLE_JSON, _document, {})
-        record.training = bundle.get("training") or {}
+        record.training = record._read(folder / BUNDLE_JSON, _training, {})
         record.run = record._read(folder / RUN_JSON, _document, {})
         record.skipped = record._read(folder / SKIPPED, _count_skipped, 0)
         record.diagnoses = record._read(folder / DIAGNOSES_JSON, load_diagnoses, ())
@@ -158,6 +157,10 @@ def _document(path: Path) -> dict[str, Any]:
     return document
 
 
+def _training(bundle: Path) -> dict[str, Any]:
+    return _document(bundle).get("training") or {}
+
+
 def _rows(path: Path) -> list[Row]:
     text = read_small(path, _MAX_TABLE, OutputError).decode("utf-8-sig")
     return list(csv.DictReader(text.splitlines()))
@@ -181,7 +184,9 @@ def _number(text: str | None) -> float:
 
 def _reasons(path: Path) -> list[Reason]:
     entries = json.loads(read_small(path, MAX_JSON, OutputError))
-    return [Reason(*(one.get(n, "") for n in ("field", "value", "reason", "fact"))) for one in entries]
+    return [
+        Reason(*(one.get(n, "") for n in ("field", "value", "reason", "fact"))) for one in entries
+    ]
 
 
 def _count_skipped(path: Path) -> int:

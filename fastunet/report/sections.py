@@ -32,6 +32,8 @@ _SCORES = {  # of all classes, in the table
 }
 _BINS = 20  # of the histogram of images
 _CURVES = ("dice", "mean_iou", "pixel_accuracy")  # of the scores by epoch
+_SIDES = ("size", "patch")  # options that are height and width
+_ACROSS, _SHORT = 6, 3  # columns and letters, beyond which names are written upwards
 _PARTS = {"test": "test", "valid": "validation", "train": "training"}
 
 
@@ -92,29 +94,34 @@ def _duration(seconds: float) -> str:
 
 def _head(found: Gathered) -> dict[str, Any]:
     one, run = found.evaluation, found.run
-    images = plural(one.images, f"image of the {_part(one.split)} part", "")
-    images = images if one.images == 1 else f"{one.images} images of the {_part(one.split)} part"
-    of_what = one.classes[1] if one.is_binary else f"the mean of {len(one.classes)} classes"
+    images = f"{plural(one.images, 'image')} of the {_part(one.split)} part"
+    of_what = (
+        f"Dice of {one.classes[1]}" if one.is_binary else f"mean Dice of {len(one.classes)} classes"
+    )
     rule = "the most probable class is taken"
     if one.threshold is not None:
         rule = f"foreground is what is more probable than {one.threshold:.3g}"
     ends = one.intervals["dice"]
     known = ""
     if ends:
-        known = f"; with other images like these it would lie between {ends[0]:.3f} and {ends[1]:.3f}"
+        known = (
+            f"; with other images like these it would lie between {ends[0]:.3f} and {ends[1]:.3f}"
+        )
         known += f" ({100 * one.bootstrap.confidence:g} % interval)"
     notes = [f"Measured at the images' own size; void is left out; {rule}."]
     if one.split == "valid":
         chosen = "best epoch and the threshold were" if one.is_binary else "best epoch was"
-        notes.append(f"The {chosen} chosen on these images, so that the score is a little too good.")
+        notes.append(
+            f"The {chosen} chosen on these images, so that the score is a little too good."
+        )
     began = str(run.run.get("started", ""))[:10]
     return {
         "title": run.place.name,
         "kicker": f"A training run of fastunet{', ' + began if began else ''}",
         "headline": {
             "value": score(one.dice),
-            "what": "Dice" + (f" {interval(ends)}" if ends else ""),
-            "sentence": f"The Dice of {of_what} is {score(one.dice)} on {images}{known}.",
+            "what": "Dice",
+            "sentence": f"The {of_what} is {score(one.dice)} on {images}{known}.",
             "notes": notes,
         },
         "part": _part(one.split),
@@ -171,7 +178,9 @@ def _score_card(found: Gathered) -> dict[str, Any]:
 
 
 def _conditions(one: Evaluation) -> Iterator[str]:
-    what = f"of {one.classes[1]}" if one.is_binary else "means over the classes, absent ones left out"
+    what = (
+        f"of {one.classes[1]}" if one.is_binary else "means over the classes, absent ones left out"
+    )
     yield f"Pixels are counted over all images, at the images' own size; scores are {what}."
     yield f"Intervals: {one._method}."
     if one.objects is not None and one.objects.true:
@@ -208,6 +217,7 @@ def _classes(found: Gathered) -> dict[str, Any]:
             for row, colour in zip(one.per_class, colours, strict=True)
         ],
         "class_names": one.classes,
+        "long_names": len(one.classes) > _ACROSS and max(map(len, one.classes)) > _SHORT,
         "confusion": confusion,
     }
 
@@ -230,7 +240,11 @@ def _mistakes(found: Gathered) -> dict[str, Any]:
         if n
     ]
     one = found.evaluation
-    which = f"all {one.images}" if mistakes.images == one.images else f"{mistakes.images} of {one.images}"
+    which = (
+        f"all {one.images}"
+        if mistakes.images == one.images
+        else f"{mistakes.images} of {one.images}"
+    )
     what = "the foreground" if one.is_binary else "one class"
     note = (
         f"Counted in {which} images of the {_part(one.split)} part. Objects are what hangs "
@@ -246,9 +260,14 @@ def _probabilities(found: Gathered) -> dict[str, Any]:
     bins = zip(known.bin_confidence, known.bin_accuracy, strict=True)
     points = [(float(c), float(a)) for c, a in bins if c is not None and a is not None]
     least = min((c for c, _ in points), default=0.5)
-    lines = [Line("as sure as right", [(least, least), (1, 1)], "guide"), Line("this model", points)]
+    lines = [
+        Line("as sure as right", [(least, least), (1, 1)], "guide"),
+        Line("this model", points),
+    ]
     chart = line_chart("Confidence and accuracy", "confidence of a pixel", lines, y_range=(0, 1))
-    said = f"How often pixels of a confidence are right: {known.calibration_error:.3f} off on average."
+    said = (
+        f"How often pixels of a confidence are right: {known.calibration_error:.3f} off on average."
+    )
     charts = [(chart, said)]
     curve = known.threshold_dice
     if curve and one.threshold is not None:
@@ -270,7 +289,9 @@ def _training(found: Gathered) -> dict[str, Any]:
         kept = "The last epoch was kept."
         if run.best_epoch is not None:
             kept = f"Epoch {run.best_epoch}, the best by {run.monitor}, was kept."
-        notes.append(f"{plural(run.epochs, 'epoch')}, counted from 0,{took or ' were trained'}. {kept}")
+        notes.append(
+            f"{plural(run.epochs, 'epoch')}, counted from 0,{took or ' were trained'}. {kept}"
+        )
     return {
         "training_charts": charts,
         "training_notes": notes,
@@ -297,7 +318,10 @@ def _curves(run: RunRecord) -> Iterator[tuple[Markup, str]]:
     caption = "Scores of the validation part, at the network's size."
     yield line_chart("Scores by epoch", "epoch", shown, marks=kept), caption
     rates = [Line("learning rate", run.rates)]
-    yield line_chart("Learning rate", "epochs done", rates), "The learning rate, as the plan has it."
+    yield (
+        line_chart("Learning rate", "epochs done", rates),
+        "The learning rate, as the plan has it.",
+    )
 
 
 def _data(found: Gathered) -> dict[str, Any]:
@@ -379,12 +403,13 @@ def _plan(found: Gathered) -> dict[str, Any]:
     if run.plan is None:
         return {"plan_rows": [], "plan_defaults": [], "reasons": False}
     why = {reason.field: reason for reason in run.reasons}
-    chosen, defaults = [], []
+    chosen: list[Row] = []
+    defaults: list[Row] = []
     for name, value, help_, is_default in _options(run.plan):
         reason = why.get(name)
         row = {
             "name": name,
-            "value": _as_text(value),
+            "value": "x".join(map(str, value)) if name in _SIDES and value else _as_text(value),
             "help": help_,
             "reason": reason.reason if reason else "",
             "fact": str(reason.fact) if reason else "",
