@@ -13,6 +13,7 @@ from fastunet.overlay import Colour, class_legend, overlay, picture
 _MAX_LEGEND = 24
 _DPI = 80  # of the pictures that a run writes; a pixel of the image is one of the figure
 _LEAST, _MOST = 2.5, 8.0  # inches of a panel
+_TITLE = 0.4  # inches of a title
 _LETTER, _SWATCH, _LINE = 0.09, 0.5, 0.25  # inches in a legend
 
 
@@ -51,7 +52,7 @@ def show_predictions(
     than two. Returns the matplotlib figure.
     """
     legend = class_legend(codec, [*truths, *predictions])
-    figure, axes = _grid(len(images), 3, figsize, images, legend)
+    figure, axes = _grid(len(images), 3, figsize, images, legend, above=_TITLE)
     for axis, title in zip(axes[0], ("image", "ground truth", "prediction"), strict=True):
         axis.set_title(title)
     for row, image, truth, prediction in zip(axes, images, truths, predictions, strict=True):
@@ -83,6 +84,7 @@ def _grid(
     figsize: tuple[float, float] | None,
     images: Sequence[np.ndarray],  # what the panels are to hold
     legend: Sequence[tuple[str, Colour]],
+    above: float = 0.1,  # inches over a panel
 ):
     """Panels as large as the images, pixel by pixel as far as that is sensible, over a legend."""
     import matplotlib.pyplot as plt
@@ -98,7 +100,7 @@ def _grid(
     across = figsize[0] if figsize else wide * columns
     beside = max(1, min(6, int(across / (_SWATCH + _LETTER * longest))))
     lines = -(-len(shown) // beside)
-    figsize = figsize or (across, (wide * height / width + 0.4) * rows + _LINE * lines + 0.2)
+    figsize = figsize or (across, (wide * height / width + above) * rows + _LINE * lines + 0.2)
     figure, axes = plt.subplots(rows, columns, figsize=figsize, squeeze=False, layout="constrained")
     for axis in axes.flat:
         axis.set_axis_off()
