@@ -13,7 +13,7 @@ import numpy as np
 from fastunet._util.text import listing, plural
 from fastunet.checks.report import Audit
 from fastunet.checks.resolution import Resolution
-from fastunet.evaluation.outcomes import Outcomes
+from fastunet.evaluation.outcomes import Outcomes, ScoreRows
 from fastunet.evaluation.result import Evaluation
 from fastunet.report.mistakes import SIDES, Mistakes
 from fastunet.report.run_record import RunRecord
@@ -239,7 +239,7 @@ def worst_images(facts: Facts) -> Iterator[Advice]:
         return
     worst = known[dice[known].argsort(kind="stable")][:count]
     rest = np.setdiff1d(np.arange(one.images), worst)
-    without = float(type(one.rows)(one.rows.values[rest]).sum().overall()["dice"])
+    without = float(ScoreRows(one.rows.values[rest]).sum().overall()["dice"])
     names = [one.names[i] for i in worst]
     yield Advice(
         "Look at the worst images",

@@ -16,7 +16,8 @@ Rank = Literal["worst", "median", "best"]
 
 _SIDE = 1024  # pixels: of larger images a window is shown
 _BYTES = 2_700_000  # of all pictures together; as text in the page they are a third more
-_QUALITY = 88
+_QUALITIES = (88, 75, 60)  # of the picture as WebP, from good to sufficient
+_LEAST = 64  # pixels a side that are always left
 _LOSSLESS = 101  # for WebP in OpenCV
 _LEGEND = 30  # classes
 _HIGH, _DARK, _MOST = 99.5, 100, 20  # percentile; a picture in which it is below; times at most
@@ -84,13 +85,7 @@ def draw(
     base, times = _brightened(picture(image))
     if times > 1:
         notes.append(f"{times:.1f} times as bright as it is")
-    scale = 1.0
-    while True:
-        shown = [_webp(_resized(base, scale, cv2.INTER_AREA), _QUALITY)]
-        shown += [_webp(_resized(layer, scale, cv2.INTER_NEAREST), _LOSSLESS) for layer in layers]
-        if sum(map(len, shown)) <= bytes_each or min(truth.shape) * scale < 64:
-            break
-        scale *= 0.8
+    shown, scale = _encoded(base, layers, bytes_each)
     if scale < 1:
         notes.append(f"at {100 * scale:.0f} % of its resolution")
     legend = class_legend(codec, [truth, prediction])
@@ -141,6 +136,26 @@ def _window(
     row, column = np.unravel_index(int(inside.argmax()), inside.shape)
     top, left = int(row) * step, int(column) * step
     return slice(top, top + height), slice(left, left + width)
+
+
+def _encoded(
+    base: np.ndarray,  # (H, W, 3) uint8
+    layers: Sequence[np.ndarray],  # (H, W, 4) uint8 each
+    limit: int,  # bytes
+) -> tuple[list[bytes], float]:
+    """The picture and its layers as files, and the share of their resolution that these have.
+
+    The picture loses quality before any of them loses resolution.
+    """
+    scale = 1.0
+    while True:
+        flat = [_webp(_resized(one, scale, cv2.INTER_NEAREST), _LOSSLESS) for one in layers]
+        small = _resized(base, scale, cv2.INTER_AREA)
+        for quality in _QUALITIES:
+            files = [_webp(small, quality), *flat]
+            if sum(map(len, files)) <= limit or min(small.shape[:2]) < _LEAST:
+                return files, scale
+        scale *= 0.75
 
 
 def _resized(pixels: np.ndarray, scale: float, how: int) -> np.ndarray:

@@ -18,7 +18,8 @@ from fastunet.pairs.pair import Pair
 from fastunet.pairs.split import load_split
 from fastunet.plan import Plan
 from fastunet.report.gathered import gather
-from fastunet.report.sections import FILTERS, values
+from fastunet.report.sections import values
+from fastunet.report.wording import FILTERS
 from fastunet.runs.contents import PLAN, REPORT, SPLIT, unfinished
 
 

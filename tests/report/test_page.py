@@ -72,7 +72,7 @@ def test_its_numbers_are_those_of_the_evaluation(finished_run, values):
     text, one = read(page).text, made.scores["test"]
     low, high = one.intervals["dice"]
     assert f"is {one.dice:.3f} on 3 images of the test part" in text
-    assert f"between {low:.3f} and {high:.3f} (95 % interval)" in text
+    assert f"with a 95 % interval from {low:.3f} to {high:.3f}." in text
     for row in one.per_class:
         assert f"{row.dice:.3f}" in text
     assert f"{made.scores['valid'].dice:.3f}" in text
