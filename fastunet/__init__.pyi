@@ -48,6 +48,8 @@ from .models.timm_encoders import available_encoders as available_encoders
 from .models.timm_unet import TimmUNet as TimmUNet
 from .models.trace import trace_shapes as trace_shapes
 from .models.unet import UNet as UNet
+from .one_call import Run as Run
+from .one_call import train as train
 from .optimizer import AdamW as AdamW
 from .pairs.find import find_pairs as find_pairs
 from .pairs.groups import propose_groups as propose_groups

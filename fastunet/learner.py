@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from fastai.callback.core import CancelEpochException
 from fastai.callback.fp16 import AMPMode, MixedPrecision
 from fastai.callback.schedule import SuggestionMethod
@@ -48,7 +47,7 @@ from fastunet.io.sources import Source
 from fastunet.losses import CombinedLoss, SegmentationLoss, adapt_loss
 from fastunet.masks.codec import MaskCodec
 from fastunet.metrics import LossTerm, adapt_metrics, default_metrics, loss_terms
-from fastunet.models.build import build, describe
+from fastunet.models.build import build, default_width, describe
 from fastunet.models.forward_check import check_network
 from fastunet.models.network import HasPrior
 from fastunet.models.normalisation import normalisation_of
@@ -432,7 +431,7 @@ def segmentation_learner(
     codec, preprocess = _codec_and_preprocess(dls)
     options = {name: kwargs.pop(name) for name in kwargs.keys() - _LEARNERS_OWN}
     if arch == "unet":
-        options.setdefault("width", 16 if torch.device(dls.device).type == "cpu" else 32)
+        options.setdefault("width", default_width(dls.device))
     channels, n_out, size = preprocess.channels, codec.n_out, preprocess.size
     start = weights if weights is not None and pretrained else pretrained
     model = build(arch, channels, n_out, size, weights=start, options=options)

@@ -87,6 +87,7 @@ _DATA, _SEEN, _SPLIT = "What the data are", "What the network sees", "The split"
 _NETWORK, _TRAINING = "The network", "The training"
 
 EPOCHS = 20  # where neither epochs nor minutes are given
+AUTO = "auto"  # the arch that the planner chooses
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class InputOptions(Options):
 
     panel = _SEEN
     size: Sides | None = option(
-        None, "Network input, pixels: 256, or HEIGHTxWIDTH.", shown="256; on a CPU 128"
+        None, "Network input, pixels: 256, or HEIGHTxWIDTH.", shown="as the plan says"
     )
     patch: Sides | None = option(
         None, "Instead of the whole image: random patches of this size, as size=."
@@ -184,13 +185,13 @@ class InputOptions(Options):
         None,
         "Training views: scene (it has an up and a down), free (microscopy, aerial), light, or "
         "none but the picture itself.",
-        shown="scene",
+        shown="free where the images have no up and down, else scene",
     )
     cache: Kept = option("auto", "Where decoded pixels are kept.")
     bs: BatchSize | None = option(
         None,
         'Batch size; "auto" measures which is the fastest that memory holds.',
-        shown="16, fewer for few images",
+        shown="16, fewer for few images or little time",
     )
     strict: Flag = option(False, "Refuse data in which the audit finds an error.", panel=_DATA)
     skip_bad: Flag = option(
@@ -204,9 +205,10 @@ class ModelOptions(Options):
 
     panel = _NETWORK
     arch: Text = option(
-        "unet",
-        '"unet", any timm encoder ("resnet34"; see fastunet encoders), or '
-        '"fastai:resnet34", the network of fastai\'s unet_learner.',
+        "auto",
+        '"unet" (from scratch), any timm encoder ("resnet34"; see fastunet encoders), or '
+        '"fastai:resnet34", the network of fastai\'s unet_learner; "auto" takes an encoder whose '
+        "weights are at hand, else unet.",
     )
     width: Count | None = option(
         None, 'Channels of "unet" at full resolution.', shown="32; on a CPU 16"
@@ -218,12 +220,12 @@ class ModelOptions(Options):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.width is not None and self.arch != "unet":
+        if self.width is not None and self.arch not in ("unet", AUTO):
             raise OptionError(f'width={self.width} belongs to arch="unet", not to {self.arch}.')
-        if self.weights is not None and self.arch == "unet":
+        if self.weights is not None and self.arch in ("unet", AUTO):
             raise OptionError(
-                f'weights="{self.weights}" are those of an encoder; arch="unet" has none. Name the '
-                'encoder that they belong to: arch="resnet34".'
+                f'weights="{self.weights}" are those of an encoder; arch="{self.arch}" has none. '
+                'Name the encoder that they belong to: arch="resnet34".'
             )
         if self.weights is not None and not self.pretrained:
             raise OptionError(

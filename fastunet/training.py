@@ -29,7 +29,6 @@ from fastai.torch_core import default_device, set_seed
 from fastunet._util import processes
 from fastunet._util.files import write_atomically
 from fastunet._util.load import OtherPrograms
-from fastunet._util.options import flat
 from fastunet._util.terminal import say
 from fastunet._util.text import listing, plural
 from fastunet.callback.best_bundle import SaveBestBundle
@@ -43,16 +42,17 @@ from fastunet.callback.time_budget import TimeBudget
 from fastunet.callback.tracker import Tracker
 from fastunet.callback.tracking_services import check_installed
 from fastunet.checks.bad_pairs import save_skipped
-from fastunet.checks.resolution import default_side
 from fastunet.choices import Precision
 from fastunet.cpu_threads import fastest_threads
 from fastunet.data.arguments import device_of
 from fastunet.data.cache import MemoryCache, room_in_memory
 from fastunet.data.dataloaders import ImageMaskDataLoaders
-from fastunet.errors import OptionError
+from fastunet.data.prepare import Understood, understand
+from fastunet.errors import OptionError, SplitError
 from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
+from fastunet.io.library_messages import gathered_messages
 from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.losses.combined import LOSSES
@@ -61,9 +61,19 @@ from fastunet.optimizer import OPTIMIZERS
 from fastunet.pairs.find import find_pairs
 from fastunet.pairs.pair import PairList
 from fastunet.pairs.split import save_split
-from fastunet.plan import EPOCHS, Clock, Plan
+from fastunet.plan import AUTO, EPOCHS, Clock, Plan
+from fastunet.planner.fill import fill
+from fastunet.planner.reasons import Reason, save_reasons
 from fastunet.precision import training_dtype
-from fastunet.runs.contents import BEST, CHECKPOINTS, DIAGNOSES_JSON, PLAN, SKIPPED, SPLIT
+from fastunet.runs.contents import (
+    BEST,
+    CHECKPOINTS,
+    DIAGNOSES_JSON,
+    PLAN,
+    REASONS,
+    SKIPPED,
+    SPLIT,
+)
 from fastunet.runs.run_folder import RunFolder
 from fastunet.scan.decoded import DecodedFiles
 
@@ -102,11 +112,15 @@ def train(
     own_start = time.perf_counter() if started is None else started
     started = processes.from_first(lambda: own_start)
     begin(plan)
-    dls = load(plan, pairs, files)
+    data = look_at(plan, pairs, files)
+    if plan.fit.threads is None and device(plan).type == "cpu":
+        share_the_cores(programs)
+    plan, reasons = fill_in(plan, data, started)
+    dls = load(plan, data)
     if processes.is_first():
         _save_data(dls, folder, command)
-    if plan.fit.threads is None and dls.device.type == "cpu":
-        share_the_cores(programs)
+        if reasons:
+            save_reasons(reasons, folder.work / REASONS)
     learn = learner(plan, dls, folder.work)
     if processes.is_first():
         folder.check_space(_bytes_needed(learn.model))
@@ -188,16 +202,21 @@ def begin(plan: Plan) -> None:
     arch, weights = plan.model.arch, plan.model.weights
     if weights is not None and not weights.is_file():
         raise OptionError(f'weights="{weights}": there is no file {weights}.')
-    if arch != "unet" and architecture(arch) == arch:
+    if arch not in ("unet", AUTO) and architecture(arch) == arch:
         from fastunet.models.timm_encoders import check_name  # timm takes a while
 
         check_name(arch)
     for service in plan.fit.track or ():
         check_installed(service)
-    device_of(plan.fit.device, default_device())
+    device(plan)
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
     set_seed(plan.split.seed)
+
+
+def device(plan: Plan) -> torch.device:
+    """Where the plan's network trains. Raises `OptionError` for a device that does not work."""
+    return device_of(plan.fit.device, default_device())
 
 
 def share_the_cores(programs: OtherPrograms) -> None:
@@ -211,22 +230,44 @@ def share_the_cores(programs: OtherPrograms) -> None:
         say(f"Threads: {fastest} of {threads}: others use {busy:.1f} cores, and fewer are faster")
 
 
-def load(
+def look_at(
     plan: Plan, pairs: PairList | None = None, files: DecodedFiles | None = None
-) -> ImageMaskDataLoaders:
+) -> Understood:
     """Find, read and split the data, as far as not done yet; say what was understood."""
-    device = device_of(plan.fit.device, default_device())
     pairs = pairs or find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
-    options = flat(plan.mask, plan.split, plan.input)
-    measured = options["bs"] == "auto"
-    options["bs"] = None if measured else options["bs"]  # by `learner`
-    options["size"] = options["size"] or default_side(device.type)
-    dls = ImageMaskDataLoaders.from_pairs(pairs, **options, device=device, files=files)
-    parts = ", ".join(f"{len(part)} {name}" for name, part in dls.pairs.items() if part)
+    if not pairs:
+        raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
+    with gathered_messages():
+        data = understand(pairs, plan.mask, plan.split, plan.input, files=files)
+    parts = ", ".join(f"{len(part)} {name}" for name, part in data.parts.items() if part)
+    say(f"Data:    {plan.files.data} ({pairs.layout}): {parts}")
+    say(f"Masks:   {data.codec.describe()}")
+    return data
+
+
+def fill_in(
+    plan: Plan,
+    data: Understood,
+    started: float | None = None,  # by `time.perf_counter`, from when the plan's minutes count
+) -> tuple[Plan, list[Reason]]:
+    """Choose what the plan leaves open, and say why."""
+    left = None
+    if plan.fit.minutes and started is not None:
+        left = started + 60 * plan.fit.minutes - processes.clock()
+    plan, reasons = processes.from_first(partial(fill, plan, data, device(plan), left))
+    for number, one in enumerate(reasons):
+        say(f"{'Plan:' if not number else '':8} {one}")
+    return plan, reasons
+
+
+def load(plan: Plan, data: Understood) -> ImageMaskDataLoaders:
+    """The loaders of a plan in which nothing is open; say what the network sees."""
+    measured = plan.input.bs == "auto"  # by `learner`
+    input = replace(plan.input, bs=None) if measured else plan.input
+    with gathered_messages():
+        dls = ImageMaskDataLoaders.of_understood(data, input, device=device(plan))
     pre = dls.preprocess
     channels = {1: "grey", 3: "RGB"}.get(pre.channels, f"{pre.channels} channels")
-    say(f"Data:    {plan.files.data} ({pairs.layout}): {parts}")
-    say(f"Masks:   {dls.codec.describe()}")
     size = f"{pre.size[0]}x{pre.size[1]}"
     way = f"resized to {size}"
     if not pre.sees_whole:

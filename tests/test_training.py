@@ -60,9 +60,9 @@ def test_a_run_may_end_early(write_pairs, in_tmp, capsys):
 
 def test_a_plan_holds_what_was_decided(write_pairs, in_tmp):
     write_pairs(8)
-    _, plan = trained(Plan.of(data="data", size=32, epochs=1), in_tmp / "a")
+    _, plan = trained(Plan.of(data="data", arch="unet", size=32, epochs=1), in_tmp / "a")
     assert plan.files.data == in_tmp / "data"
-    assert (plan.input.size, plan.input.bs, plan.input.augment) == ((32, 32), 2, "scene")
+    assert (plan.input.size, plan.input.bs, plan.input.augment) == ((32, 32), 2, "free")
     assert (plan.fit.epochs, plan.fit.lr, plan.fit.device) == (1, 0.003, "cpu")
     assert plan.fit.threads == torch.get_num_threads()
     assert plan.fit.precision in ("bf16", "fp32")

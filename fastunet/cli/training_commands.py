@@ -47,7 +47,7 @@ def demo(
     writes all of it to one folder. An earlier demo there is written over.
     """
     started = start_of_process()
-    with _told(_claim(out, out, overwrite=True)) as folder:
+    with _told(RunFolder.claim(out, True, command_line())) as folder:
         quiet_plots()
         from fastunet import samples, training
 
@@ -128,7 +128,7 @@ def train(
         raise OptionError("DATA is missing: fastunet train DATA, or --plan with a run's plan.json.")
     else:
         asked = Plan.load(plan).but(**given.options) if plan else Plan.of(**given.options)
-        claim = _claim(out, asked.files.data, overwrite)
+        claim = RunFolder.claim_for(asked.files.data, out, overwrite, command_line())
     with _on_all_processes(_told(claim)) as folder:
         if processes.is_first():
             asked.from_anywhere().save(folder.work / PLAN)
@@ -166,7 +166,9 @@ def lr_find(
 
     check_outputs([Output(out, "the curve")], data_files(plan.files), overwrite)
     training.begin(plan)
-    dls = training.load(plan)
+    data = training.look_at(plan)
+    plan, _ = training.fill_in(plan, data)
+    dls = training.load(plan, data)
     make_folder(out.parent)
     rate = training.find_lr(training.learner(plan, dls), plan.fit.lr_batches, out)
     more = given.again("train", without=("data",))
@@ -184,14 +186,6 @@ def quoted(path: Path) -> str:
 def command_line() -> str:
     """What the user typed."""
     return shlex.join(["fastunet", *sys.argv[1:]])
-
-
-def _claim(out: Path | None, data: Path, overwrite: bool) -> AbstractContextManager[RunFolder]:
-    """The folder of a new run."""
-    if out:
-        return RunFolder.claim(out, overwrite, command_line())
-    name = data.stem if data.is_file() else data.resolve().name
-    return RunFolder.claim_next(Path("runs"), name, command_line())
 
 
 @contextmanager

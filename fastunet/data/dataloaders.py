@@ -19,11 +19,12 @@ from fastunet._util.processes import on_this_machine
 from fastunet._util.threads import cores
 from fastunet.checks.bad_pairs import Skipped
 from fastunet.checks.resolution import Resolution
+from fastunet.choices import Orientation
 from fastunet.data.arguments import check_objects, device_of
-from fastunet.data.augment import Albumentations, augmentation_of
+from fastunet.data.augment import Albumentations, Augment, augmentation_of
 from fastunet.data.blocks import PairImageBlock, PairMaskBlock
 from fastunet.data.loader import SECOND_NORMALISATION, PairDL
-from fastunet.data.prepare import prepare
+from fastunet.data.prepare import Understood, prepare, understand
 from fastunet.data.reader import PairReader, Tile
 from fastunet.data.transforms import OfReader
 from fastunet.errors import SplitError, TrainingError
@@ -129,16 +130,41 @@ class ImageMaskDataLoaders(DataLoaders):
         class at the network's size.
         """
         pairs = as_pairs(pairs, missing_ok=input.skip_bad)
-        augment = augmentation_of(input.augment)
-        batch_tfms = L(batch_tfms)
-        if any(map(_is_normalize, batch_tfms)):
-            raise TrainingError(SECOND_NORMALISATION)
-        check_objects(codec, preprocess, num_workers, batch_tfms)
+        check_objects(codec, preprocess, num_workers, L(batch_tfms))
+        _check_views(input, batch_tfms)
         device = device_of(device, default_device())
         if not pairs:
             raise SplitError("There are 0 pairs to train on; at least 2 are needed.")
-        data = prepare(pairs, mask, split, input, codec, preprocess, progress, files)
+        orientation: Orientation | None = None if preprocess is None else "upright"
+        data = understand(pairs, mask, split, input, codec, orientation, progress, files)
+        return cls.of_understood(
+            data,
+            input,
+            batch_tfms=batch_tfms,
+            preprocess=preprocess,
+            num_workers=num_workers,
+            processes=processes,
+            device=device,
+            progress=progress,
+        )
 
+    @classmethod
+    def of_understood(
+        cls,
+        understood: Understood,
+        input: InputOptions,
+        *,
+        batch_tfms: Sequence | Transform | None = None,
+        preprocess: Preprocess | None = None,
+        num_workers: int | None = None,
+        processes: bool | None = None,
+        device: str | torch.device | None = None,
+        progress: bool = True,
+    ) -> "ImageMaskDataLoaders":
+        """DataLoaders over data that were looked at; otherwise as `from_pairs`."""
+        augment = _check_views(input, batch_tfms)
+        device = device_of(device, default_device())
+        data = prepare(understood, input, preprocess, progress)
         reader = PairReader(data.codec, data.preprocess, data.files)
         kept = reader.keep(data.shown, input.cache, progress)
         train: list[Pair] = data.parts["train"]
@@ -155,7 +181,7 @@ class ImageMaskDataLoaders(DataLoaders):
         block = DataBlock(
             blocks=(PairImageBlock(reader, augment), PairMaskBlock(reader)),
             splitter=IndexSplitter(range(len(train), len(train) + len(valid))),
-            batch_tfms=list(batch_tfms),
+            batch_tfms=L(batch_tfms),
         )
         # path stays ".": a Learner writes its models there, never into the data folder
         made = block.dataloaders(
@@ -169,6 +195,15 @@ class ImageMaskDataLoaders(DataLoaders):
         dls.pairs, dls.skipped, dls.resolution = data.parts, data.skipped, data.resolution
         dls.measures_bs = input.bs == "auto"
         return dls
+
+
+def _check_views(
+    input: InputOptions, batch_tfms: Sequence | Transform | None
+) -> Augment | Albumentations:
+    """The augmentation. Raises `TrainingError` for one that cannot be, or a second `Normalize`."""
+    if any(map(_is_normalize, L(batch_tfms))):
+        raise TrainingError(SECOND_NORMALISATION)
+    return augmentation_of(input.augment)
 
 
 def _batch_size(asked: int | str | None, count: int, preprocess: Preprocess) -> int:

@@ -1,7 +1,7 @@
 """From pairs to what training needs to know: good pairs, classes, parts and the network's input."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -37,13 +37,12 @@ _SIDE = 256  # pixels of the network's input, where nobody says
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A data set that was understood: what its loaders are made of."""
+class Understood:
+    """A data set whose files were looked at: what its masks hold, and who is in which part."""
 
     parts: dict[str, list[Pair]]  # by "train", "valid" and "test"
     codec: MaskCodec
-    preprocess: Preprocess
-    resolution: Resolution  # what the network's size leaves of the masks
+    orientation: Orientation  # how turned photos enter the network
     skipped: Sequence[Skipped]  # pairs that were left out
     files: DecodedFiles  # what was decoded on the way
 
@@ -53,16 +52,24 @@ class Prepared:
         return [*self.parts["train"], *self.parts["valid"]]
 
 
-def prepare(
+@dataclass(frozen=True)
+class Prepared(Understood):
+    """The same with the network's input: what its loaders are made of."""
+
+    preprocess: Preprocess
+    resolution: Resolution  # what the network's size leaves of the masks
+
+
+def understand(
     pairs: Sequence[Pair],
     mask: MaskOptions,
     split: SplitOptions,
     input: InputOptions,
-    codec: MaskCodec | None,  # instead of inferring one
-    preprocess: Preprocess | None,  # instead of inferring one
-    progress: bool,
+    codec: MaskCodec | None = None,  # instead of inferring one
+    orientation: Orientation | None = None,  # instead of finding it out
+    progress: bool = True,
     files: DecodedFiles | None = None,  # what was decoded already
-) -> Prepared:
+) -> Understood:
     """Look at the files, each decoded once while memory lasts. Raises as `from_pairs` says."""
     files = files or DecodedFiles(room_in_memory())
     every, skipped = pairs, list[Skipped]()
@@ -73,8 +80,7 @@ def prepare(
         stats = _audited(layout, mask, input, files, progress)
     else:
         stats = refuse_bad_pairs(pairs, progress)
-    orientation: Orientation = "upright"
-    if preprocess is None:
+    if orientation is None:
         orientation = choose_orientation(stats, input.orientation, progress, files)
 
     present = None
@@ -90,33 +96,45 @@ def prepare(
         pairs, unknown_values = without_unknown_values(pairs, codec, progress, files)
         skipped += unknown_values
         warn_of_skipped(skipped, len(every))
-
     parts = _parts(every, pairs, skipped, split, present)
+    return Understood(parts, codec, orientation, skipped, files)
+
+
+def prepare(
+    data: Understood,
+    input: InputOptions,
+    preprocess: Preprocess | None = None,  # instead of inferring one
+    progress: bool = True,
+) -> Prepared:
+    """Add what the network sees of the data. Raises as `from_pairs` says."""
+    files = data.files
     if preprocess is None:
         side = _SIDE if input.size is None else input.size
         preprocess = Preprocess.infer(
-            [pair.image_files for pair in parts["train"]],
+            [pair.image_files for pair in data.parts["train"]],
             side if input.patch is None else input.patch,
             input.channels,
             "resize" if input.patch is None else "patch",
             input.scale,
             input.scaling,
             progress=progress,
-            orientation=orientation,
+            orientation=data.orientation,
             read=files.image,
         )
-    channel_files = max((len(pair.image_files) for pair in pairs), default=1)
+    used = [pair for part in data.parts.values() for pair in part]
+    channel_files = max((len(pair.image_files) for pair in used), default=1)
     preprocess = replace(preprocess, channel_files=channel_files)
     resolution = measure_resolution(
-        [pair.mask for part in ("train", "valid") for pair in parts[part]],
-        partial(files.class_indices, codec=codec),
-        codec.classes,
+        [pair.mask for pair in data.shown],
+        partial(files.class_indices, codec=data.codec),
+        data.codec.classes,
         preprocess,
         progress,
     )
     if resolution.lost:
         warn(f"{resolution.message} {resolution.advice}")
-    return Prepared(parts, codec, preprocess, resolution, skipped, files)
+    of_data = {field.name: getattr(data, field.name) for field in fields(Understood)}
+    return Prepared(**of_data, preprocess=preprocess, resolution=resolution)
 
 
 def _audited(

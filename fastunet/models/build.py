@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from textwrap import shorten
 
+import torch
 from torch import nn
 
 from fastunet._util.terminal import printable, shown
@@ -19,6 +20,11 @@ _NETWORKS = {
     "fastai": ("fastunet.models.fastai_unet", "FastaiUNet"),
     "smp": ("fastunet.models.smp", "rebuild_smp"),
 }
+
+
+def default_width(device: str | torch.device) -> int:
+    """Channels of the scratch U-Net at full resolution, where nobody says."""
+    return 16 if torch.device(device).type == "cpu" else 32
 
 
 def build(

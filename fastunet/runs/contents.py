@@ -18,6 +18,7 @@ CHECKPOINTS = "checkpoints"  # from which the run goes on where it is stopped
 CHECKPOINT_FILES = "fit-*-epoch-*-batch-*.ckpt"
 SPLIT = "split.json"
 PLAN = "plan.json"  # what was done, to be repeated
+REASONS = "reasons.json"  # why what nobody had chosen is as it is
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there where something did
 REPORT = "report.html"  # the page of the run
@@ -33,7 +34,7 @@ _BUNDLE = (BUNDLE_JSON, "model.safetensors", "model-????????.safetensors")
 _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.csv")
 _FILES: Owned = {  # that a run writes
     "": (
-        *(RUN_JSON, PLAN, SPLIT, SKIPPED, *_BUNDLE),
+        *(RUN_JSON, PLAN, REASONS, SPLIT, SKIPPED, *_BUNDLE),
         *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON, REPORT),
     ),
     BEST: _BUNDLE,

@@ -9,7 +9,7 @@ import os
 import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -107,6 +107,20 @@ class RunFolder:
                 if taken:
                     yield folder
                     return
+
+    @classmethod
+    def claim_for(
+        cls,
+        data: Path,  # what is trained on
+        out: str | os.PathLike | None = None,  # None: `runs/DATA-1`, `-2`, ...
+        overwrite: bool = False,
+        command: str = "",
+    ) -> "AbstractContextManager[RunFolder]":
+        """As `claim`; where no folder is named, the next one that is named after the data."""
+        if out:
+            return cls.claim(out, overwrite, command)
+        name = data.stem if data.is_file() else data.resolve().name
+        return cls.claim_next(Path("runs"), name, command)
 
     @classmethod
     def held_elsewhere(cls, path: Path, work: Path, command: str) -> "RunFolder":

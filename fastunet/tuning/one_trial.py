@@ -18,12 +18,13 @@ from fastunet import training
 from fastunet.callback.plain import PlainCallback
 from fastunet.data.augment import augmentation_of
 from fastunet.data.dataloaders import ImageMaskDataLoaders
+from fastunet.data.prepare import Understood
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
 from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
 from fastunet.learner import SegmentationLearner
-from fastunet.pairs.pair import Pair, PairList
+from fastunet.pairs.pair import Pair
 from fastunet.plan import Plan
 from fastunet.scan.decoded import DecodedFiles
 
@@ -54,15 +55,14 @@ class KeptFiles(DecodedFiles):
 class TrialData:
     """The data of all trials: decoded once, on one split, a set of loaders for each size."""
 
-    pairs: PairList | None
-    files: DecodedFiles
+    understood: Understood
     _loaders: dict[Any, ImageMaskDataLoaders] = field(default_factory=dict)
 
     def loaders(self, plan: Plan) -> ImageMaskDataLoaders:
         """Loaders as the plan wants them; the same random numbers come of them each time."""
         made = self._loaders.get(plan.input.size)
         if made is None:
-            made = self._loaders[plan.input.size] = training.load(plan, self.pairs, self.files)
+            made = self._loaders[plan.input.size] = training.load(plan, self.understood)
         for transform in made.train.after_item:
             if isinstance(transform, RandomView):
                 transform.augment = augmentation_of(plan.input.augment)

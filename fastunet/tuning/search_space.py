@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from fastunet.choices import Preset
+from fastunet.models.build import default_width
 from fastunet.models.pretrained import weights_at_hand
 from fastunet.plan import Plan
 
@@ -60,15 +61,18 @@ def search_space(
 
 
 def _networks(default: Plan, fixed: Sequence[str]) -> list[str]:
+    """The default, then encoders with weights at hand, then the scratch U-Net."""
     model = default.model
-    if model.arch != "unet" or "width" in fixed or model.width is None:
+    if {"width", "weights"} & {*fixed} or ("arch" in fixed and model.arch != "unet"):
         return []
-    widths = (model.width, 2 * model.width, max(1, model.width // 2))
-    found = [f"unet{_WIDTH}{width}" for width in widths]
-    if not {"arch", "pretrained"} & {*fixed}:
-        at_hand = [one for one in _ENCODERS if weights_at_hand(one) in ("installed", "cached")]
-        found[1:1] = at_hand
-    return found
+    width = model.width or default_width(default.fit.device or "cpu")
+    scratch = [f"unet{_WIDTH}{one}" for one in (width, 2 * width, max(1, width // 2))]
+    if {"arch", "pretrained"} & {*fixed}:
+        return scratch
+    at_hand = [one for one in _ENCODERS if weights_at_hand(one) in ("installed", "cached")]
+    if model.arch == "unet":
+        return [scratch[0], *at_hand, *scratch[1:]]
+    return [model.arch, *(one for one in at_hand if one != model.arch), *scratch]
 
 
 def as_options(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from fastunet._util.text import plural
 from fastunet.data.cache import room_in_memory
 from fastunet.errors import FastunetError, OptionError, TrainingError
 from fastunet.io.images import image_sizes
-from fastunet.pairs.find import find_pairs
 from fastunet.pairs.split import save_split
 from fastunet.plan import Plan
 from fastunet.runs.contents import BEST, SPLIT
@@ -134,11 +133,12 @@ def run_search(
         else:
             before, left = None, 60 * (minutes or MINUTES)
         training.begin(plan)
-        pairs = find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
-        data = TrialData(pairs, KeptFiles(room_in_memory()))
-        dls = data.loaders(plan)
-        if plan.fit.threads is None and dls.device.type == "cpu":
+        understood = training.look_at(plan, files=KeptFiles(room_in_memory()))
+        if plan.fit.threads is None and training.device(plan).type == "cpu":
             training.share_the_cores(programs)
+        plan, _ = training.fill_in(plan, understood)
+        data = TrialData(understood)
+        dls = data.loaders(plan)
         ends = started + left - _REST
         if before is None:
             search = _asked(plan, data, fixed, left / 60, trials, ends, scratch, command)

@@ -9,7 +9,6 @@ from fastunet import training
 from fastunet.data.augment import Augment
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
-from fastunet.pairs.find import find_pairs
 from fastunet.plan import Plan
 from fastunet.tuning.one_trial import (
     KeptFiles,
@@ -22,7 +21,7 @@ from fastunet.tuning.one_trial import (
 
 optuna = pytest.importorskip("optuna")
 
-BASE = {"size": 32, "width": 2, "bs": 2, "device": "cpu", "epochs": 4}
+BASE = {"arch": "unet", "size": 32, "width": 2, "bs": 2, "device": "cpu", "epochs": 4}
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def plan(write_pairs, in_tmp):
 
 @pytest.fixture
 def data(plan):
-    return TrialData(find_pairs(plan.files.data), KeptFiles(100_000_000))
+    return TrialData(training.look_at(plan, files=KeptFiles(100_000_000)))
 
 
 def trained(plan, data, study, **how):
@@ -43,7 +42,7 @@ def trained(plan, data, study, **how):
 
 def test_files_are_decoded_once_and_a_size_has_one_set_of_loaders(plan, data):
     first = data.loaders(plan)
-    held = data.files.held
+    held = data.understood.files.held
     assert held > 0
     for pair in first.pairs["train"]:
         pair.image.unlink()  # it is not read again
@@ -51,7 +50,7 @@ def test_files_are_decoded_once_and_a_size_has_one_set_of_loaders(plan, data):
     assert again is first
     [view] = [one for one in again.train.after_item if isinstance(one, RandomView)]
     assert view.augment == Augment.preset("free")
-    assert data.files.held == held
+    assert data.understood.files.held == held
 
 
 def test_a_trial_scores_what_its_network_scores_at_the_images_own_size(plan, data):

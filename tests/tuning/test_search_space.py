@@ -6,7 +6,7 @@ from fastunet.models.pretrained import weights_at_hand
 from fastunet.plan import Plan
 from fastunet.tuning.search_space import as_options, differences, search_space
 
-DEFAULT = Plan.of(data="cells", size=128, width=16, augment="scene", lr=0.003)
+DEFAULT = Plan.of(data="cells", arch="unet", size=128, width=16, augment="scene", lr=0.003)
 
 
 def test_the_default_stands_first_and_sizes_are_those_that_images_have():

@@ -1,0 +1,1 @@
+"""The plan that a run makes by itself: from the data, the machine and the minutes, with reasons."""

