@@ -285,6 +285,11 @@ class FitOptions(Options):
         "Report losses, scores and pictures of predictions to TensorBoard, Weights & Biases "
         "(offline, unless WANDB_MODE says otherwise) or MLflow. May be repeated.",
     )
+    better_than: File | None = option(
+        None,
+        "A model that is kept unless the new one is better beyond chance, on the same held-out "
+        "images. It trains on the old one's split, where that fits.",
+    )
     device: Text | None = option(
         None, "Where it runs: cpu, cuda or mps.", shown="the fastest there is"
     )
@@ -412,7 +417,7 @@ class Plan:
 
     def from_anywhere(self) -> "Plan":
         """The same plan with whole paths, to follow it in another folder."""
-        names = ("data", "split", "weights")
+        names = ("data", "split", "weights", "better_than")
         paths = {name: self.options[name] for name in names}
         whole = {n: Path(p).absolute() for n, p in paths.items() if isinstance(p, str | PathLike)}
         return Plan.of(clock=self.clock, **self.options | whole)

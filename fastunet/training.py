@@ -9,18 +9,14 @@ whether the run is finished; until then `best/` is a bundle of the best epoch so
 `checkpoints/` is where the run goes on if it is stopped.
 """
 
-import hashlib
-import io
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
-import numpy as np
 import torch
 from fastai.callback.progress import CSVLogger, ProgressCallback
 from fastai.callback.training import GradientAccumulation, GradientClip
@@ -30,7 +26,8 @@ from fastunet._util import processes
 from fastunet._util.files import write_atomically
 from fastunet._util.load import OtherPrograms
 from fastunet._util.terminal import say
-from fastunet._util.text import listing, plural
+from fastunet._util.text import plural
+from fastunet.better_than import check_old, on_the_same_split
 from fastunet.callback.best_bundle import SaveBestBundle
 from fastunet.callback.checkpoint import Checkpoint
 from fastunet.callback.clock import ClockRecord, fit_again
@@ -45,15 +42,12 @@ from fastunet.checks.bad_pairs import save_skipped
 from fastunet.choices import Precision
 from fastunet.cpu_threads import fastest_threads
 from fastunet.data.arguments import device_of
-from fastunet.data.cache import MemoryCache, room_in_memory
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.data.prepare import Understood, understand
 from fastunet.errors import OptionError, SplitError
-from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
-from fastunet.inference import Segmenter
+from fastunet.finish import bytes_needed, finish, save_figure, training_ends
 from fastunet.io.library_messages import gathered_messages
-from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.losses.combined import LOSSES
 from fastunet.models.unet import UNet
@@ -68,7 +62,6 @@ from fastunet.precision import training_dtype
 from fastunet.runs.contents import (
     BEST,
     CHECKPOINTS,
-    DIAGNOSES_JSON,
     PLAN,
     REASONS,
     SKIPPED,
@@ -77,8 +70,6 @@ from fastunet.runs.contents import (
 from fastunet.runs.run_folder import RunFolder
 from fastunet.scan.decoded import DecodedFiles
 
-_REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
-_TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 _TO_FIND = 0.25  # of the time, for lr_find at most
 _SHARED = 0.25  # cores that others use, from which it may pay to take fewer
 _TO_SIZE, _SIZING = 0.05, 30.0  # share of the time, and seconds, to measure batch sizes at most
@@ -112,6 +103,9 @@ def train(
     own_start = time.perf_counter() if started is None else started
     started = processes.from_first(lambda: own_start)
     begin(plan)
+    pairs = pairs or find_pairs(*plan.files.words, missing_ok=plan.input.skip_bad)
+    if plan.fit.better_than is not None:
+        plan = on_the_same_split(plan, plan.fit.better_than, pairs)
     data = look_at(plan, pairs, files)
     if plan.fit.threads is None and device(plan).type == "cpu":
         share_the_cores(programs)
@@ -123,7 +117,7 @@ def train(
             save_reasons(reasons, folder.work / REASONS)
     learn = learner(plan, dls, folder.work)
     if processes.is_first():
-        folder.check_space(_bytes_needed(learn.model))
+        folder.check_space(bytes_needed(learn.model))
     rate = _peak_rate(plan, learn, folder.work / "lr_find.png", started)
     plan = decided(plan, learn, rate)
     if processes.is_first():
@@ -142,9 +136,7 @@ def train(
     clock, facts = _fit(plan, learn, rate, folder, training, started, anew)
     processes.end()
     plan = replace(plan, clock=clock, fit=replace(plan.fit, micro_batch=learn.micro_batches.size))
-    return processes.result_of_first(
-        partial(_finish, plan, learn, folder, training, facts, tracker)
-    )
+    return processes.result_of_first(partial(finish, plan, learn, folder, training, facts, tracker))
 
 
 def _save_data(dls: ImageMaskDataLoaders, folder: RunFolder, command: str) -> None:
@@ -154,44 +146,6 @@ def _save_data(dls: ImageMaskDataLoaders, folder: RunFolder, command: str) -> No
     if dls.skipped:
         save_skipped(dls.skipped, folder.work / SKIPPED)
         say(f"Skipped: {len(dls.skipped)} pairs; why is in {folder.path / SKIPPED}")
-
-
-def _finish(
-    plan: Plan,
-    learn: SegmentationLearner,
-    folder: RunFolder,
-    training: dict,  # what was done, for the bundle
-    facts: dict,  # what there is to say of the fit
-    tracker: Tracker,
-) -> Evaluation:
-    """Evaluate, write what a run leaves, put it in its place and tell of it."""
-    plan.save(folder.work / PLAN)
-    dls, scores = learn.dls, score(learn)
-    tracker.finish(_numbers(scores))
-    final = scores.get("test", scores["valid"])
-    learn.show_results(max_n=4)
-    save_figure(folder.work / "results.png")
-    final.save(folder.work / "evaluation")
-    others = {part: one.to_dict() for part, one in scores.items() if one is not final}
-    learn.save_bundle(folder.work, {**final.to_dict(), **others}, training | facts)
-    left_over = folder.finish()
-
-    kept = f"the best epoch by {facts['best_by']} on the validation part"
-    if facts["best_epoch"] is None:
-        kept = f"no epoch was the best by {facts['best_by']}: the last one"
-    say(f"Trained for {facts['seconds']:.0f} s; {kept} was kept.\n")
-    say(final)
-    if final.split == "valid":
-        chosen = "best epoch and the threshold were" if dls.task == "binary" else "best epoch was"
-        say(f"  (the {chosen} chosen on these images; a test/ part would be independent)")
-    if found := learn.guard.diagnoses:
-        say(
-            f"Diagnosed: {listing([one.name for one in found])}. What to try is in "
-            f"{folder.path / DIAGNOSES_JSON}; fastunet autopsy {folder.path} looks further."
-        )
-    if left_over:
-        say(f"Files that are not the replaced run's were kept: {listing(left_over, 5)}.")
-    return final
 
 
 # --- from the plan to a learner -------------------------------------------------------------------
@@ -208,6 +162,8 @@ def begin(plan: Plan) -> None:
         check_name(arch)
     for service in plan.fit.track or ():
         check_installed(service)
+    if plan.fit.better_than is not None:
+        check_old(plan.fit.better_than)
     device(plan)
     if plan.fit.threads:
         torch.set_num_threads(plan.fit.threads)
@@ -464,7 +420,8 @@ def _fit(
         if before and not anew:
             seconds = max(before["left"], 0.01)
         else:
-            ends = partial(_training_ends, learn, started, 60 * minutes)
+            judges = plan.fit.better_than is not None
+            ends = partial(training_ends, learn, started, 60 * minutes, judges)
             until = partial(processes.from_first, ends)
             seconds = max(until() - processes.clock(), _LEAST)
         say(f"Training for {seconds:.0f} of the {60 * minutes:.0f} s {at_a_rate}")
@@ -482,101 +439,3 @@ def _fit(
         "epochs": len(learn.recorder.values),
         "seconds": round(checkpoint.seconds, 1),
     }
-
-
-# --- what follows on the training -----------------------------------------------------------------
-
-
-class PredictOnce(Segmenter):
-    """A segmenter that predicts an image once, as far as there is memory for its probabilities."""
-
-    @classmethod
-    def of(cls, learn: SegmentationLearner) -> "PredictOnce":
-        """The learner's own, as its weights are now."""
-        own = learn.segmenter()
-        made = cls(own.model, own.codec, own.preprocess, threshold=own.threshold)
-        made._kept = MemoryCache(room_in_memory())
-        return made
-
-    _kept: MemoryCache[tuple[np.ndarray]]
-
-    def probabilities(self, image: Source | None = None, **channels) -> np.ndarray:
-        """As `Segmenter.probabilities`."""
-        if not isinstance(image, np.ndarray):
-            return super().probabilities(image, **channels)
-        key = (image.shape, image.dtype.str, hashlib.blake2b(image.tobytes()).digest())
-        kept = self._kept.get(key)
-        if kept is None:
-            kept = (super().probabilities(image),)
-            self._kept.put(key, kept)
-        return kept[0]
-
-
-def score(learn: SegmentationLearner) -> dict[str, Evaluation]:
-    """Choose the threshold on the validation part, and evaluate it and the test part."""
-    parts = learn.dls.pairs
-    once = PredictOnce.of(learn)
-    if learn.dls.task == "binary":
-        learn.threshold = once.threshold = best_threshold(once, parts["valid"])
-    scores = {"valid": evaluate(once, parts["valid"], "valid")}
-    if parts["test"]:
-        scores["test"] = evaluate(learn.segmenter(), parts["test"], "test")
-    return scores
-
-
-def _numbers(scores: Mapping[str, Evaluation]) -> dict[str, float]:
-    """The scores of each part and the ends of their intervals, by one name each."""
-    found = {}
-    for part, one in scores.items():
-        for name, value in one.overall.items():
-            found[f"{part}/{name}"] = value
-            ends = one.intervals[name] or ()
-            found |= {
-                f"{part}/{name}_{end}": v for end, v in zip(("low", "high"), ends, strict=False)
-            }
-    return found
-
-
-def _training_ends(learn: SegmentationLearner, started: float, seconds: float) -> float:
-    """When the training must end for all to be done in time, by `time.perf_counter`."""
-    return started + seconds - seconds_after(learn, min(3.0, _TO_SEE * seconds))
-
-
-def seconds_after(
-    learn: SegmentationLearner,
-    allowance: float,  # seconds that finding out may take
-) -> float:
-    """What follows on the training, in seconds, by some images: scores, pictures, files."""
-    images = [*learn.dls.pairs["valid"], *learn.dls.pairs["test"]]
-    learn.segmenter().probabilities(images[0].image_files)  # the first time takes longer
-
-    def seconds_each(count: int) -> float:
-        some = list(dict.fromkeys(images[i * len(images) // count] for i in range(count)))
-        start, once = time.perf_counter(), PredictOnce.of(learn)
-        if learn.dls.task == "binary":
-            best_threshold(once, some, "all", progress=False)
-        evaluate(once, some, "all", n_boot=0, progress=False)
-        return (time.perf_counter() - start) / len(some)
-
-    each = seconds_each(min(2, len(images)))
-    more = min(len(images), int(allowance / each))
-    if more > 2:
-        each = seconds_each(more)
-    return each * len(images) + _REST
-
-
-def _bytes_needed(model: torch.nn.Module) -> int:
-    """Nineteen times the weights, and pictures.
-
-    The best epoch, its successor and the bundle; in each of four checkpoints the weights, those of
-    the best epoch, and the optimizer's two means.
-    """
-    return 19 * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
-
-
-def save_figure(path: Path) -> None:
-    """Write the current figure, whole or not at all, and close it."""
-    picture = io.BytesIO()
-    plt.savefig(picture, dpi=80, format="png")
-    plt.close()
-    write_atomically(path, picture.getvalue())

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from fastunet import training
 from fastunet.data.dataloaders import ImageMaskDataLoaders
 from fastunet.evaluation.evaluate import best_threshold, evaluate
+from fastunet.finish import score
 from fastunet.inference import Segmenter
 from fastunet.learner import segmentation_learner
 from fastunet.plan import Plan
@@ -116,7 +117,7 @@ def test_validation_is_predicted_once_with_the_same_scores(write_pairs, monkeypa
         return predict(self, image, **channels)
 
     monkeypatch.setattr(Segmenter, "probabilities", counted)
-    scores = training.score(learn)
+    scores = score(learn)
     assert len(predicted) == len(valid)
     assert learn.threshold == threshold
     assert scores["valid"].to_dict() == expected.to_dict()

@@ -30,7 +30,7 @@ _USUAL = (256**2, 192**2)  # pixels of a whole image where nobody says how long;
 _STEP = 32  # pixels: sides are multiples
 _KEPT = 0.97  # of the Dice that masks allow at the images' own size: more detail brings little
 
-_STEPS = 300  # steps that a training should have at least
+_STEPS = 500  # steps that a training should have at least
 _BATCH, _LEAST_BATCH = 16, 4
 
 

@@ -12,18 +12,19 @@ from fastunet._util.files import read_small
 from fastunet.callback.diagnosis import Diagnosis, load_diagnoses
 from fastunet.errors import FastunetError, OutputError
 from fastunet.plan import EPOCHS, Plan
+from fastunet.planner.reasons import Reason, load_reasons
 from fastunet.runs.contents import (
     BUNDLE_JSON,
     DIAGNOSES_JSON,
     MAX_JSON,
     PLAN,
+    REASONS,
     RUN_JSON,
     SKIPPED,
     TEMPORARY,
 )
 
 HISTORY = "history.csv"
-REASONS = "reasons.json"  # why the planner chose what it chose
 LABEL_ERRORS = "label_errors.csv"  # suspected ones
 PREDICTED_DICE = "predicted_dice.json"  # of images, without their masks
 FOLDS = "folds.csv"  # scores of a cross-validation
@@ -32,16 +33,6 @@ _START, _END, _WARM_UP = 25, 1e5, 0.25  # of fastai's one-cycle: rate / 25 up, t
 
 Row = dict[str, str]
 _Read = TypeVar("_Read")
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why an option of the plan has its value."""
-
-    field: str
-    value: Any
-    reason: str
-    fact: str
 
 
 @dataclass
@@ -71,7 +62,7 @@ class RunRecord:
         record.run = record._read(folder / RUN_JSON, _document, {})
         record.skipped = record._read(folder / SKIPPED, _count_skipped, 0)
         record.diagnoses = record._read(folder / DIAGNOSES_JSON, load_diagnoses, ())
-        record.reasons = record._read(folder / REASONS, _reasons, ())
+        record.reasons = record._read(folder / REASONS, load_reasons, ())
         record.label_errors = record._read(folder / LABEL_ERRORS, _rows, ())
         record.predicted_dice = record._read(folder / PREDICTED_DICE, _document, {})
         record.folds = record._read(folder / FOLDS, _rows, ())
@@ -180,13 +171,6 @@ def _number(text: str | None) -> float:
         return seconds
     except ValueError:
         return math.nan
-
-
-def _reasons(path: Path) -> list[Reason]:
-    entries = json.loads(read_small(path, MAX_JSON, OutputError))
-    return [
-        Reason(*(one.get(n, "") for n in ("field", "value", "reason", "fact"))) for one in entries
-    ]
 
 
 def _count_skipped(path: Path) -> int:

@@ -17,6 +17,7 @@ BEST = "best"  # a bundle of the best epoch so far
 CHECKPOINTS = "checkpoints"  # from which the run goes on where it is stopped
 CHECKPOINT_FILES = "fit-*-epoch-*-batch-*.ckpt"
 SPLIT = "split.json"
+CHALLENGER = "challenger"  # a bundle of the new model where an old one was kept
 PLAN = "plan.json"  # what was done, to be repeated
 REASONS = "reasons.json"  # why what nobody had chosen is as it is
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
@@ -38,6 +39,7 @@ _FILES: Owned = {  # that a run writes
         *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON, REPORT),
     ),
     BEST: _BUNDLE,
+    CHALLENGER: _BUNDLE,
     CHECKPOINTS: (CHECKPOINT_FILES,),
     "evaluation": _EVALUATION,
     TENSORBOARD: ("events.out.tfevents.*",),

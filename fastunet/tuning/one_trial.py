@@ -23,6 +23,7 @@ from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
 from fastunet.evaluation.evaluate import best_threshold, evaluate
 from fastunet.evaluation.result import Evaluation
+from fastunet.finish import PredictOnce
 from fastunet.learner import SegmentationLearner
 from fastunet.pairs.pair import Pair
 from fastunet.plan import Plan
@@ -88,7 +89,7 @@ def own_size(
     n_boot: int = 0,
 ) -> Evaluation:
     """What it scores on them, as `evaluate` does, with the threshold that is the best for them."""
-    once = training.PredictOnce.of(learn)
+    once = PredictOnce.of(learn)
     if learn.dls.task == "binary":
         once.threshold = best_threshold(once, pairs, "all", progress=False)
     return evaluate(

@@ -9,6 +9,7 @@ from fastunet import training
 from fastunet.data.augment import Augment
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
+from fastunet.finish import score
 from fastunet.plan import Plan
 from fastunet.tuning.one_trial import (
     KeptFiles,
@@ -58,7 +59,7 @@ def test_a_trial_scores_what_its_network_scores_at_the_images_own_size(plan, dat
     done = trained(plan, data, study)
     assert done.scores.images == 2
     assert done.learn.threshold == done.scores.threshold
-    scores = training.score(done.learn)["valid"]
+    scores = score(done.learn)["valid"]
     assert (
         scores.dice == done.scores.dice == own_size(done.learn, done.learn.dls.pairs["valid"]).dice
     )
