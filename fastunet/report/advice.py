@@ -27,6 +27,8 @@ _MISSED = 0.25  # share of the objects of a size
 _OBJECTS = 20  # from which a share of them means something
 _WORST_SHARE = 0.05  # of the images
 _FEW_EPOCHS = 4
+_FEW_BATCHES = 100  # with which next to nothing is learned
+_EVERYWHERE = 0.99  # share of the pixels
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,35 @@ def diagnosed(facts: Facts) -> Iterator[Advice]:
     for one in facts.run.diagnoses:
         title = one.name.replace("-", " ").capitalize()
         yield Advice(title, f"In the training {one.message} {one.advice}", urgent=True)
+
+
+def hardly_trained(facts: Facts) -> Iterator[Advice]:
+    """A training that was over before it began."""
+    batches = facts.run.batches
+    if batches is not None and batches < _FEW_BATCHES:
+        yield Advice(
+            "Train longer",
+            f"Only {plural(batches, 'batch', 'batches')} were trained, in "
+            f"{plural(facts.run.epochs, 'epoch')}: some hundreds are the least. Give it more "
+            "epochs= or minutes=, smaller images (size=), or smaller batches (bs=).",
+            urgent=True,
+        )
+
+
+def one_class_everywhere(facts: Facts) -> Iterator[Advice]:
+    """Predictions that tell nothing apart."""
+    one = facts.evaluation
+    total = max(1, one.confusion.sum())
+    predicted, true = one.confusion.sum(0) / total, one.confusion.sum(1) / total
+    most = int(predicted.argmax())
+    if predicted[most] > _EVERYWHERE and true[most] < predicted[most] - (1 - _EVERYWHERE):
+        yield Advice(
+            "Find out why one class is predicted everywhere",
+            f"{100 * predicted[most]:.4g} % of the pixels are predicted as {one.classes[most]}; "
+            f"{100 * true[most]:.3g} % are. fastunet autopsy {facts.run.place} looks for the "
+            "cause.",
+            urgent=True,
+        )
 
 
 def no_test_part(facts: Facts) -> Iterator[Advice]:
@@ -150,7 +181,7 @@ def longer_training(facts: Facts) -> Iterator[Advice]:
     history = facts.run.history
     name = facts.run.monitor if facts.run.monitor in history else "dice"
     score = [value for value in history.get(name, ()) if math.isfinite(value)]
-    if len(score) < _FEW_EPOCHS or "loss" in name:
+    if len(score) < _FEW_EPOCHS or "loss" in name or any(hardly_trained(facts)):
         return
     best = int(np.argmax(score))
     if best < 0.9 * (len(score) - 1):
@@ -325,6 +356,8 @@ def unsure_probabilities(facts: Facts) -> Iterator[Advice]:
 ADVICES: Sequence[Adviser] = (
     leaks,
     diagnosed,
+    hardly_trained,
+    one_class_everywhere,
     other_threshold,
     lost_detail,
     longer_training,

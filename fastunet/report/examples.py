@@ -74,7 +74,7 @@ def draw(
     notes = []
     if truth.shape != (height, width):
         notes.append(
-            f"the part of {truth.shape[0]} x {truth.shape[1]} pixels with the most errors, from "
+            f"is the part of {truth.shape[0]} x {truth.shape[1]} pixels with the most errors, from "
             f"row {rows.start} and column {columns.start}, of {height} x {width}"
         )
     layers = [
@@ -84,7 +84,7 @@ def draw(
     ]
     base, times = _brightened(picture(image))
     if times > 1:
-        notes.append(f"{times:.1f} times as bright as it is")
+        notes.append(f"{times:.1f} times as bright as in the file")
     shown, scale = _encoded(base, layers, bytes_each)
     if scale < 1:
         notes.append(f"at {100 * scale:.0f} % of its resolution")
@@ -99,7 +99,7 @@ def draw(
         truth=true,
         prediction=predicted,
         errors=wrong,
-        note="Shown is " + ", ".join(notes) + "." if notes else "",
+        note="Shown " + ", ".join(notes) + "." if notes else "",
         legend=legend[:_LEGEND],
         more_classes=max(0, len(legend) - _LEGEND),
     )

@@ -85,6 +85,16 @@ class RunRecord:
         return len(self.history.get("epoch", ()))
 
     @property
+    def batches(self) -> int | None:
+        """How many were trained; None where nothing says so."""
+        if self.plan is not None and self.plan.clock is not None:
+            return sum(map(len, self.plan.clock.steps))
+        images, size = self.training.get("images"), self.training.get("bs")
+        if not (images and size and self.epochs):
+            return None
+        return self.epochs * max(1, images["train"] // size)
+
+    @property
     def monitor(self) -> str:
         """The score that says which epoch is the best."""
         return str(self.training.get("best_by", "dice"))

@@ -42,6 +42,8 @@ def training(found: Gathered) -> dict[str, Any]:
 
 def _curves(run: RunRecord) -> Iterator[tuple[Markup, str]]:
     epochs = run.history.get("epoch", [])
+    if len(epochs) < 2:
+        return
 
     def line(column: str, name: str, style: str) -> Line:
         return Line(name, list(zip(epochs, run.history[column], strict=True)), style)
@@ -107,7 +109,8 @@ def _data_facts(found: Gathered) -> Iterator[tuple[str, str]]:
     size = "x".join(map(str, preprocess.size))
     seen = f"the whole image, resized to {size}"
     if not preprocess.sees_whole:
-        seen = f"patches of {size} at {preprocess.scale:g} of the resolution"
+        share = "" if preprocess.scale == 1 else f"{preprocess.scale:g} of "
+        seen = f"patches of {size} at {share}the images' own resolution"
     yield "the network sees", seen
     if found.detail and found.detail.summary:
         yield "detail", found.detail.summary

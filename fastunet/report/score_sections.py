@@ -23,6 +23,7 @@ SCORE_NAMES = {  # of all classes, in the table
     "iou_per_image": "IoU, mean over images",
 }
 _BINS = 20  # of the histogram of images
+_ROOM = 40  # classes in the table of the confusion
 _ACROSS, _SHORT = 6, 3  # columns and letters, beyond which names are written upwards
 
 
@@ -82,20 +83,37 @@ def classes(found: Gathered) -> dict[str, Any]:
     one = found.evaluation
     colours = [tuple(map(int, colour)) for colour in found.segmenter.codec.colours]
     pixels = max(1, sum(row.pixels for row in one.per_class))
-    true = one.confusion.sum(1)
+    shown, counts = _frequent(one.confusion)
+    names = [*(one.classes[i] for i in shown), *(["others"] if len(shown) < len(counts) else [])]
     confusion = []
-    for name, row, total in zip(one.classes, one.confusion, true, strict=True):
-        shares = (row / total).tolist() if total else [None] * len(row)
-        confusion.append((name, shares))
+    for name, row in zip(names, counts, strict=True):
+        total = row.sum()
+        confusion.append((name, (row / total).tolist() if total else [None] * len(row)))
     return {
         "classes": [
             {"scores": row, "colour": colour, "share": row.pixels / pixels}
             for row, colour in zip(one.per_class, colours, strict=True)
         ],
-        "class_names": one.classes,
-        "long_names": len(one.classes) > _ACROSS and max(map(len, one.classes)) > _SHORT,
+        "class_names": names,
+        "long_names": len(names) > _ACROSS and max(map(len, names)) > _SHORT,
         "confusion": confusion,
     }
+
+
+def _frequent(
+    confusion: np.ndarray,  # (C, C)
+) -> tuple[list[int], np.ndarray]:
+    """The classes that a table has room for, by index, and their counts; the others added up."""
+    classes = len(confusion)
+    if classes <= _ROOM:
+        return list(range(classes)), confusion
+    order = (-confusion.sum(1)).argsort(kind="stable")
+    shown = sorted(order[:_ROOM].tolist())
+    place = np.full(classes, _ROOM)
+    place[shown] = range(_ROOM)
+    counts = np.zeros((_ROOM + 1, _ROOM + 1), np.int64)
+    np.add.at(counts, (place[:, None], place[None]), confusion)
+    return shown, counts
 
 
 def mistakes(found: Gathered) -> dict[str, Any]:

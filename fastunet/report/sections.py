@@ -112,7 +112,7 @@ def _contents(made: Mapping[str, Any]) -> list[tuple[str, str]]:
         "more": ("More images", made["more_examples"]),
         "mistakes": ("Errors", made["mistakes"]),
         "probabilities": ("Probabilities", made["probability_charts"]),
-        "training": ("Training", made["training_charts"]),
+        "training": ("Training", made["training_notes"]),
         "folds": ("Cross-validation", made["folds"]),
         "data": ("Data", True),
         "labels": ("Label errors", made["label_errors"]),

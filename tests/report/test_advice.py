@@ -131,3 +131,13 @@ def test_gains_fall_and_small_ones_are_left_out():
     assert "Train longer" not in [one.title for one in found]  # 0.002
     assert found[-1].gain is None
     assert len(ADVICES) == len({*ADVICES})
+
+
+def test_a_training_that_hardly_began_and_predicts_one_class_says_so_first():
+    truth, _ = squares()
+    of = facts(scored([(truth, np.ones_like(truth))] * 3), {"epoch": [0], "dice": [0.1]})
+    of.run.training = {"images": {"train": 12}, "bs": 4}
+    first, second = advices(of)[:2]
+    assert first.title == "Train longer"
+    assert "Only 3 batches were trained, in 1 epoch" in first.text
+    assert "100 % of the pixels are predicted as cell; 25 % are." in second.text

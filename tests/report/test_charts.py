@@ -62,3 +62,9 @@ def test_bars_count_whole_things():
 def test_points_are_drawn_one_by_one():
     svg = scatter_chart("", "predicted", [(0.5, 0.6), (0.7, 0.9)])
     assert str(svg).count("<circle") == 2
+
+
+def test_of_very_many_points_some_are_drawn():
+    points = [(i / 10_000, 0.5) for i in range(10_000)]
+    assert len(line_chart("", "", [Line("", points)])) < 20_000
+    assert scatter_chart("", "", points).count("<circle") <= 600

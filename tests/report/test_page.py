@@ -83,6 +83,14 @@ def test_its_numbers_are_those_of_the_evaluation(finished_run, values):
     assert "6 training, 3 validation, 3 test" in text
 
 
+def test_many_classes_have_a_table_that_stays_small(finished_run):
+    made = finished_run(tuple(range(120)), n=6)
+    page = write_report(made.folder, made.segmenter, made.parts, made.scores)
+    text = read(page).text
+    assert "The 40 classes with the most pixels are shown" in text
+    assert page.stat().st_size < 1_000_000
+
+
 def test_a_run_without_a_test_part_says_what_chose_the_model(finished_run):
     made = finished_run(test_pct=0.0)
     text = read(report(made.folder)).text
@@ -106,7 +114,7 @@ def test_all_that_other_parts_of_the_run_left_is_shown(finished_run):
     )
     page = report(made.folder)
     text = read(page).text
-    for said in ("small cells", "median 12 px", "bad-<b>.png", "0.043", "0.77", "0.7345"):
+    for said in ("Small cells", "median 12 px", "bad-<b>.png", "0.043", "0.77", "0.7345"):
         assert said in text
     assert "In the training the loss rose. Stop earlier." in text
     assert "<b>.png" not in page.read_text()
