@@ -19,6 +19,7 @@ from fastunet.report.mistakes import SIDES, Mistakes
 from fastunet.report.run_record import RunRecord
 
 _LEAST = 0.005  # of Dice: what brings less is not worth to be said
+_FEW_IMAGES = 10  # to measure on
 _WIDE = 0.03  # half of an interval from which more images are advised
 _NEAR = 0.7  # share of the errors from which outlines are spoken of
 _UNSURE = 0.05  # calibration error
@@ -124,17 +125,21 @@ def no_test_part(facts: Facts) -> Iterator[Advice]:
     )
 
 
-def wide_interval(facts: Facts) -> Iterator[Advice]:
-    """Few images to measure on."""
-    interval = facts.evaluation.intervals["dice"]
-    if interval is None or (interval[1] - interval[0]) / 2 < _WIDE:
+def few_images(facts: Facts) -> Iterator[Advice]:
+    """A score that is not known well."""
+    one, interval = facts.evaluation, facts.evaluation.intervals["dice"]
+    half = (interval[1] - interval[0]) / 2 if interval else math.nan
+    images = plural(one.images, "image")
+    if len(set(one.units)) < _FEW_IMAGES:
+        text = f"{images}, or groups of them, tell little; the interval of so few is too narrow."
+    elif half >= _WIDE:
+        text = (
+            f"With {images} the Dice is known to about {half:.3f} either way. Four times as many "
+            "would halve that."
+        )
+    else:
         return
-    half = (interval[1] - interval[0]) / 2
-    yield Advice(
-        "Measure on more images",
-        f"With {plural(facts.evaluation.images, 'image')} the Dice is known to about {half:.3f} "
-        "either way. Four times as many images would halve that.",
-    )
+    yield Advice("Measure on more images", text)
 
 
 # --- what raises the score ------------------------------------------------------------------------
@@ -368,7 +373,7 @@ ADVICES: Sequence[Adviser] = (
     small_objects,
     suspected_labels,
     no_test_part,
-    wide_interval,
+    few_images,
     errors_at_outlines,
     invented_objects,
     unsure_probabilities,

@@ -14,7 +14,8 @@ from fastunet.overlay import Colour, class_layer, class_legend, error_layer, pic
 
 Rank = Literal["worst", "median", "best"]
 
-_SIDE = 1024  # pixels: of larger images a window is shown
+_WHOLE = 2_500_000  # pixels of an image that is shown as a whole
+_SIDE = 1024  # pixels a side of the window that is shown of others
 _BYTES = 2_700_000  # of all pictures together; as text in the page they are a third more
 _QUALITIES = (88, 75, 60)  # of the picture as WebP, from good to sufficient
 _LEAST = 64  # pixels a side that are always left
@@ -119,10 +120,11 @@ def _brightened(
 def _window(
     wrong: np.ndarray,  # (H, W) bool
 ) -> tuple[slice, slice]:
-    """The rows and columns of at most `_SIDE` pixels a side that hold the most errors."""
-    height, width = (min(side, _SIDE) for side in wrong.shape)
-    if (height, width) == wrong.shape:
+    """All rows and columns, or of a large image those of the window with the most errors."""
+    height, width = wrong.shape
+    if wrong.size <= _WHOLE:
         return slice(0, height), slice(0, width)
+    height, width = min(height, _SIDE), min(width, _SIDE)
     sums = cv2.integral(wrong.astype(np.uint8))
     step = 16  # pixels between the windows that are compared
     tops = np.arange(0, wrong.shape[0] - height + 1, step)[:, None]

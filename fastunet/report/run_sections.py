@@ -51,7 +51,7 @@ def _curves(run: RunRecord) -> Iterator[tuple[Markup, str]]:
     kept = [] if run.best_epoch is None else [Mark(float(run.best_epoch), "kept")]
     losses = {"train_loss": ("training", "a"), "valid_loss": ("validation", "b")}
     lines = [line(name, *how) for name, how in losses.items() if name in run.history]
-    yield line_chart("Loss by epoch", "epoch", lines, marks=kept), "Loss."
+    yield line_chart("Loss by epoch", "epoch", lines, marks=kept), "The loss of each part."
     wanted = [name for name in dict.fromkeys([run.monitor, *_CURVES]) if name in run.scores]
     shown = [
         line(name, SCORE_NAMES.get(name, name), style)

@@ -32,9 +32,10 @@ def _head(found: Gathered) -> dict[str, Any]:
         rule = f"foreground is what is more probable than {one.threshold:.3g}"
     sentence = f"The {of_what} is {score(one.dice)} on {images}"
     if ends := one.intervals["dice"]:
-        confidence = f"{100 * one.bootstrap.confidence:g} %"
+        confidence = f"{100 * one.bootstrap.confidence:g}\N{NO-BREAK SPACE}%"
         sentence += f", with a {confidence} interval from {ends[0]:.3f} to {ends[1]:.3f}"
-    notes = [f"Measured at the images' own size; void is left out; {rule}."]
+    void = "void is left out; " if found.segmenter.codec.void else ""
+    notes = [f"Measured at the images' own size; {void}{rule}."]
     if one.split == "valid":
         chosen = "best epoch and the threshold were" if one.is_binary else "best epoch was"
         notes.append(

@@ -113,6 +113,15 @@ def test_small_objects_that_are_missed_are_counted():
     assert advice.gain == pytest.approx(1 - one.dice)
 
 
+def test_a_score_of_few_images_or_a_wide_interval_asks_for_more_images():
+    few = next(a for a in advices(facts(scored([squares()] * 2))) if "more images" in a.title)
+    assert "2 images" in few.text
+    wide = scored([squares(18), squares(1)] * 6)
+    low, high = wide.intervals["dice"]
+    text = next(a.text for a in advices(facts(wide)) if "more images" in a.title)
+    assert f"about {(high - low) / 2:.3f} either way" in text
+
+
 def test_suspected_labels_are_named():
     of = facts(scored([squares()] * 3))
     of.run.label_errors = [{"image": "a.png", "score": "0.9"}, {"image": "a.png", "score": "0.8"}]
