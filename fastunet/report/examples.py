@@ -12,7 +12,7 @@ from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
 from fastunet.overlay import Colour, class_layer, class_legend, error_layer, picture
 
-Rank = Literal["worst", "median", "best"]
+Rank = Literal["worst", "median", "best", "suspected"]
 
 _WHOLE = 2_500_000  # pixels of an image that is shown as a whole
 _SIDE = 1024  # pixels a side of the window that is shown of others
@@ -30,7 +30,7 @@ class Example:
 
     rank: Rank
     name: str
-    dice: float
+    said: str  # of it, such as its Dice
     size: tuple[int, int]  # height and width of what is shown
     picture: str  # data URL, as the layers
     truth: str
@@ -61,7 +61,7 @@ def chosen(
 def draw(
     rank: Rank,
     name: str,
-    dice: float,
+    said: str,  # such as its Dice
     image: np.ndarray,  # (H, W, C)
     truth: np.ndarray,  # (H, W) class indices
     prediction: np.ndarray,  # (H, W) class indices
@@ -94,7 +94,7 @@ def draw(
     return Example(
         rank,
         name,
-        dice,
+        said,
         size=truth.shape,
         picture=seen,
         truth=true,
@@ -138,6 +138,18 @@ def _window(
     row, column = np.unravel_index(int(inside.argmax()), inside.shape)
     top, left = int(row) * step, int(column) * step
     return slice(top, top + height), slice(left, left + width)
+
+
+def around(
+    row: int,
+    column: int,
+    shape: tuple[int, ...],  # (H, W, ...) of an image
+    side: int = 256,  # pixels
+) -> tuple[slice, slice]:
+    """The rows and columns of a square about a place, as far as the image goes."""
+    top = min(max(row - side // 2, 0), max(shape[0] - side, 0))
+    left = min(max(column - side // 2, 0), max(shape[1] - side, 0))
+    return slice(top, top + side), slice(left, left + side)
 
 
 def _encoded(

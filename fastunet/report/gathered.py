@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,12 +18,14 @@ from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
 from fastunet.pairs.groups import relative_names
 from fastunet.pairs.pair import Pair
-from fastunet.report.examples import Example, chosen, draw
+from fastunet.report.examples import Example, around, chosen, draw
 from fastunet.report.mistakes import Mistakes
 from fastunet.report.run_record import RunRecord
 
 _IMAGES = 100  # in which mistakes are counted, at most
-_ON_IMAGES, _ON_AUDIT, _ON_DETAIL = 0.6, 0.9, 0.95  # shares of the time, when each must be done
+_SUSPECTS, _OF_SUSPECT = 4, 100_000  # places that are drawn; bytes of each
+_ON_IMAGES, _ON_SUSPECTS = 0.6, 0.7  # shares of the time, when each must be done
+_ON_AUDIT, _ON_DETAIL = 0.9, 0.95
 _AUDIT = 30.0  # seconds that the audit should take at most
 _AUDITED = 5  # times as long as reading a pair takes its audit; 2.5 to 4.2 were measured
 _REST = 0.5  # seconds to write the page
@@ -63,6 +65,7 @@ class Gathered:
     scores: Mapping[str, Evaluation]  # by part
     evaluation: Evaluation  # the one that counts: of the test part, or else the validation part
     examples: list[Example] = field(default_factory=list)
+    suspects: list[Example] = field(default_factory=list)  # places that may be labelled wrongly
     mistakes: Mistakes | None = None
     detail: Resolution | None = None
     audit: Audit | None = None
@@ -81,6 +84,7 @@ def gather(
     evaluation = scores["test"] if "test" in scores else next(iter(scores.values()))
     found = Gathered(RunRecord.of(run), segmenter, parts, scores, evaluation)
     each = _look_at_images(found, clock)
+    _look_at_suspects(found, clock)
     _audit(found, clock, each)
     _measure_detail(found, clock)
     return found
@@ -116,9 +120,9 @@ def _look_at_images(found: Gathered, clock: Clock) -> float:
             break
         mistakes.add(truth, prediction)
         if index in shown:
-            dice = float(one.per_image["dice"][index])
+            said = f"Dice {one.per_image['dice'][index]:.3f}"
             example = draw(
-                shown[index], one.names[index], dice, image, truth, prediction, segmenter.codec
+                shown[index], one.names[index], said, image, truth, prediction, segmenter.codec
             )
             found.examples.append(example)
         took.append(time.perf_counter() - start)
@@ -129,6 +133,34 @@ def _look_at_images(found: Gathered, clock: Clock) -> float:
         )
     found.mistakes = mistakes if mistakes.images else None
     return float(np.mean(reading[1:] or reading))
+
+
+def _look_at_suspects(found: Gathered, clock: Clock) -> None:
+    """Draw the places that were named as suspected label errors, the first ones."""
+    segmenter, took = found.segmenter, 0.0
+    pairs = [pair for part in found.parts.values() for pair in part]
+    for row in found.run.label_errors[:_SUSPECTS]:
+        meant = [pair for pair in pairs if _is_named(pair, row.get("image", ""))]
+        if len(meant) != 1 or clock.left(_ON_SUSPECTS) < 1.5 * took:
+            break
+        start = time.perf_counter()
+        try:
+            image, truth = read_pair(meant[0], segmenter.codec, segmenter.preprocess.orientation)
+            place = around(int(float(row["row"])), int(float(row["column"])), truth.shape)
+            prediction = segmenter.classify(segmenter.probabilities(image))
+        except (FastunetError, KeyError, ValueError):
+            break  # the table says all there is
+        said = f"{row.get('kind', '')}, score {row.get('score', '')}"
+        cut = (image[place], truth[place], prediction[place])
+        example = draw("suspected", row["image"], said, *cut, segmenter.codec, _OF_SUSPECT)
+        found.suspects.append(example)
+        took = time.perf_counter() - start
+
+
+def _is_named(pair: Pair, name: str) -> bool:
+    """Whether a path below some folder is that of the image."""
+    parts = PurePosixPath(name).parts
+    return bool(parts) and pair.image.parts[-len(parts) :] == parts
 
 
 def _by_name(pairs: Sequence[Pair]) -> dict[str, Pair]:

@@ -118,7 +118,7 @@ def _data_facts(found: Gathered) -> Iterator[tuple[str, str]]:
 
 def labels(found: Gathered) -> dict[str, Any]:
     """Suspected label errors."""
-    return {"label_errors": list(found.run.label_errors)}
+    return {"label_errors": list(found.run.label_errors), "suspects": found.suspects}
 
 
 def predicted(found: Gathered) -> dict[str, Any]:

@@ -102,7 +102,9 @@ def test_all_that_other_parts_of_the_run_left_is_shown(finished_run):
     made = finished_run()
     reasons = [{"field": "size", "value": 24, "reason": "small cells", "fact": "median 12 px"}]
     (made.folder / "reasons.json").write_text(json.dumps(reasons))
-    errors = "image,score,kind,area,row,column\nbad-<b>.png,0.93,missing,120,4,5\n"
+    real = made.parts["train"][0].image.name
+    errors = f"image,score,kind,area,row,column\n{real},0.95,invented,99,30,40\n"
+    errors += "bad-<b>.png,0.93,missing,120,4,5\n"
     (made.folder / "label_errors.csv").write_text(errors)
     images = [{"name": "x.png", "predicted": 0.81, "dice": 0.79}]
     predicted = {"part": "test", "mean_absolute_error": 0.0432, "rank_correlation": 0.77}
@@ -116,6 +118,7 @@ def test_all_that_other_parts_of_the_run_left_is_shown(finished_run):
     text = read(page).text
     for said in ("Small cells", "median 12 px", "bad-<b>.png", "0.043", "0.77", "0.7345"):
         assert said in text
+    assert f"suspected {real} invented, score 0.95" in text
     assert "In the training the loss rose. Stop earlier." in text
     assert "<b>.png" not in page.read_text()
 
