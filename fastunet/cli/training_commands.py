@@ -160,17 +160,17 @@ def lr_find(
     """
     plan = Plan.of(**given.options)
     quiet_plots()
-    from fastunet import training
+    from fastunet import from_plan
     from fastunet._util.files import make_folder
     from fastunet._util.outputs import Output, check_outputs
 
     check_outputs([Output(out, "the curve")], data_files(plan.files), overwrite)
-    training.begin(plan)
-    data = training.look_at(plan)
-    plan, _ = training.fill_in(plan, data)
-    dls = training.load(plan, data)
+    from_plan.begin(plan)
+    data = from_plan.look_at(plan)
+    plan, _ = from_plan.fill_in(plan, data)
+    dls = from_plan.load(plan, data)
     make_folder(out.parent)
-    rate = training.find_lr(training.learner(plan, dls), plan.fit.lr_batches, out)
+    rate = from_plan.find_lr(from_plan.learner(plan, dls), plan.fit.lr_batches, out)
     more = given.again("train", without=("data",))
     say(f"Next: fastunet train {quoted(plan.files.data)} --lr {rate:.2g} {more}".rstrip())
 

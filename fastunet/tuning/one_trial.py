@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from fastai.callback.core import CancelFitException
 
-from fastunet import training
+from fastunet import from_plan
 from fastunet.callback.plain import PlainCallback
 from fastunet.data.augment import augmentation_of
 from fastunet.data.dataloaders import ImageMaskDataLoaders
@@ -63,7 +63,7 @@ class TrialData:
         """Loaders as the plan wants them; the same random numbers come of them each time."""
         made = self._loaders.get(plan.input.size)
         if made is None:
-            made = self._loaders[plan.input.size] = training.load(plan, self.understood)
+            made = self._loaders[plan.input.size] = from_plan.load(plan, self.understood)
         for transform in made.train.after_item:
             if isinstance(transform, RandomView):
                 transform.augment = augmentation_of(plan.input.augment)
@@ -167,15 +167,15 @@ def train_trial(
     gc.collect()  # the network of the trial before
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the first look at the data has told them
-        training.begin(plan)
+        from_plan.begin(plan)
         dls = data.loaders(plan)
         torch.manual_seed(plan.split.seed)
-        learn = training.learner(plan, dls, path)
+        learn = from_plan.learner(plan, dls, path)
         few, scored = (spread(dls.pairs["valid"], count) for count in images)
         scoring = seconds_an_image(learn) * len(scored)
         rate = plan.fit.lr
         if rate == "auto":
-            rate = training.find_lr(learn, plan.fit.lr_batches, path / "lr_find.png")
+            rate = from_plan.find_lr(learn, plan.fit.lr_batches, path / "lr_find.png")
         rest = ends - scoring - time.perf_counter()
         if rest < (_ENOUGH * seconds if not least else 0):
             raise OutOfTime("There is no time left.")
@@ -193,5 +193,5 @@ def train_trial(
     if scores is not None and scores.threshold is not None:
         learn.threshold = scores.threshold
     total = time.perf_counter() - started
-    decided = training.decided(plan, learn, rate)
+    decided = from_plan.decided(plan, learn, rate)
     return Trained(decided, learn, scores, trained, total - trained)

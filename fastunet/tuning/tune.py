@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fastunet import training
+from fastunet import from_plan
 from fastunet._util.files import write_atomically
 from fastunet._util.kinds import Count, Minutes, checked
 from fastunet._util.load import OtherPrograms
@@ -132,11 +132,11 @@ def run_search(
                 )
         else:
             before, left = None, 60 * (minutes or MINUTES)
-        training.begin(plan)
-        understood = training.look_at(plan, files=KeptFiles(room_in_memory()))
-        if plan.fit.threads is None and training.device(plan).type == "cpu":
-            training.share_the_cores(programs)
-        plan, _ = training.fill_in(plan, understood)
+        from_plan.begin(plan)
+        understood = from_plan.look_at(plan, files=KeptFiles(room_in_memory()))
+        if plan.fit.threads is None and from_plan.device(plan).type == "cpu":
+            from_plan.share_the_cores(programs)
+        plan, _ = from_plan.fill_in(plan, understood)
         data = TrialData(understood)
         dls = data.loaders(plan)
         ends = started + left - _REST
@@ -172,9 +172,9 @@ def _asked(
 ) -> Search:
     """What is searched, and how long a trial trains."""
     dls = data.loaders(plan)
-    learn = training.learner(plan, dls, Path(scratch))
+    learn = from_plan.learner(plan, dls, Path(scratch))
     rate = float(learn.lr) if plan.fit.lr == "auto" else plan.fit.lr
-    default = training.decided(plan, learn, rate)
+    default = from_plan.decided(plan, learn, rate)
     sample = spread(dls.pairs["train"], 20)
     sides = sorted(max(image_sizes(pair.image)[0]) for pair in sample)
     space = search_space(default, fixed, sides[len(sides) // 2])

@@ -195,7 +195,7 @@ def test_a_mistake_in_the_data_leaves_no_folder_of_a_run(run, in_tmp):
 
 
 def test_a_training_that_fails_says_where_its_best_epoch_is(run, write_pairs, in_tmp, monkeypatch):
-    monkeypatch.setattr("fastunet.training.best_threshold", lambda *_: 1 / 0)
+    monkeypatch.setattr("fastunet.finish.best_threshold", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run("train", write_pairs(4), "--epochs", 1, "--out", "r", *FAST)
     monkeypatch.undo()

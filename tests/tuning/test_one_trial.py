@@ -5,7 +5,7 @@ import time
 import pytest
 from fastai.torch_core import set_seed
 
-from fastunet import training
+from fastunet import from_plan
 from fastunet.data.augment import Augment
 from fastunet.data.transforms import RandomView
 from fastunet.errors import TrainingError
@@ -32,7 +32,7 @@ def plan(write_pairs, in_tmp):
 
 @pytest.fixture
 def data(plan):
-    return TrialData(training.look_at(plan, files=KeptFiles(100_000_000)))
+    return TrialData(from_plan.look_at(plan, files=KeptFiles(100_000_000)))
 
 
 def trained(plan, data, study, **how):
