@@ -27,6 +27,7 @@ _SUSPECTS, _OF_SUSPECT = 4, 100_000  # places that are drawn; bytes of each
 _ON_IMAGES, _ON_SUSPECTS = 0.6, 0.7  # shares of the time, when each must be done
 _ON_AUDIT, _ON_DETAIL = 0.9, 0.95
 _AUDIT = 30.0  # seconds that the audit should take at most
+_READ = 0.05  # seconds that reading a pair takes, where it was not measured
 _AUDITED = 5  # times as long as reading a pair takes its audit; 2.5 to 4.2 were measured
 _REST = 0.5  # seconds to write the page
 _HEADER = 0.002  # seconds for the headers of a pair
@@ -99,12 +100,14 @@ def _look_at_images(found: Gathered, clock: Clock) -> float:
             f"The images of the {one.split} part are not those that were scored, so that none are "
             "shown."
         )
-        return 0.0
+        return _READ
     pairs = [by_name[name] for name in one.names]
     shown = {index: rank for rank, index in chosen(one.per_image["dice"])}
     spread = sorted(range(len(pairs)), key=lambda i: i * _GOLDEN % 1)
     order = list(dict.fromkeys([*shown, *spread]))[: max(len(shown), _IMAGES)]
-    mistakes, reading, took = Mistakes(len(segmenter.classes)), [0.0], [0.0]
+    mistakes = Mistakes(len(segmenter.classes))
+    reading: list[float] = []  # seconds of each image
+    took = [0.0]  # seconds, with all that is made of it
     for number, index in enumerate(order):
         if number and clock.left(_ON_IMAGES) < 1.5 * max(took[-2:]):
             break
@@ -132,7 +135,7 @@ def _look_at_images(found: Gathered, clock: Clock) -> float:
             f"{len(shown)}, since time was short. fastunet report makes the page again."
         )
     found.mistakes = mistakes if mistakes.images else None
-    return float(np.mean(reading[1:] or reading))
+    return float(np.mean(reading)) if reading else _READ
 
 
 def _look_at_suspects(found: Gathered, clock: Clock) -> None:
