@@ -28,11 +28,13 @@ from fastunet.io.sources import Source
 from fastunet.learner import SegmentationLearner
 from fastunet.pairs.pair import Pair
 from fastunet.plan import Plan
+from fastunet.report.page import write_report
 from fastunet.runs.contents import CHALLENGER, DIAGNOSES_JSON, FOLDS_CSV, PLAN
 from fastunet.runs.run_folder import RunFolder
 
 CROSS_VALIDATED = "cross-validated"  # the name of the part that all folds are together
 _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
+_REPORT, _TO_REPORT = (1.5, 15.0), 0.03  # seconds for the page: least, most; share of the time
 _TO_SEE = 0.02  # of the time, to measure what follows on the training; 3 seconds at most
 
 
@@ -81,7 +83,7 @@ class HeldOut:
     @property
     def name(self) -> str:
         """Of the part, in reports."""
-        return "valid" if self.once is None else CROSS_VALIDATED
+        return CROSS_VALIDATED if self.folds else "valid"
 
 
 def score(learn: SegmentationLearner, held_out: HeldOut) -> dict[str, Evaluation]:
@@ -92,7 +94,7 @@ def score(learn: SegmentationLearner, held_out: HeldOut) -> dict[str, Evaluation
         learn.threshold = once.threshold = best_threshold(once, pairs, "all")
     scores = {"valid": evaluate(once, pairs, held_out.name)}
     if test := learn.dls.pairs["test"]:
-        scores["test"] = evaluate(learn.segmenter(), test, "test")
+        scores["test"] = evaluate(once, test, "test")
     return scores
 
 
@@ -107,7 +109,9 @@ def finish(
 ) -> Evaluation:
     """Evaluate, write what a run leaves, put it in its place and tell of it."""
     plan.save(folder.work / PLAN)
-    dls, scores = learn.dls, score(learn, held_out)
+    dls = learn.dls
+    once = held_out.once or PredictOnce.of(learn)
+    scores = score(learn, replace(held_out, once=once))
     tracker.finish(_numbers(scores))
     final = scores.get("test", scores["valid"])
     learn.show_results(max_n=4)
@@ -122,13 +126,16 @@ def finish(
             made = folder.work / CHALLENGER
             Bundle.load(plan.fit.better_than).save(folder.work)
     learn.save_bundle(made, {**final.to_dict(), **others}, training | facts)
+    shown: Segmenter = once
     if verdict is not None and not verdict.is_new_better:
-        final = verdict.of_old
+        final, shown = verdict.of_old, Segmenter.load(folder.work)
     final.save(folder.work / "evaluation")
+    parts = {**dls.pairs, held_out.name: held_out.pairs}
+    write_report(folder.work, shown, parts, {final.split: final}, seconds=seconds_to_report(plan))
     left_over = folder.finish()
 
     kept = f"the best epoch by {facts['best_by']} on the validation part"
-    if held_out.once is not None:
+    if held_out.folds:
         kept = "the model of all images"
     elif facts["best_epoch"] is None:
         kept = f"no epoch was the best by {facts['best_by']}: the last one"
@@ -179,7 +186,13 @@ def training_ends(
     seconds = 60 * (plan.fit.minutes or 0)
     judges = plan.fit.better_than is not None
     after = seconds_after(learn, held_out, min(3.0, _TO_SEE * seconds), judges)
-    return started + seconds - after
+    return started + seconds - after - seconds_to_report(plan)
+
+
+def seconds_to_report(plan: Plan) -> float:
+    """That the page of the run may take."""
+    least, most = _REPORT
+    return min(most, max(least, _TO_REPORT * 60 * plan.fit.minutes)) if plan.fit.minutes else most
 
 
 def seconds_after(

@@ -5,7 +5,7 @@ import pytest
 
 from fastunet.labels import VOID
 from fastunet.masks.codec import MaskCodec
-from fastunet.overlay import overlay, picture
+from fastunet.overlay import INVENTED, MISSED, WRONG, error_layer, overlay, picture
 
 RAMP = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
 
@@ -58,3 +58,26 @@ def test_void_is_white_over_the_image_and_a_black_class_is_left_clear():
     assert (shown[0, 0] == 100).all()
     assert (shown[1, 0] == 177).all()
     assert (shown[0, 1] != 100).any()
+
+
+def test_of_many_classes_all_are_painted():
+    codec = MaskCodec(("sky", "tree", "road"), (0, 1, 2))
+    shown = overlay(np.full((1, 3, 3), 100, np.uint8), np.array([[0, 1, 2]], np.uint8), codec)
+    assert (shown != 100).any(axis=2).all()
+
+
+def test_errors_of_two_classes_are_missed_or_invented_and_void_is_none():
+    codec = MaskCodec(("off", "on"), (0, 255))
+    truth, prediction = np.array([[1, 0, 1, 0, VOID]], np.uint8), np.array([[1, 0, 0, 1, 1]])
+    found, nothing, missed, invented, void = error_layer(truth, prediction, codec)[0]
+    assert tuple(missed[:3]) == MISSED
+    assert tuple(invented[:3]) == INVENTED
+    assert found[0] > nothing[0]
+    assert void[3] == 0
+
+
+def test_errors_of_many_classes_are_of_one_colour():
+    codec = MaskCodec(("sky", "tree", "road"), (0, 1, 2))
+    truth, prediction = np.array([[0, 1, 2]], np.uint8), np.array([[0, 2, 1]], np.uint8)
+    shown = error_layer(truth, prediction, codec)[0]
+    assert [tuple(pixel[:3]) == WRONG for pixel in shown] == [False, True, True]

@@ -4,6 +4,7 @@ from fastunet.cli.application import app as app
 from fastunet.cli.application import main as main
 from fastunet.cli.data_commands import audit
 from fastunet.cli.model_commands import autopsy, compare, encoders, evaluate, export, predict
+from fastunet.cli.report_command import report
 from fastunet.cli.training_commands import demo, lr_find, train
 from fastunet.cli.tune_commands import tune
 
@@ -14,6 +15,7 @@ _COMMANDS = (
     tune,
     lr_find,
     evaluate,
+    report,
     autopsy,
     compare,
     predict,

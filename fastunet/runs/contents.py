@@ -23,6 +23,7 @@ PLAN = "plan.json"  # what was done, to be repeated
 REASONS = "reasons.json"  # why what nobody had chosen is as it is
 SKIPPED = "skipped.json"  # pairs that were left out, and why; there where some were
 DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there where something did
+REPORT = "report.html"  # the page of the run
 TENSORBOARD = "tensorboard"  # event files, where they were asked for
 FOLDS_CSV = "folds.csv"  # each image's fold, and its score by a model that had not seen it
 FOLD_DONE = "done.txt"  # in a fold's folder: it is trained
@@ -38,7 +39,8 @@ _EVALUATION = ("evaluation.json", "evaluation.png", "per_image.csv", "per_class.
 _FILES: dict[str, Sequence[str]] = {  # that a run writes
     "": (
         *(RUN_JSON, PLAN, REASONS, SPLIT, SKIPPED, *_BUNDLE),
-        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON, FOLDS_CSV),
+        *("history.csv", "results.png", "lr_find.png", "command.txt", DIAGNOSES_JSON, REPORT),
+        FOLDS_CSV,
     ),
     BEST: _BUNDLE,
     CHALLENGER: _BUNDLE,

@@ -521,5 +521,7 @@ def test_show_batch_draws_any_number_of_channels_with_a_legend(tmp_path, channel
     figure = plt.gcf()
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"soil", "weed", "crop"} <= set(labels)
-    assert sum(bool(axis.images) for axis in figure.axes) == 2
+    assert (
+        sum(bool(axis.images) for axis in figure.axes) == 4
+    )  # two images, each beside its overlay
     plt.close(figure)

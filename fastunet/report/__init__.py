@@ -1,0 +1,1 @@
+"""The report of a training run: one page that a person reads."""
