@@ -3,6 +3,7 @@ from .callback.best_model import SaveBestModel as SaveBestModel
 from .callback.checkpoint import Checkpoint as Checkpoint
 from .callback.early_stopping import StopEarly as StopEarly
 from .callback.ema import EMA as EMA
+from .callback.growing_size import GrowingSize as GrowingSize
 from .callback.tracker import Tracker as Tracker
 from .causes.autopsy import autopsy as autopsy
 from .checks.audit import audit as audit

@@ -17,6 +17,7 @@ from fastunet._util.load import OtherPrograms
 from fastunet._util.terminal import say
 from fastunet.better_than import check_old
 from fastunet.callback.epoch_log import EpochLog
+from fastunet.callback.growing_size import GrowingSize
 from fastunet.callback.tracking_services import check_installed
 from fastunet.choices import Precision
 from fastunet.cpu_threads import fastest_threads
@@ -156,6 +157,9 @@ def learner(
     )
     learn.remove_cb(ProgressCallback)
     learn.add_cb(EpochLog())
+    grow_from = plan.fit.grow_from or 1
+    if grow_from < 1 and dls.preprocess.sees_whole:
+        learn.add_cb(GrowingSize(grow_from))
     if processes.count() > 1:
         from fastunet.callback.data_parallel import DataParallel
 

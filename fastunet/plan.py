@@ -256,6 +256,11 @@ class FitOptions(Options):
     optimizer: OptimizerName = option(
         "adamw", "AdamW, or the cautious one, which may learn faster (benchmarks/recipe.py)."
     )
+    grow_from: Positive | None = option(
+        None,
+        "Share of size at which views begin; they grow to all of it (progressive resizing).",
+        shown="1; less where time is short",
+    )
     patience: Count | None = option(
         None, "Epochs without a better one after which the training ends early.", shown="never"
     )
@@ -331,7 +336,7 @@ _ONE_OF_TWO = {
 }
 _REPLACES = {  # options that an earlier plan has for another choice, by the option that is new
     "size": ("patch", "scale", "micro_batch"),
-    "patch": ("size", "micro_batch"),
+    "patch": ("size", "micro_batch", "grow_from"),
     "bs": ("micro_batch",),
     "epochs": ("minutes",),
     "minutes": ("epochs",),
@@ -359,6 +364,8 @@ def refuse_contradictions(
         refuse_both(some, one, other)
     if values.get("scale", 1) != 1 and values.get("patch") is None:
         raise OptionError("scale= goes with patch=; size= sets the resolution by itself.")
+    if (values.get("grow_from") or 1) != 1 and values.get("patch") is not None:
+        raise OptionError("grow_from= is for whole images; patches stay as they are.")
 
 
 # --- the plan -------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from fastai.learner import Learner
 
 from fastunet._util.system_errors import is_lack_of_memory
 from fastunet._util.text import listing
+from fastunet.callback.growing_size import GrowingSize
 from fastunet.callback.guard import Guard
 from fastunet.callback.lookup import find_callback
 from fastunet.callback.micro_batches import MicroBatches
@@ -60,7 +61,7 @@ def measure_batch_sizes(
     if learn.dls.train.n < _SMALLEST * _BATCHES:
         return BatchSizes(before)
     found = BatchSizes(_SMALLEST)
-    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | Guard)]
+    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | Guard | GrowingSize)]
     parts = find_callback(learn, MicroBatches)
     start = last = time.perf_counter()
     try:

@@ -24,6 +24,7 @@ from fastcore.foundation import L
 from fastunet._util.processes import clock, count, from_first
 from fastunet._util.warn import warn
 from fastunet.callback.checkpoint import Checkpoint
+from fastunet.callback.growing_size import GrowingSize
 from fastunet.callback.guard import Guard
 from fastunet.callback.trial import trial
 
@@ -86,7 +87,7 @@ def measure(
     It trains at a rate of 0 and skips validation: callbacks that judge a fit are taken off for it.
     """
     timer = StepTimer(limit)
-    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | Guard)]
+    judges = [cb for cb in learn.cbs if isinstance(cb, TrackerCallback | Guard | GrowingSize)]
     epochs = math.ceil((_WARM_UP + _TIMED) / len(learn.dls.train))
     with trial(learn), learn.removed_cbs(judges), learn.no_logging(), learn.no_bar():
         learn.fit(epochs, lr=0.0, cbs=timer)

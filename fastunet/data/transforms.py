@@ -113,6 +113,7 @@ class RandomView(OfReader):
     def __init__(self, reader: PairReader, augment: Augment | Albumentations):
         super().__init__(reader)
         self.augment = augment
+        self.size: tuple[int, int] | None = None  # of training views; None: the network's input
 
     def __call__(self, sample, split_idx=None, **_):
         image, *masks = (np.asarray(array) for array in sample)
@@ -120,8 +121,9 @@ class RandomView(OfReader):
         if split_idx == 0 and masks:
             rng = getattr(drawing, "rng", random)
             centre = self._centre(sample[1].class_locations, rng)
+            size = self.size or preprocess.size
             image, *masks = self.augment(
-                image, masks[0], preprocess.size, fit=preprocess.sees_whole, centre=centre, rng=rng
+                image, masks[0], size, fit=preprocess.sees_whole, centre=centre, rng=rng
             )
         elif preprocess.sees_whole:
             image = preprocess.resize(image)

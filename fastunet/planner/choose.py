@@ -30,6 +30,8 @@ _USUAL = (256**2, 192**2)  # pixels of a whole image where nobody says how long;
 _STEP = 32  # pixels: sides are multiples
 _KEPT = 0.97  # of the Dice that masks allow at the images' own size: more detail brings little
 
+_GROWS, _GROW_FROM = 96, 0.4  # pixels of a side, from which views begin at a share of it
+
 _K = 5  # folds
 _FEW_IMAGES = 60  # with less of which the scores of a held-out part say little
 _FOR_FOLDS = 4  # times the views that a training needs, from which there is time for folds
@@ -181,6 +183,16 @@ def _enough_detail(data: DataFacts, area: float) -> float:
     return least
 
 
+def choose_growth(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """Whole images begin small where the time is short: it has more steps then."""
+    size = plan.input.size
+    if plan.fit.grow_from is not None or size is None or machine.seconds is None:
+        return
+    if min(size) >= _GROWS:
+        fact = f"{machine.seconds:.0f} s, and {min(size)} pixels at the end"
+        yield Reason("grow_from", _GROW_FROM, "small views make more steps in the same time", fact)
+
+
 def choose_batch(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
     """Few images a step where there are few of them, or time for few."""
     if plan.input.bs is not None:
@@ -223,6 +235,7 @@ _RULES: tuple[Rule, ...] = (
     choose_network,
     choose_views,
     choose_view_size,
+    choose_growth,
     choose_batch,
     choose_folds,
 )
