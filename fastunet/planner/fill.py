@@ -32,8 +32,8 @@ def fill(
 def is_open(plan: Plan) -> bool:
     """Whether there is anything to choose."""
     sees = plan.input.size is None and plan.input.patch is None
-    left = (plan.input.augment, plan.input.bs)
-    return plan.model.arch == AUTO or sees or None in left
+    lasts = plan.fit.epochs or plan.fit.minutes or plan.clock
+    return plan.model.arch == AUTO or sees or None in (plan.input.augment, plan.input.bs, lasts)
 
 
 def _weights() -> tuple[str | None, str]:

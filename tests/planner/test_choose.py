@@ -146,11 +146,20 @@ def test_few_images_are_cross_validated_where_there_is_time():
     assert chosen(facts(images=16, pool=0), machine(1800))[0].split.folds is None  # their own split
 
 
+def test_without_a_word_on_time_few_images_have_more_epochs_and_the_time_is_told():
+    few, why = chosen(facts(images=20), machine(None))
+    many, _ = chosen(facts(images=5000), machine(None))
+    assert few.fit.epochs > many.fit.epochs >= 20
+    assert "minutes" in why["epochs"].fact
+    assert chosen(epochs=3)[0].fit.epochs == 3
+    assert chosen(minutes=3)[0].fit.epochs is None
+
+
 # --- whose word counts ----------------------------------------------------------------------------
 
 
 def test_what_the_user_chose_stays_and_has_no_reason():
-    said = {"arch": "resnet18", "augment": "none", "size": 320, "bs": 2, "folds": 1}
+    said = {"arch": "resnet18", "augment": "none", "size": 320, "bs": 2, "folds": 1, "epochs": 3}
     plan, why = chosen(facts(images=16, pool=20), machine(1800), **said, grow_from=1)
     assert not why
     assert (plan.model.arch, plan.input.size, plan.input.bs) == ("resnet18", (320, 320), 2)
