@@ -128,7 +128,7 @@ def finish(
     learn.save_bundle(made, {**final.to_dict(), **others}, training | facts)
     shown: Segmenter = once
     if verdict is not None and not verdict.is_new_better:
-        final, shown = verdict.of_old, Segmenter.load(folder.work)
+        final, shown = verdict.of_old, Segmenter.load(verdict.old)
     final.save(folder.work / "evaluation")
     parts = {**dls.pairs, held_out.name: held_out.pairs}
     write_report(folder.work, shown, parts, {final.split: final}, seconds=seconds_to_report(plan))

@@ -1,12 +1,14 @@
 """Few images: each is scored by a model that has not seen it; the one that is kept saw all."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import fastunet
+from fastunet import cross_validation
 from fastunet.errors import OptionError
 from fastunet.evaluation.evaluate import evaluate
 from fastunet.inference import Segmenter
@@ -41,6 +43,29 @@ def test_the_model_that_is_kept_is_trained_on_all(write_pairs, in_tmp, capsys):
     assert document["training"]["folds"] == 3
     assert document["metrics"]["split"] == "cross-validated"
     assert "had not seen it" in capsys.readouterr().out
+
+
+def test_a_run_that_was_stopped_among_its_folds_goes_on_with_the_next(
+    write_pairs, in_tmp, monkeypatch
+):
+    train, trained = cross_validation._train, []
+
+    def stopped_in_the_second(plan, data, folder, *how):
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(folder)
+        return train(plan, data, folder, *how)
+
+    root = write_pairs(9)
+    with monkeypatch.context() as patched:
+        patched.setattr(cross_validation, "_train", stopped_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            fastunet.train(root, out="r", epochs=1, **TINY)
+    [first] = Path("r").glob("folds/1/best/*.safetensors")
+    before = first.stat().st_mtime_ns
+    run = fastunet.train(resume="r")
+    assert run.scores.images == 9
+    assert first.stat().st_mtime_ns == before
 
 
 def test_folds_that_contradict_other_options_are_refused(in_tmp):

@@ -11,7 +11,7 @@ from fastunet.callback.checkpoint import Checkpoint
 from fastunet.inference.bundle import Bundle
 from fastunet.plan import Plan
 
-SMALL = ("--size", 32, "--bs", 2, "--width", 4, "--lr", 0.01)
+SMALL = ("--size", 32, "--bs", 2, "--width", 4, "--lr", 0.01, "--folds", 1)
 
 
 @pytest.fixture
@@ -99,13 +99,13 @@ def test_the_time_of_a_stopped_run_may_change_and_its_plan_repeats_it(run, stopp
 def test_a_run_of_minutes_that_was_stopped_when_it_was_scored_trains_no_more(
     run, stopped, monkeypatch
 ):
-    from fastunet import training
+    from fastunet import finish
 
-    def stop(learn):
+    def stop(learn, held_out):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "score", stop)
+        patched.setattr(finish, "score", stop)
         assert run("train", "data", *SMALL, "--minutes", 0.1, "--out", "r")[0]
     before = rows("r")
     assert run("train", "--resume", "r")[0] == 0

@@ -6,7 +6,6 @@ import torch
 
 from fastunet.data.prepare import Understood
 from fastunet.models.build import default_width
-from fastunet.models.pretrained import weights_at_hand
 from fastunet.plan import AUTO, Plan
 from fastunet.planner.choose import ENCODERS, choose
 from fastunet.planner.facts import DataFacts, MachineFacts
@@ -25,7 +24,8 @@ def fill(
         return plan, []
     facts = DataFacts.of(data, plan.input.channels)
     speed = lru_cache(partial(_speed, plan, facts, data.codec.n_out, device))
-    machine = MachineFacts(device.type, seconds, *_weights(), speed)
+    weights = _weights() if plan.model.arch == AUTO else (None, "")
+    machine = MachineFacts(device.type, seconds, *weights, speed)
     return choose(plan, facts, machine)
 
 
@@ -38,6 +38,8 @@ def is_open(plan: Plan) -> bool:
 
 def _weights() -> tuple[str | None, str]:
     """The first encoder with weights at hand, and where they are."""
+    from fastunet.models.pretrained import weights_at_hand  # timm takes a while
+
     for name in ENCODERS:
         where = weights_at_hand(name)
         if where in ("installed", "cached"):

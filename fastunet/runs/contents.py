@@ -26,6 +26,7 @@ DIAGNOSES_JSON = "diagnoses.json"  # what went wrong in the training; there wher
 REPORT = "report.html"  # the page of the run
 TENSORBOARD = "tensorboard"  # event files, where they were asked for
 FOLDS_CSV = "folds.csv"  # each image's fold, and its score by a model that had not seen it
+FOLDS = "folds"  # the models of a cross-validation, by the number of the fold
 FOLD_DONE = "done.txt"  # in a fold's folder: it is trained
 FORMAT = 1
 MAX_JSON = 4_000_000  # bytes of a JSON that a run or a bundle writes; they have some thousands
@@ -49,7 +50,7 @@ _FILES: dict[str, Sequence[str]] = {  # that a run writes
     TENSORBOARD: ("events.out.tfevents.*",),
 }
 for _number in range(1, MOST_FOLDS + 1):
-    _fold = f"folds/{_number}"
+    _fold = f"{FOLDS}/{_number}"
     _FILES |= {
         _fold: (FOLD_DONE,),
         f"{_fold}/{BEST}": _BUNDLE,
@@ -59,7 +60,7 @@ for _number in range(1, MOST_FOLDS + 1):
 
 def fold_folder(index: int) -> str:
     """Where the model of a fold is, below the run's folder; the first index is 0."""
-    return f"folds/{index + 1}"
+    return f"{FOLDS}/{index + 1}"
 
 
 def unfinished(folder: Path) -> str:

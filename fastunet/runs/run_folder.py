@@ -29,6 +29,8 @@ from fastunet.runs.contents import (
     BUNDLE_JSON,
     CHECKPOINT_FILES,
     CHECKPOINTS,
+    FOLD_DONE,
+    FOLDS,
     FORMAT,
     RUN_JSON,
     TEMPORARY,
@@ -142,7 +144,11 @@ class RunFolder:
     @property
     def can_resume(self) -> bool:
         """It has trained: there is something to go on from."""
-        return self.has_model or any((self.work / CHECKPOINTS).glob(CHECKPOINT_FILES))
+        folders = [self.work, *self.work.glob(f"{FOLDS}/*")]
+        return self.has_model or any(
+            (folder / FOLD_DONE).is_file() or any((folder / CHECKPOINTS).glob(CHECKPOINT_FILES))
+            for folder in folders
+        )
 
     @property
     def best(self) -> Path:

@@ -20,7 +20,7 @@ def test_train_writes_a_run_folder_and_predict_uses_it(run, write_pairs, in_tmp)
     assert code == 0
     assert {f.name for f in (in_tmp / "r").iterdir()} == {
         *("bundle.json", "model.safetensors", "history.csv", "results.png", "command.txt"),
-        *("plan.json", "reasons.json", "split.json", "evaluation", "run.json"),
+        *("plan.json", "reasons.json", "split.json", "evaluation", "run.json", "report.html"),
     }
     assert "6 train, 2 valid" in out
     assert "foreground" in out
