@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 import fastunet
 from fastunet.better_than import on_the_same_split
 from fastunet.inference.bundle import Bundle
@@ -27,6 +29,7 @@ def test_a_worse_model_does_not_take_the_place_of_the_old_one(write_pairs, in_tm
     ).read_text()
 
 
+@pytest.mark.slow
 def test_a_better_model_takes_it(write_pairs, in_tmp, capsys):
     root = write_pairs(12)
     fastunet.train(root, out="old", epochs=1, lr=1e-6, width=2, **TINY)

@@ -42,9 +42,9 @@ def demo(
 ):
     """Train on built-in data and look at the results, in under two minutes.
 
-    Draws synthetic microscopy pictures, asks lr_find for a learning rate,
-    trains a U-Net, measures it on pictures it has not been trained on, and
-    writes all of it to one folder. An earlier demo there is written over.
+    Draws synthetic microscopy pictures, plans and trains a U-Net, measures
+    it on pictures it has not been trained on, and writes all of it to one
+    folder, with a page to read. An earlier demo there is written over.
     """
     started = start_of_process()
     with _told(RunFolder.claim(out, True, command_line())) as folder:
@@ -56,12 +56,11 @@ def demo(
             "Synthetic fluorescence microscopy, drawn by fastunet: fit to try things, not to "
             "compare."
         )
-        plan = Plan.of(data=data, bs=8, minutes=seconds / 60, lr="auto", lr_batches=50)
+        plan = Plan.of(data=data, minutes=seconds / 60)
         training.train(plan, folder, started, command_line())
-    curve = "lr_find.png, " if (out / "lr_find.png").is_file() else ""
     say(
-        f"\nIn {out}/: results.png, {curve}history.csv, and the model (bundle.json, "
-        "model.safetensors).\nLook at results.png, then type:\n"
+        f"\nIn {out}/: report.html, results.png, history.csv, and the model (bundle.json, "
+        "model.safetensors).\nOpen report.html, then type:\n"
         f"  fastunet predict {quoted(out)} {quoted(data / 'images' / '000.png')} --overlay\n"
         "  fastunet train YOUR-DATA"
     )
@@ -138,7 +137,10 @@ def train(
         anew = resume is None or "minutes" in given.options
         training.train(asked, folder, started, folder.command, pairs, files, anew)
     out = folder.path
-    say(f"\nThe run is in {out}/. Next: fastunet predict {quoted(out)} IMAGES...")
+    say(
+        f"\nThe run is in {out}/; open its report.html. Next: fastunet predict {quoted(out)} "
+        "IMAGES..."
+    )
 
 
 @takes_flags(

@@ -35,6 +35,7 @@ _GROWS, _GROW_FROM = 96, 0.4  # pixels of a side, from which views begin at a sh
 _EPOCHS, _LONG = (20, 200), 4  # fewest and most; times the views that a training needs
 
 _K = 5  # folds
+_K_SECONDS = 240  # of training at least: each fold begins anew
 _FEW_IMAGES = 60  # with less of which the scores of a held-out part say little
 _FOR_FOLDS = 4  # times the views that a training needs, from which there is time for folds
 
@@ -240,7 +241,7 @@ def choose_folds(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator
     taken = (plan.split.folds, plan.split.fold, plan.split.split, plan.fit.better_than)
     if any(one is not None for one in taken) or not _K <= data.pool < _FEW_IMAGES:
         return
-    if machine.seconds is None:
+    if machine.seconds is None or machine.seconds < _K_SECONDS:
         return
     sides, _, _ = _views(plan, data)
     seen = machine.speed(plan.model.arch) * machine.seconds / math.prod(sides)

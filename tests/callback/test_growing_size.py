@@ -1,5 +1,6 @@
 """Views begin small and end at full size; validation sees the full size throughout."""
 
+import pytest
 import torch
 from fastai.callback.core import Callback
 
@@ -48,6 +49,7 @@ def test_patches_and_the_look_for_a_rate_keep_their_size(write_pairs):
     assert {*seen.train} == {(128, 128)}
 
 
+@pytest.mark.slow
 def test_a_run_by_the_clock_is_repeated_bit_for_bit(write_pairs, in_tmp):
     root = write_pairs(10, size=(140, 140))
     options = {"size": 96, "bs": 2, "arch": "unet", "width": 2, "device": "cpu", "grow_from": 0.5}
