@@ -39,7 +39,7 @@ _K_SECONDS = 240  # of training at least: each fold begins anew
 _FEW_IMAGES = 60  # with less of which the scores of a held-out part say little
 _FOR_FOLDS = 4  # times the views that a training needs, from which there is time for folds
 
-_STEPS = 500  # steps that a training should have at least
+_STEPS = 250  # steps that a training should have at least
 _BATCH, _LEAST_BATCH = 16, 4
 
 
