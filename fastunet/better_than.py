@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fastunet._util.terminal import say
 from fastunet._util.text import listing
 from fastunet._util.warn import warn
 from fastunet.errors import OptionError, SplitError
@@ -22,8 +23,8 @@ class Verdict:
     """Which of two models is kept, and the scores of both on the same images."""
 
     old: Path
-    of_old: Evaluation
-    comparison: Comparison  # new minus old
+    of_old: Evaluation  # as it stands, by its own threshold
+    comparison: Comparison  # new minus old, by the best threshold of each
 
     @property
     def dice(self) -> Difference:
@@ -67,6 +68,7 @@ def on_the_same_split(plan: Plan, old: Path, pairs: Sequence[Pair]) -> Plan:
     if file is not None:
         try:
             load_split(pairs, file)
+            say(f"Split:   that of {old}")
             return plan.but(split=file)
         except SplitError as error:
             why = str(error)
@@ -90,7 +92,9 @@ def judge(
             f"{listing(new.classes)}. Only models of the same classes can be compared."
         )
     pairs = list(pairs)
+    of_old = evaluate(model, pairs, new.split)
+    at_its_best = of_old
     if new.split == "valid" and model.codec.task == "binary":  # as that of the new one was chosen
         model.threshold = best_threshold(model, pairs, "all")
-    of_old = evaluate(model, pairs, new.split)
-    return Verdict(old, of_old, compare(new, of_old))
+        at_its_best = evaluate(model, pairs, new.split)
+    return Verdict(old, of_old, compare(new, at_its_best))

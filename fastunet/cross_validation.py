@@ -111,7 +111,7 @@ def _train(plan: Plan, data: Understood, folder: Path, rate: float, seconds: flo
         learn = learner(plan, load(plan, data), folder)
     pairs = tuple(data.parts["valid"])
     done = folder / FOLD_DONE
-    monitor = learn.monitor or (learn.metrics[0].name if learn.metrics else "valid_loss")
+    monitor = learn.monitored
     if not done.is_file():
         best = SaveBestBundle(folder / BEST, monitor)
         checkpoint = Checkpoint(folder / CHECKPOINTS, plan.fit.checkpoint_minutes, resume=True)

@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from typing_extensions import Self
 
 from fastunet._util.files import write_atomically
 from fastunet._util.terminal import say
@@ -32,6 +32,9 @@ from fastunet.report.page import write_report
 from fastunet.runs.contents import CHALLENGER, DIAGNOSES_JSON, FOLDS_CSV, PLAN
 from fastunet.runs.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 CROSS_VALIDATED = "cross-validated"  # the name of the part that all folds are together
 _REST = 3.0  # seconds for pictures, tables, intervals, files and the end of Python, as measured
 _REPORT, _TO_REPORT = (1.5, 15.0), 0.03  # seconds for the page: least, most; share of the time
@@ -42,7 +45,7 @@ class PredictOnce(Segmenter):
     """A segmenter that predicts an image once, as far as there is memory for its probabilities."""
 
     @classmethod
-    def of(cls, learn: SegmentationLearner) -> Self:
+    def of(cls, learn: SegmentationLearner) -> "Self":
         """The learner's own, as its weights are now."""
         own = learn.segmenter()
         made = cls(own.model, own.codec, own.preprocess, threshold=own.threshold)
@@ -114,10 +117,11 @@ def finish(
     scores = score(learn, replace(held_out, once=once))
     tracker.finish(_numbers(scores))
     final = scores.get("test", scores["valid"])
-    learn.show_results(max_n=4)
-    save_figure(folder.work / "results.png")
-    if held_out.folds:
+    if held_out.folds:  # the learner has seen all images: the page shows them as they were scored
         save_folds(held_out.folds, scores["valid"], folder.work / FOLDS_CSV)
+    else:
+        learn.show_results(max_n=4)
+        save_figure(folder.work / "results.png")
     others = {part: one.to_dict() for part, one in scores.items() if one is not final}
     made, verdict = folder.work, None
     if plan.fit.better_than is not None:
@@ -204,7 +208,8 @@ def seconds_after(
     """What follows on the training, in seconds, by some images: scores, pictures, files."""
     test = learn.dls.pairs["test"]
     images = [*held_out.pairs, *test]
-    again = (test or held_out.pairs) if judges else []
+    again = [*test] if test else [*held_out.pairs] * 2  # valid: with two thresholds
+    again = again if judges else []
     learn.segmenter().probabilities(images[0].image_files)  # the first time takes longer
 
     def seconds_each(count: int) -> float:
@@ -228,13 +233,16 @@ def save_folds(folds: Sequence[int], scores: Evaluation, path: Path) -> None:
     write_atomically(path, as_csv(pd.DataFrame(rows)))
 
 
-def bytes_needed(model: torch.nn.Module) -> int:
-    """Nineteen times the weights, and pictures.
+def bytes_needed(
+    model: torch.nn.Module,
+    folds: int = 0,  # of a cross-validation
+) -> int:
+    """Nineteen times the weights, once more for each fold, and pictures.
 
     The best epoch, its successor and the bundle; in each of four checkpoints the weights, those of
-    the best epoch, and the optimizer's two means.
+    the best epoch, and the optimizer's two means. Of a fold that is done its best epoch stays.
     """
-    return 19 * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
+    return (19 + folds) * 4 * sum(p.numel() for p in model.parameters()) + 32_000_000
 
 
 def save_figure(path: Path) -> None:

@@ -1,7 +1,6 @@
 """From a plan to a learner, step by step: look at the data, fill in the plan, load, build."""
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ from fastunet.finish import save_figure
 from fastunet.io.library_messages import gathered_messages
 from fastunet.learner import SegmentationLearner, segmentation_learner
 from fastunet.losses.combined import LOSSES
+from fastunet.models.build import architecture
 from fastunet.models.unet import UNet
 from fastunet.optimizer import OPTIMIZERS
 from fastunet.pairs.find import find_pairs
@@ -102,12 +102,13 @@ def fill_in(
     plan: Plan,
     data: Understood,
     started: float | None = None,  # by `time.perf_counter`, from when the plan's minutes count
+    trains: bool = True,  # how long, and in which folds, is to be chosen, too
 ) -> tuple[Plan, list[Reason]]:
     """Choose what the plan leaves open, and say why."""
     left = None
     if plan.fit.minutes and started is not None:
         left = started + 60 * plan.fit.minutes - processes.clock()
-    plan, reasons = processes.from_first(partial(fill, plan, data, device(plan), left))
+    plan, reasons = processes.from_first(partial(fill, plan, data, device(plan), left, trains))
     for number, one in enumerate(reasons):
         say(f"{'Plan:' if not number else '':8} {one}")
     return plan, reasons
@@ -200,22 +201,6 @@ def _precision(learn: SegmentationLearner, asked: Precision) -> Precision:
 
 def _width(learn: SegmentationLearner) -> int | None:
     return int(learn.model.config["width"]) if isinstance(learn.model, UNet) else None
-
-
-_FASTAI = "fastai:"  # arch="fastai:resnet34" is the network of fastai's unet_learner
-
-
-def architecture(name: str) -> str | Callable:
-    """The `arch` of `segmentation_learner` that is written so. Raises `OptionError`."""
-    if not name.startswith(_FASTAI):
-        return name
-    from fastai.vision.learner import model_meta  # torchvision takes a while
-
-    known = {builder.__name__: builder for builder in model_meta}
-    encoder = name.removeprefix(_FASTAI)
-    if encoder not in known:
-        raise OptionError(f'arch="{name}" is unknown; fastai has {", ".join(sorted(known))}.')
-    return known[encoder]
 
 
 def find_lr(

@@ -13,10 +13,10 @@ from fastunet import training
 from fastunet.errors import OptionError
 from fastunet.evaluation.result import Evaluation
 from fastunet.inference import Segmenter
-from fastunet.plan import Plan
+from fastunet.plan import Plan, plan_of_stopped
 from fastunet.planner.reasons import Reason, load_reasons
 from fastunet.runs.contents import PLAN, REASONS
-from fastunet.runs.run_folder import RunFolder, stopped_run
+from fastunet.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def train(
         raise OptionError("Either data= or resume= was expected, the one or the other.")
     claim: AbstractContextManager[RunFolder]
     if resume is not None:
-        if out is not None or overwrite or options.keys() - {"minutes"}:
-            raise OptionError("resume= goes on with the run's own plan; only minutes= may change.")
-        plan = Plan.load(stopped_run(Path(resume)) / PLAN).but(**options)
+        if out is not None or overwrite:
+            raise OptionError("resume= goes on in the run's own folder: no out=, no overwrite=.")
+        plan = plan_of_stopped(resume, options)
         claim = RunFolder.resume(resume)
     else:
         plan = Plan.of(data=data, **options)

@@ -51,6 +51,8 @@ from fastunet.choices import (
     Unknown,
 )
 from fastunet.errors import OptionError
+from fastunet.runs.contents import PLAN
+from fastunet.runs.run_folder import stopped_run
 
 Views = Annotated[
     Any,
@@ -499,6 +501,22 @@ class Plan:
 
 FORMAT = 1
 _MAX_BYTES = 100_000_000  # the clock's steps are many
+
+
+def plan_of_stopped(
+    run: str | PathLike,  # the folder of a run that was stopped
+    options: Mapping[str, Any],  # that are to be otherwise: minutes, if anything
+) -> Plan:
+    """By what it goes on. Raises `OptionError` where another option is to change, or no clock is.
+
+    Raises `OutputError` where there is no such run.
+    """
+    if options.keys() - {"minutes"}:
+        raise OptionError("resume= goes on with the run's own plan; only minutes= may change.")
+    plan = Plan.load(stopped_run(Path(run)) / PLAN)
+    if "minutes" in options and (plan.fit.minutes is None or plan.clock):
+        raise OptionError(f"minutes=: the run in {run} does not go by the clock.")
+    return plan.but(**options)
 
 
 def _as_json(name: str, value: object) -> Any:

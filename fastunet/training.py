@@ -106,7 +106,7 @@ def train(
             save_reasons(reasons, folder.work / REASONS)
     learn = learner(plan, dls, folder.work)
     if processes.is_first():
-        folder.check_space(bytes_needed(learn.model))
+        folder.check_space(bytes_needed(learn.model, plan.split.folds or 0))
     rate = _peak_rate(plan, learn, folder.work / "lr_find.png", started)
     plan = decided(plan, learn, rate)
     if processes.is_first():
@@ -127,7 +127,8 @@ def train(
         folds = cross_validate(plan, data, folder.work, rate, seconds)
         held_out = held_out_of(learn, folds)
         set_seed(plan.split.seed)
-        learn.monitor = "train_loss"  # what is validated on is trained on
+        learn.monitor = "train_loss"
+        say("The model of all images: what its epochs are validated on, it is trained on, too.")
         training["folds"] = len(folds)
     learn.guard.folder = folder.work
     tracker = _tracker(plan, folder)
@@ -194,7 +195,7 @@ def _fit(
     anew: bool,
 ) -> tuple[Clock | None, dict]:
     """Train as long as was asked for. Returns what the clock decided, and what there is to say."""
-    monitor = learn.monitor or (learn.metrics[0].name if learn.metrics else "valid_loss")
+    monitor = learn.monitored
     best = SaveBestBundle(folder.work / BEST, monitor, {**facts, "best_by": monitor})
     checkpoint = Checkpoint(folder.work / CHECKPOINTS, plan.fit.checkpoint_minutes, resume=True)
     callbacks = [best, checkpoint]

@@ -6,6 +6,9 @@ import pytest
 
 import fastunet
 from fastunet.better_than import on_the_same_split
+from fastunet.evaluation.evaluate import evaluate
+from fastunet.evaluation.result import Evaluation
+from fastunet.inference import Segmenter
 from fastunet.inference.bundle import Bundle
 from fastunet.pairs.find import find_pairs
 from fastunet.plan import Plan
@@ -24,9 +27,9 @@ def test_a_worse_model_does_not_take_the_place_of_the_old_one(write_pairs, in_tm
     assert "the new one is not better" in capsys.readouterr().out
     assert weights("new") == weights("old") != weights("new/challenger")
     assert new.scores.dice == old.scores.dice
-    assert (in_tmp / "new/evaluation/evaluation.json").read_text() == (
-        in_tmp / "old/evaluation/evaluation.json"
-    ).read_text()
+    saved = Evaluation.load("new/evaluation")
+    assert saved.threshold == Segmenter.load("new").threshold  # the scores of what is kept
+    assert saved.to_dict() == evaluate("new", root, "valid").to_dict()
 
 
 @pytest.mark.slow

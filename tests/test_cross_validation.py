@@ -9,7 +9,7 @@ import pytest
 
 import fastunet
 from fastunet import cross_validation
-from fastunet.errors import OptionError
+from fastunet.errors import FastunetWarning, OptionError
 from fastunet.evaluation.evaluate import evaluate
 from fastunet.inference import Segmenter
 from fastunet.plan import Plan
@@ -42,6 +42,9 @@ def test_the_model_that_is_kept_is_trained_on_all(write_pairs, in_tmp, capsys):
     document = json.loads((in_tmp / "r/bundle.json").read_text())
     assert document["training"]["folds"] == 3
     assert document["metrics"]["split"] == "cross-validated"
+    assert not (in_tmp / "r/results.png").exists()  # it would show images that were learned
+    with pytest.warns(FastunetWarning, match="trained on all of these"):
+        evaluate("r", "data")
     assert "had not seen it" in capsys.readouterr().out
 
 

@@ -35,3 +35,5 @@ def test_data_and_resume_exclude_each_other(in_tmp):
         fastunet.train()
     with pytest.raises(OptionError, match="only minutes="):
         fastunet.train(resume="r", size=32)
+    with pytest.raises(OptionError, match="own folder"):
+        fastunet.train(resume="r", out="s")

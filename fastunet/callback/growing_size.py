@@ -33,7 +33,7 @@ class GrowingSize(PlainCallback):
         self.start = start
 
     def before_fit(self):
-        self.place = 0.0  # in the schedule, of the last batch of the epoch before
+        self.place = self._last = 0.0  # in the schedule: of the epoch before, of the last batch
 
     def before_train(self):
         self._resize(self._size())
@@ -43,7 +43,7 @@ class GrowingSize(PlainCallback):
             self._last = self.pct_train
 
     def after_train(self):
-        self.place = max(self.place, getattr(self, "_last", 0.0))
+        self.place = max(self.place, self._last)
 
     def after_fit(self):
         self._resize(None)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,9 +26,10 @@ from fastunet.plan import (
     ModelOptions,
     Plan,
     SplitOptions,
+    plan_of_stopped,
 )
 from fastunet.runs.contents import PLAN
-from fastunet.runs.run_folder import RunFolder, stopped_run
+from fastunet.runs.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from fastunet.pairs.pair import PairList
@@ -114,14 +116,11 @@ def train(
     processes.speak_of_errors()
     processes.begin()
     if resume is not None:
-        if out or plan or overwrite or given.options.keys() - {"minutes"}:
+        if out or plan or overwrite:
             raise OptionError(
                 "--resume goes on with the run's own plan; only --minutes may change."
             )
-        asked = processes.from_first(lambda: Plan.load(stopped_run(resume) / PLAN))
-        if "minutes" in given.options and (asked.fit.minutes is None or asked.clock):
-            raise OptionError(f"--minutes: the run in {resume} does not go by the clock.")
-        asked = asked.but(**given.options)
+        asked = processes.from_first(partial(plan_of_stopped, resume, given.options))
         claim: AbstractContextManager[RunFolder] = RunFolder.resume(resume)
     elif plan is None and "data" not in given.options:
         raise OptionError("DATA is missing: fastunet train DATA, or --plan with a run's plan.json.")
@@ -169,7 +168,7 @@ def lr_find(
     check_outputs([Output(out, "the curve")], data_files(plan.files), overwrite)
     from_plan.begin(plan)
     data = from_plan.look_at(plan)
-    plan, _ = from_plan.fill_in(plan, data)
+    plan, _ = from_plan.fill_in(plan, data, trains=False)
     dls = from_plan.load(plan, data)
     make_folder(out.parent)
     rate = from_plan.find_lr(from_plan.learner(plan, dls), plan.fit.lr_batches, out)

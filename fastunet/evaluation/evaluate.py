@@ -34,7 +34,7 @@ from fastunet.pairs.find import find_pairs
 from fastunet.pairs.groups import Groups, relative_names, with_groups
 from fastunet.pairs.pair import Pair, PairList
 from fastunet.pairs.split import PARTS, load_split
-from fastunet.runs.contents import SPLIT, split_of
+from fastunet.runs.contents import FOLDS_CSV, SPLIT, split_of
 
 
 class HasSegmenter(Protocol):
@@ -240,7 +240,13 @@ def _as_split_for_training(pairs: list[Pair], bundle: Path) -> list[Pair]:
         why = f"{bundle} does not say which images it was trained on: it has no {SPLIT}"
     else:
         try:
-            return [pair for part in load_split(pairs, file).values() for pair in part]
+            parts = load_split(pairs, file)
+            if not (parts["valid"] or parts["test"]):
+                warn(
+                    f"{bundle} was trained on all of these images: the scores are too good. Those "
+                    f"of its cross-validation are in {FOLDS_CSV} and the report of its run."
+                )
+            return [pair for part in parts.values() for pair in part]
         except SplitError:
             why = f"{bundle} was trained on other images than these, by its {SPLIT}"
     warn(f"{why}. All of these are evaluated. If some were trained on, their scores are too good.")

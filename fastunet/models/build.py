@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fastunet._util.terminal import printable, shown
-from fastunet.errors import ArchitectureError, BundleError, FastunetError
+from fastunet.errors import ArchitectureError, BundleError, FastunetError, OptionError
 from fastunet.models.smp import describe_smp
 
 # kind, as bundles name it -> module and name of what builds it again from its `config`
@@ -20,6 +20,22 @@ _NETWORKS = {
     "fastai": ("fastunet.models.fastai_unet", "FastaiUNet"),
     "smp": ("fastunet.models.smp", "rebuild_smp"),
 }
+
+
+_FASTAI = "fastai:"  # arch="fastai:resnet34" is the network of fastai's unet_learner
+
+
+def architecture(name: str) -> str | Callable:
+    """The `arch` of `build` that is written so. Raises `OptionError`."""
+    if not name.startswith(_FASTAI):
+        return name
+    from fastai.vision.learner import model_meta  # torchvision takes a while
+
+    known = {builder.__name__: builder for builder in model_meta}
+    encoder = name.removeprefix(_FASTAI)
+    if encoder not in known:
+        raise OptionError(f'arch="{name}" is unknown; fastai has {", ".join(sorted(known))}.')
+    return known[encoder]
 
 
 def default_width(device: str | torch.device) -> int:

@@ -5,10 +5,10 @@ alone, and the rules that come after it rest on the user's choice.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fastunet.plan import Plan
+from fastunet.plan import AUTO, Plan
 from fastunet.planner.facts import DataFacts, MachineFacts
 from fastunet.planner.reasons import Reason
 from fastunet.preprocess import Preprocess
@@ -47,10 +47,11 @@ def choose(
     plan: Plan,
     data: DataFacts,
     machine: MachineFacts,
+    trains: bool = True,  # how long, and in which folds, is to be chosen, too
 ) -> tuple[Plan, list[Reason]]:
     """Fill in what the plan leaves open. Returns the plan and the reasons of what was chosen."""
     reasons: list[Reason] = []
-    for rule in _RULES:
+    for rule in (*_OF_LEARNER, *(_OF_TRAINING if trains else ())):
         made = list(rule(plan, data, machine))
         reasons += made
         if made:
@@ -68,7 +69,7 @@ Rule = Callable[[Plan, DataFacts, MachineFacts], Iterator[Reason]]
 
 def choose_network(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator[Reason]:
     """A pretrained encoder where there are weights for it; else the scratch U-Net."""
-    if plan.model.arch != "auto":
+    if plan.model.arch != AUTO:
         return
     channels = plan.input.channels or data.channels
     if channels > _CHANNELS:
@@ -241,7 +242,7 @@ def choose_folds(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator
     taken = (plan.split.folds, plan.split.fold, plan.split.split, plan.fit.better_than)
     if any(one is not None for one in taken) or not _K <= data.pool < _FEW_IMAGES:
         return
-    if machine.seconds is None or machine.seconds < _K_SECONDS:
+    if machine.seconds is None or machine.seconds < _K_SECONDS or machine.processes > 1:
         return
     sides, _, _ = _views(plan, data)
     seen = machine.speed(plan.model.arch) * machine.seconds / math.prod(sides)
@@ -250,12 +251,11 @@ def choose_folds(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator
         yield Reason("folds", _K, "each image is scored by a model that has not seen it", fact)
 
 
-_RULES: tuple[Rule, ...] = (
+_OF_LEARNER: Sequence[Rule] = (
     choose_network,
     choose_views,
     choose_view_size,
     choose_growth,
     choose_batch,
-    choose_folds,
-    choose_length,
 )
+_OF_TRAINING: Sequence[Rule] = (choose_folds, choose_length)

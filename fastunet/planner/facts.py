@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from fastunet.pairs.pair import Pair
 from fastunet.planner.structures import measure_structures
 from fastunet.planner.up_and_down import Upright, features_of, told_upright
 from fastunet.preprocess import Preprocess
+from fastunet.scan.image_stats import common_channels
 
 _LOOKED_AT = 40  # training pairs, spread over the data
 _PIXELS = 60_000_000  # of them at most
@@ -26,7 +27,6 @@ class DataFacts:
     """What the training images and masks are like."""
 
     images: int  # to train on
-    predicted: int  # validation and test images, which are predicted at the end
     size: tuple[int, int]  # (height, width), of the image in the middle by its pixels
     channels: int  # as the network would get them
     classes: tuple[str, ...]
@@ -56,11 +56,10 @@ class DataFacts:
             widths = 4 * sums / pixels
         middle = sorted(shapes, key=lambda shape: shape[0] * shape[1])[len(shapes) // 2]
         if channels is None:
-            widest = max(shape[2] for shape in shapes)
-            channels = 1 if widest <= 3 and all(grey) else widest
+            of_images = zip((shape[2] for shape in shapes), grey, strict=True)
+            channels = common_channels(list(of_images))
         return cls(
             images=len(train),
-            predicted=len(data.parts["valid"]) + len(data.parts["test"]),
             size=(middle[0], middle[1]),
             channels=channels,
             classes=tuple(data.codec.classes),
@@ -78,10 +77,12 @@ class DataFacts:
 
     @cached_property
     def measured(self) -> tuple[int, ...]:
-        """The classes that scores are about: the foreground, or all that are in the masks."""
-        if len(self.classes) == 2:
-            return (1,)
-        return tuple(i for i, share in enumerate(self.shares) if share > 0)
+        """The classes that scores are about: the foreground, or all that are in the masks.
+
+        Where masks that were looked at hold none of these it is what they hold.
+        """
+        there = tuple(i for i, share in enumerate(self.shares) if share > 0)
+        return (1,) if len(self.classes) == 2 and 1 in there else there
 
     @property
     def things(self) -> tuple[int, ...]:
@@ -92,21 +93,12 @@ class DataFacts:
     @property
     def width(self) -> float:
         """Of what is to be found, in pixels: the median over its classes."""
-        return float(np.median([self.widths[i] for i in self.things]))
-
-    @property
-    def thinnest(self) -> float:
-        """The width of the narrowest class, in pixels."""
-        return float(np.nanmin(self.widths))
+        return float(np.median([self.widths[i] for i in self.things] or [math.inf]))
 
     def best_dice(self, preprocess: Preprocess) -> float:
         """The mean Dice that the masks allow where the network sees images so; see `resolution`."""
         left = measure(self.masks, self.classes, preprocess)
-        return float(np.nanmean([left.best_dice[i] for i in self.measured]))
-
-    def without_masks(self) -> "DataFacts":
-        """The same, small enough to be kept."""
-        return replace(self, masks=())
+        return float(np.mean([left.best_dice[i] for i in self.measured] or [1.0]))
 
 
 def _some(train: Sequence[Pair], data: Understood) -> list[Pair]:
@@ -126,3 +118,4 @@ class MachineFacts:
     weights_are: str = ""  # installed, cached
     speed: Callable[[str], float] = lambda arch: math.nan  # pixels a second that go through a
     # network in training, by its arch
+    processes: int = 1  # that train together

@@ -4,8 +4,9 @@ from functools import lru_cache, partial
 
 import torch
 
+from fastunet._util import processes
 from fastunet.data.prepare import Understood
-from fastunet.models.build import default_width
+from fastunet.models.build import architecture, default_width
 from fastunet.plan import AUTO, Plan
 from fastunet.planner.choose import ENCODERS, choose
 from fastunet.planner.facts import DataFacts, MachineFacts
@@ -18,21 +19,22 @@ def fill(
     data: Understood,
     device: torch.device,
     seconds: float | None,  # that are left of the plan's minutes
+    trains: bool = True,  # how long, and in which folds, is to be chosen, too
 ) -> tuple[Plan, list[Reason]]:
     """The plan with nothing left open, and why it is so."""
-    if not is_open(plan):
+    if not is_open(plan, trains):
         return plan, []
     facts = DataFacts.of(data, plan.input.channels)
     speed = lru_cache(partial(_speed, plan, facts, data.codec.n_out, device))
     weights = _weights() if plan.model.arch == AUTO else (None, "")
-    machine = MachineFacts(device.type, seconds, *weights, speed)
-    return choose(plan, facts, machine)
+    machine = MachineFacts(device.type, seconds, *weights, speed, processes.count())
+    return choose(plan, facts, machine, trains)
 
 
-def is_open(plan: Plan) -> bool:
+def is_open(plan: Plan, trains: bool = True) -> bool:
     """Whether there is anything to choose."""
     sees = plan.input.size is None and plan.input.patch is None
-    lasts = plan.fit.epochs or plan.fit.minutes or plan.clock
+    lasts = plan.fit.epochs or plan.fit.minutes or plan.clock or not trains
     return plan.model.arch == AUTO or sees or None in (plan.input.augment, plan.input.bs, lasts)
 
 
@@ -57,4 +59,5 @@ def _speed(
     width = plan.model.width or default_width(device)
     options = {"width": width} if arch == "unet" else None
     channels = plan.input.channels or facts.channels
-    return pixels_a_second(arch, channels, n_out, device, plan.fit.precision, options)
+    network = architecture(arch)
+    return pixels_a_second(network, channels, n_out, device, plan.fit.precision, options)

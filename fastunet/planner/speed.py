@@ -1,6 +1,7 @@
 """How fast a network trains on this machine, by a step or two of it."""
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -13,7 +14,7 @@ _STEPS, _SECONDS = 3, 0.8  # steps after the first, and about so long at most
 
 
 def pixels_a_second(
-    arch: str,
+    arch: str | Callable,  # as `build` takes it
     channels: int,
     n_out: int,
     device: torch.device,

@@ -16,6 +16,7 @@ from fastunet.planner.reasons import Reason, load_reasons
 from fastunet.runs.contents import (
     BUNDLE_JSON,
     DIAGNOSES_JSON,
+    FOLDS_CSV,
     MAX_JSON,
     PLAN,
     REASONS,
@@ -27,7 +28,6 @@ from fastunet.runs.contents import (
 HISTORY = "history.csv"
 LABEL_ERRORS = "label_errors.csv"  # suspected ones
 PREDICTED_DICE = "predicted_dice.json"  # of images, without their masks
-FOLDS = "folds.csv"  # scores of a cross-validation
 _MAX_TABLE = 20_000_000  # bytes
 _START, _END, _WARM_UP = 25, 1e5, 0.25  # of fastai's one-cycle: rate / 25 up, then down to 1e-5
 
@@ -65,7 +65,7 @@ class RunRecord:
         record.reasons = record._read(folder / REASONS, load_reasons, ())
         record.label_errors = record._read(folder / LABEL_ERRORS, _rows, ())
         record.predicted_dice = record._read(folder / PREDICTED_DICE, _document, {})
-        record.folds = record._read(folder / FOLDS, _rows, ())
+        record.folds = record._read(folder / FOLDS_CSV, _rows, ())
         return record
 
     def _read(self, path: Path, read: Callable[[Path], _Read], nothing: _Read) -> _Read:

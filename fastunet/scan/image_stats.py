@@ -86,8 +86,7 @@ def measure_images(
     look = partial(ImageSample.at, size=size, read=read)
     images = list(in_threads(look, some, "Reading images", progress))
     if channels is None:
-        widest = max(image.pixels.shape[2] for image in images)
-        channels = 1 if widest <= 3 and all(image.grey for image in images) else widest
+        channels = common_channels([(image.pixels.shape[2], image.grey) for image in images])
     found = [image.values for image in images]
     full = _full_scale_of_types(found, scaling)
     unit = next(iter(full.values()))
@@ -117,6 +116,14 @@ def measure_images(
         tuple(full.items()),
         (min(tops), max(tops)),
     )
+
+
+def common_channels(
+    images: Sequence[tuple[int, bool]],  # channels of each, and whether it is grey
+) -> int:
+    """Of a network's input for all of them: 1 where all pictures are grey, else what they have."""
+    widest = max(channels for channels, _ in images)
+    return 1 if widest <= 3 and all(grey for _, grey in images) else widest
 
 
 def _mean_and_std(

@@ -136,7 +136,7 @@ def run_search(
         understood = from_plan.look_at(plan, files=KeptFiles(room_in_memory()))
         if plan.fit.threads is None and from_plan.device(plan).type == "cpu":
             from_plan.share_the_cores(programs)
-        plan, _ = from_plan.fill_in(plan, understood)
+        plan, _ = from_plan.fill_in(plan, understood, trains=False)
         data = TrialData(understood)
         dls = data.loaders(plan)
         ends = started + left - _REST

@@ -31,7 +31,6 @@ def facts(size=(512, 512), width=150, **changes):
     mask = discs(size, min(width, min(size) // 3))
     known = {
         "images": 200,
-        "predicted": 50,
         "size": size,
         "channels": 3,
         "classes": ("background", "thing"),
@@ -144,6 +143,7 @@ def test_few_images_are_cross_validated_where_there_is_time():
     assert chosen(facts(**few), machine(60))[0].split.folds is None
     assert chosen(facts(images=400, pool=500), machine(1800))[0].split.folds is None
     assert chosen(facts(images=16, pool=0), machine(1800))[0].split.folds is None  # their own split
+    assert chosen(facts(**few), machine(1800, processes=2))[0].split.folds is None
 
 
 def test_without_a_word_on_time_few_images_have_more_epochs_and_the_time_is_told():
@@ -153,6 +153,23 @@ def test_without_a_word_on_time_few_images_have_more_epochs_and_the_time_is_told
     assert "minutes" in why["epochs"].fact
     assert chosen(epochs=3)[0].fit.epochs == 3
     assert chosen(minutes=3)[0].fit.epochs is None
+
+
+def test_how_long_is_left_open_where_nothing_is_to_be_trained_to_its_end():
+    plan, _ = choose(Plan.of(data="cells"), facts(), machine(None), trains=False)
+    assert plan.fit.epochs is None
+    assert plan.input.size is not None
+
+
+def test_masks_without_anything_in_them_have_a_plan_all_the_same(recwarn):
+    nothing = ((Path("a.png"), np.zeros((64, 64), np.uint8)),)
+    for data in (
+        facts(shares=(1.0, 0.0), widths=(32.0, float("nan")), masks=nothing),
+        facts(shares=(0.0, 0.0), widths=(float("nan"),) * 2, masks=nothing),
+    ):
+        plan, _ = chosen(data)
+        assert plan.input.size is not None
+    assert not recwarn.list
 
 
 # --- whose word counts ----------------------------------------------------------------------------
