@@ -106,7 +106,10 @@ def choose_views(plan: Plan, data: DataFacts, machine: MachineFacts) -> Iterator
     if plan.input.augment is not None:
         return
     if data.upright.has_up:
-        yield Reason("augment", "scene", "the pictures have an up and a down", str(data.upright))
+        reason = "the pictures have an up and a down"
+        if data.upright.too_few:
+            reason = "the pictures may have an up and a down"
+        yield Reason("augment", "scene", reason, str(data.upright))
     else:
         yield Reason("augment", "free", "the pictures have no up and down", str(data.upright))
 

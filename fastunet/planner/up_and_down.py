@@ -31,16 +31,21 @@ class Upright:
     difference: float  # by how much they correlate less with the others upside down, 0 to 2
 
     @property
+    def too_few(self) -> bool:
+        """Whether there are too few pictures to tell anything."""
+        return self.of < _LEAST
+
+    @property
     def has_up(self) -> bool:
         """Whether the pictures have an up and a down; True also where too few are there to tell."""
-        if self.of < _LEAST:
+        if self.too_few:
             return True
         by_chance = sum(math.comb(self.of, k) for k in range(self.told, self.of + 1)) / 2**self.of
         seldom = by_chance <= _CHANCE or self.told == self.of
         return self.told >= _CLEAR * self.of and seldom and self.difference >= _STRONG
 
     def __str__(self) -> str:
-        if self.of < _LEAST:
+        if self.too_few:
             return f"{self.of} images are too few to tell an up from a down"
         if self.has_up:
             return f"{self.told} of {self.of} images are told from themselves upside down"

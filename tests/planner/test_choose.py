@@ -83,6 +83,9 @@ def test_the_scratch_network_is_taken_where_there_can_be_no_encoder(data, on, op
 def test_pictures_without_an_up_are_turned_by_any_angle():
     assert chosen()[0].input.augment == "scene"
     assert chosen(facts(upright=NO_UP))[0].input.augment == "free"
+    plan, why = chosen(facts(upright=Upright(2, 3, 0.5)))
+    assert plan.input.augment == "scene"
+    assert "may have" in why["augment"].reason
 
 
 def test_small_things_everywhere_are_seen_in_patches_and_large_ones_whole():
